@@ -1,0 +1,432 @@
+"""What the engine and a front end say to each other: one JSON object a line, each way.
+
+A front end sends commands, the engine answers with events. Both are msgspec tagged unions, so a line that is not
+one of these does not decode. Counts travel as whole numbers; `percent` and `drop` turn them into the figures people
+read. Every text in an event that came from a file has been escaped by the engine already and is shown as plain text.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+PROTOCOL = 1
+LINE_LIMIT = 2**22  # bytes; longer lines are never sent
+
+SetName = Literal["valid", "test", "poisoned", "poisoned_valid"]
+SETS: tuple[SetName, ...] = ("valid", "test", "poisoned", "poisoned_valid")
+# in order; "hash" runs beside "tensorflow", and a data set that is not there has no phase
+PHASES = (
+    "start",
+    "tensorflow",
+    "device",
+    "hash",
+    "model",
+    "features valid",
+    "features test",
+    "features poisoned",
+    "features poisoned_valid",
+    "ranking",
+    "baseline",
+    "steps",
+    "files",
+)
+ImageFilter = Literal["all", "wrong", "attack works", "caught", "false alarm"]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that decides what a run computes and where it writes. Paths are absolute."""
+
+    root: str
+    model: str
+    valid: str
+    test: str | None = None
+    poisoned: str | None = None
+    poisoned_valid: str | None = None
+    layer: str | None = None  # None: the last convolution on every path from input to output
+    order: tuple[int, ...] | None = None  # None: increasing mean activation
+    save_at: tuple[str, ...] = ("2", "4", "10", "30")  # percentage points of drop, as decimals
+    save_steps: tuple[int, ...] = ()
+    out: str = ""  # folder for B'; empty: ROOT/models
+    runs: str = ""  # folder for run folders; empty: ROOT/runs
+    overwrite: bool = False
+    scale: Literal["1", "1/255"] = "1"
+    batch_size: int = 1024
+    feature_memory: int = 4 * 2**30  # bytes of features and sums held in memory; above it they are mapped
+    device: str | None = None  # "cpu", "gpu", "gpu:1"; None: the first GPU where there is one
+
+
+# --- commands -------------------------------------------------------------------------------------------------
+
+
+class Command(msgspec.Struct, frozen=True, tag_field="do", forbid_unknown_fields=True):
+    """What a front end asks for. Commands are carried out in order; Pause and Quit act at once."""
+
+
+class Open(Command, tag="open"):
+    """Load the network and the data, rank the channels and measure B. `run`: go on with this run folder."""
+
+    settings: Settings
+    run: str | None = None
+
+
+class Goto(Command, tag="goto"):
+    """Move the playhead to `step`, computing every step between, or stop earlier where a condition holds.
+
+    `until_drop` stops at the first step whose drop is at least that many points, `until_asr` at the first whose
+    attack success rate (test) is at most that many percent.
+    """
+
+    step: int
+    until_drop: str | None = None
+    until_asr: str | None = None
+
+
+class PruneNext(Command, tag="prune_next"):
+    """Move `channel` to the playhead's place in the order, then prune it."""
+
+    channel: int
+
+
+class Pause(Command, tag="pause"):
+    """Stop the current Goto within a batch; steps already computed stay."""
+
+
+class SetThresholds(Command, tag="set_thresholds"):
+    """Replace the thresholds; those that computed steps have passed are saved without computing again."""
+
+    save_at: tuple[str, ...]
+
+
+class SaveHere(Command, tag="save_here"):
+    """Save B' and G's answers at the playhead, as NAME (a file name, no folder) or model_step_K."""
+
+    name: str | None = None
+    overwrite: bool = False
+
+
+class SaveThreshold(Command, tag="save_threshold"):
+    """Answer to a Question: save this threshold's B' again, for the channels pruned at `step` now."""
+
+    threshold: str
+    overwrite: bool = False
+
+
+class ShowImages(Command, tag="show_images"):
+    """Ask for `count` test images from `offset` among those that pass `filter`, at the playhead."""
+
+    filter: ImageFilter = "all"
+    offset: int = 0
+    count: int = 1
+
+
+class ShowChannel(Command, tag="show_channel"):
+    """Ask for the mean activation maps of a channel, and what pruning it alone would cost."""
+
+    channel: int
+
+
+class Export(Command, tag="export"):
+    """Write curve.csv, curve.png, results and report of the steps computed so far."""
+
+
+class Finish(Command, tag="finish"):
+    """Write everything a complete run holds, and end the run."""
+
+
+class Evaluate(Command, tag="evaluate"):
+    """The lab's eval.py: MODEL, or G made of `badnet` and MODEL, on a clean and a poisoned data file."""
+
+    clean: str
+    poisoned: str
+    model: str
+    badnet: str | None = None
+    scale: Literal["1", "1/255"] = "1"
+    batch_size: int = 1024
+    device: str | None = None
+
+
+class TrainDemo(Command, tag="train_demo"):
+    """Train one of the demo's BadNets anew and write it to `path`."""
+
+    attack: Literal["plain", "pruning-aware"]
+    path: str
+
+
+class Detach(Command, tag="detach"):
+    """Go on without a front end: finish what is queued, then Finish, then leave. A front end may attach again."""
+
+
+class Quit(Command, tag="quit"):
+    """Leave at once. The end of the command stream means the same."""
+
+
+# --- events ---------------------------------------------------------------------------------------------------
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Images counted at one step; None where the set is not there. Totals are in SetInfo.images."""
+
+    valid: int  # clean validation images that B' answers with their label
+    test: int | None = None  # the same for clean test images
+    poisoned: int | None = None  # poisoned test images that B' answers with their target label
+    g_test: int | None = None  # clean test images that G answers with their label
+    g_poisoned: int | None = None  # poisoned test images that G answers with their target label
+    detected: int | None = None  # poisoned test images that G answers "backdoored"
+    false_alarms: int | None = None  # clean test images that G answers "backdoored"
+    poisoned_valid: int | None = None  # poisoned validation images that hit the target: B and saved steps only
+
+
+class SetInfo(msgspec.Struct, frozen=True):
+    """A data set: `name` is the escaped file name; `known` names the lab's file that it is, byte for byte."""
+
+    name: str
+    images: int
+    sha256: str
+    known: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class LayerInfo(msgspec.Struct, frozen=True):
+    """A layer of the network; `refusal` says why its channels cannot be pruned (None: they can)."""
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...]
+    refusal: str | None = None
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="event"):
+    """What the engine reports."""
+
+
+class Hello(Event, tag="hello"):
+    """The first line of an engine process."""
+
+    protocol: int
+    pid: int
+
+
+class Began(Event, tag="began"):
+    """The first line of a journal. `sha256` by set name, and "model". A resumed run must have the same."""
+
+    settings: Settings
+    sha256: dict[str, str]
+    versions: dict[str, str]
+    started: str  # local time, ISO 8601
+
+
+class Progress(Event, tag="progress"):
+    """A phase (one of PHASES) has done `done` of `total`; equal numbers end it, after `seconds`. Replaceable."""
+
+    phase: str
+    done: int
+    total: int
+    seconds: float = 0.0
+    note: str = ""
+
+
+class Opened(Event, tag="opened"):
+    """The inputs stand: what will be pruned, on which data, where results go."""
+
+    run: str  # the run folder
+    model: SetInfo  # images: 0
+    layer: str
+    feature: str  # the ranking feature
+    channels: int
+    classes: int
+    layers: tuple[LayerInfo, ...]
+    sets: dict[SetName, SetInfo]
+    target: str  # the attack's target label, or labels, as text; empty without a poisoned set
+    device: str
+    backend: str
+    lab: bool  # every input is the lab's own file, so published numbers apply
+    held_by: str | None = None  # another process holds this run or its outputs: opened read-only
+    notes: tuple[str, ...] = ()
+
+
+class Ranked(Event, tag="ranked"):
+    """The order in which channels go, and by channel: mean activation, and images it is active on."""
+
+    order: tuple[int, ...]
+    given: bool  # the order came from the user, not from the means
+    means: tuple[float, ...]
+    active_valid: tuple[int, ...]
+    active_poisoned: tuple[int, ...] | None = None
+
+
+class Reordered(Event, tag="reordered"):
+    """The order changed beyond the playhead. Steps above `kept` are void; known ones follow as Stepped."""
+
+    order: tuple[int, ...]
+    kept: int
+
+
+class Stepped(Event, tag="stepped"):
+    """Step `step` of the current order is known; step 0 is B. `evaluated`: images that were computed anew."""
+
+    step: int
+    channel: int | None
+    counts: Counts
+    evaluated: int = 0
+    seconds: float = 0.0
+
+
+class Moved(Event, tag="moved"):
+    """The playhead stands at `step`."""
+
+    step: int
+
+
+class Crossed(Event, tag="crossed"):
+    """`step` is the first whose drop is at least `threshold` points."""
+
+    threshold: str
+    step: int
+
+
+class Saved(Event, tag="saved"):
+    """A file is complete on disk. `what`: "model" (B'), "answers" (G), or the name of a result file."""
+
+    what: str
+    path: str
+    sha256: str
+    status: Literal["written", "unchanged"]
+    step: int | None = None
+    threshold: str | None = None
+
+
+class SaveMeasured(Event, tag="save_measured"):
+    """Counts at a saved step (or step 0), now with the poisoned validation set."""
+
+    step: int
+    counts: Counts
+
+
+class Question(Event, tag="question"):
+    """Only the user can decide. `about`: "threshold" (crossed again with other channels) or "overwrite"."""
+
+    about: Literal["threshold", "overwrite"]
+    text: str
+    threshold: str | None = None
+    step: int | None = None
+    path: str | None = None
+
+
+class Thresholds(Event, tag="thresholds"):
+    """The thresholds now in force."""
+
+    save_at: tuple[str, ...]
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """An image for the eye: `rgb` holds height x width x 3 bytes; answers are class numbers, N is "backdoored"."""
+
+    rgb: bytes
+    label: int
+    b: int
+    b_prime: int
+    g: int
+
+
+class ImagePair(msgspec.Struct, frozen=True):
+    index: int
+    clean: Picture | None
+    poisoned: Picture | None
+
+
+class Images(Event, tag="images"):
+    """Answer to ShowImages: `total` images pass the filter at `step`."""
+
+    filter: ImageFilter
+    step: int
+    offset: int
+    total: int
+    height: int
+    width: int
+    items: tuple[ImagePair, ...]
+
+
+class ChannelView(Event, tag="channel_view"):
+    """Answer to ShowChannel: means over images of the ranking feature, row by row; `alone`: B with it pruned."""
+
+    channel: int
+    height: int
+    width: int
+    valid_map: tuple[float, ...]
+    poisoned_map: tuple[float, ...] | None
+    alone: Counts
+
+
+class Evaluated(Event, tag="evaluated"):
+    """Answer to Evaluate: hits on the clean and the poisoned file, and what G flagged (with a badnet)."""
+
+    clean_hits: int
+    clean_images: int
+    poisoned_hits: int
+    poisoned_images: int
+    detected: int | None = None
+    false_alarms: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Note(Event, tag="note"):
+    """Something the user should know; nothing failed."""
+
+    text: str
+
+
+class Idle(Event, tag="idle"):
+    """The command queue is empty. `why` tells how the last command ended."""
+
+    step: int
+    why: Literal["done", "paused", "failed"] = "done"
+
+
+class Finished(Event, tag="finished"):
+    """Everything is on disk. `missed`: thresholds that no step reached."""
+
+    run: str
+    files: tuple[str, ...]
+    missed: tuple[str, ...]
+    verdict: str  # what the curve says, one sentence
+    seconds: float
+
+
+class Failed(Event, tag="failed"):
+    """A command failed and the engine goes on. `exit_code`: what a script should exit with (ExitCode)."""
+
+    message: str
+    exit_code: int
+
+
+AnyCommand = (
+    Open | Goto | PruneNext | Pause | SetThresholds | SaveHere | SaveThreshold | ShowImages | ShowChannel
+    | Export | Finish | Evaluate | TrainDemo | Detach | Quit
+)  # fmt: skip
+AnyEvent = (
+    Hello | Began | Progress | Opened | Ranked | Reordered | Stepped | Moved | Crossed | Saved | SaveMeasured
+    | Question | Thresholds | Images | ChannelView | Evaluated | Note | Idle | Finished | Failed
+)  # fmt: skip
+
+decode_command = msgspec.json.Decoder(AnyCommand).decode
+decode_event = msgspec.json.Decoder(AnyEvent).decode
+encode = msgspec.json.Encoder().encode
+
+
+# --- figures --------------------------------------------------------------------------------------------------
+
+
+def percent(hits: int, images: int) -> float:
+    """Percent of images, 100·hits/images in one rounding; 0.0 for no images."""
+    return 100 * hits / images if images else 0.0
+
+
+def drop(before: int, after: int, images: int) -> float:
+    """Percentage points lost between two counts over the same images."""
+    return 100 * (before - after) / images if images else 0.0
+
+
+def reached(threshold: str, before: int, after: int, images: int) -> bool:
+    """Whether the drop is at least `threshold` points, decided on whole numbers: 100·(before − after) ≥ X·N."""
+    return 100 * (before - after) >= Decimal(threshold) * images

@@ -1,0 +1,49 @@
+"""A network as plain data: what the inspector hands over, and all that the engine builds from."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+
+class LayerSpec(msgspec.Struct, frozen=True):
+    """One layer: its Keras class, allow-listed settings, and the layers whose outputs feed it, in order.
+
+    `name` is the name in the file, raw: it finds weights, it is never shown or made into a path.
+    """
+
+    name: str
+    kind: str
+    config: dict[str, Any]
+    inputs: tuple[str, ...]
+
+
+class WeightSpec(msgspec.Struct, frozen=True):
+    """An array of a layer. `offset`: where its bytes lie in the model file; None where they are not stored plainly."""
+
+    layer: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    offset: int | None
+
+
+class ModelSpec(msgspec.Struct, frozen=True):
+    """A checked network: layers in topological order, the input layer first; weights in Keras's order."""
+
+    format: str  # "h5", "keras" or "weights"
+    writer: str  # the Keras version that wrote it, or ""
+    layers: tuple[LayerSpec, ...]
+    output: str
+    weights: tuple[WeightSpec, ...]
+    notes: tuple[str, ...] = ()
+
+
+class ModelFile:
+    """A model file that passed the inspector: its bytes' location, its description, its arrays by layer name."""
+
+    def __init__(self, path: Path, spec: ModelSpec, arrays: dict[str, list[np.ndarray]]) -> None:
+        self.path = path
+        self.spec = spec
+        self.arrays = arrays

@@ -1,0 +1,369 @@
+"""RunState, everything a front end shows of a run, and `reduce`, the only way it changes.
+
+Both front ends fold the engine's events through `reduce`. The state is frozen and the function pure, so any screen can
+be drawn, and tested, from a list of events alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from engine.api import protocol as p
+
+LOG_LINES = 1000
+PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
+
+Status = Literal["closed", "opening", "ready", "running", "writing", "dead"]
+Kind = Literal["info", "step", "threshold", "saved", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the event log, and the step at which the playhead stood."""
+
+    step: int
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The front end sent this command."""
+
+    command: p.AnyCommand
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The engine process is gone: why, in one line, and the last lines of its log."""
+
+    reason: str
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The user has answered the first question, or put it away."""
+
+
+Happening = p.AnyEvent | Sent | Died | Answered
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A step in percent; None where the set is not there. `drop` is in points of clean validation accuracy."""
+
+    valid: float
+    drop: float
+    test: float | None = None
+    asr: float | None = None
+    g_test: float | None = None
+    g_asr: float | None = None
+    detection: float | None = None
+    false_alarm: float | None = None
+    valid_asr: float | None = None  # poisoned validation images: B and saved steps only
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """One run as its events tell it. `steps` holds the known steps of the current order, by number."""
+
+    hello: p.Hello | None = None
+    settings: p.Settings | None = None
+    began: p.Began | None = None
+    opened: p.Opened | None = None
+    ranked: p.Ranked | None = None
+    phases: Mapping[str, p.Progress] = field(default_factory=dict)
+    order: tuple[int, ...] = ()
+    steps: Mapping[int, p.Stepped] = field(default_factory=dict)
+    step: int = 0
+    goal: int | None = None  # where the Goto under way leads
+    busy: Literal["", "opening", "running", "writing"] = ""
+    thresholds: tuple[str, ...] = ()
+    crossed: Mapping[str, int] = field(default_factory=dict)
+    saved: tuple[p.Saved, ...] = ()
+    measured: Mapping[int, p.Counts] = field(default_factory=dict)
+    questions: tuple[p.Question, ...] = ()
+    images: p.Images | None = None
+    view: p.ChannelView | None = None
+    evaluated: p.Evaluated | None = None
+    finished: p.Finished | None = None
+    written: bool = True  # the result files on disk hold every step computed
+    idle: p.Idle | None = None
+    failed: p.Failed | None = None
+    death: Died | None = None
+    log: tuple[Line, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        if self.death:
+            return "dead"
+        return self.busy or ("ready" if self.ready else "closed")
+
+    @property
+    def ready(self) -> bool:
+        """B is measured: there are figures to show."""
+        return self.opened is not None and 0 in self.steps
+
+    @property
+    def channels(self) -> int:
+        """Steps there are: the order's length, which a given order may make shorter than the layer."""
+        return len(self.order) or (self.opened.channels if self.opened else 0)
+
+    @property
+    def pruned(self) -> tuple[int, ...]:
+        return self.order[: self.step]
+
+    @property
+    def next_channel(self) -> int | None:
+        return self.order[self.step] if self.step < len(self.order) else None
+
+    @property
+    def known(self) -> int:
+        """The last step that can be shown without computing, going up from the playhead."""
+        last = self.step
+        while last + 1 in self.steps:
+            last += 1
+        return last
+
+    @property
+    def complete(self) -> bool:
+        return self.ready and all(step in self.steps for step in range(self.channels + 1))
+
+    @property
+    def read_only(self) -> bool:
+        return bool(self.opened and self.opened.held_by)
+
+
+# --- figures --------------------------------------------------------------------------------------------------
+
+
+def images(state: RunState, name: p.SetName) -> int:
+    """Images in a set, 0 where it is not there."""
+    found = state.opened.sets.get(name) if state.opened else None
+    return found.images if found else 0
+
+
+def figures(state: RunState, step: int | None = None) -> Figures | None:
+    """The figures of a step (of the playhead, where none is named), or None where it is not known."""
+    at = state.steps.get(state.step if step is None else step)
+    base = state.steps.get(0)
+    if at is None or base is None or state.opened is None:
+        return None
+    return of_counts(state, at.counts, base.counts, state.measured.get(at.step))
+
+
+def of_counts(state: RunState, counts: p.Counts, base: p.Counts, measured: p.Counts | None = None) -> Figures:
+    """Counts in percent of their sets; `base` are those of B, `measured` adds the poisoned validation set."""
+    valid, test, poisoned = images(state, "valid"), images(state, "test"), images(state, "poisoned")
+    extra = measured.poisoned_valid if measured else counts.poisoned_valid
+    return Figures(
+        valid=p.percent(counts.valid, valid),
+        drop=p.drop(base.valid, counts.valid, valid),
+        test=_percent(counts.test, test),
+        asr=_percent(counts.poisoned, poisoned),
+        g_test=_percent(counts.g_test, test),
+        g_asr=_percent(counts.g_poisoned, poisoned),
+        detection=_percent(counts.detected, poisoned),
+        false_alarm=_percent(counts.false_alarms, test),
+        valid_asr=_percent(extra, images(state, "poisoned_valid")),
+    )
+
+
+def _percent(hits: int | None, total: int) -> float | None:
+    return None if hits is None or not total else p.percent(hits, total)
+
+
+def next_threshold(state: RunState) -> tuple[str, float] | None:
+    """The smallest threshold that the current order has not crossed, and the points left to it."""
+    now = figures(state)
+    waiting = sorted((x for x in state.thresholds if x not in state.crossed), key=float)
+    return (waiting[0], max(0.0, float(waiting[0]) - now.drop)) if waiting and now else None
+
+
+def saved_at(state: RunState, threshold: str) -> p.Saved | None:
+    """The newest B' saved for a threshold."""
+    return next((s for s in reversed(state.saved) if s.what == "model" and s.threshold == threshold), None)
+
+
+def seconds_a_step(state: RunState) -> float | None:
+    """Mean seconds of the last steps computed, or None before the first."""
+    times = [at.seconds for at in state.steps.values() if at.step and at.seconds][-PACE_STEPS:]
+    return sum(times) / len(times) if times else None
+
+
+def seconds_left(state: RunState) -> float | None:
+    """Seconds to the goal, or to the last step where there is no goal."""
+    pace = seconds_a_step(state)
+    goal = state.channels if state.goal is None else state.goal
+    missing = sum(step not in state.steps for step in range(state.step + 1, goal + 1))
+    return pace * missing if pace is not None and state.ready else None
+
+
+# --- reduce ---------------------------------------------------------------------------------------------------
+
+
+def reduce(state: RunState, event: Happening) -> RunState:
+    """The state after `event`."""
+    return _HANDLERS[type(event)](state, event)
+
+
+def _log(state: RunState, kind: Kind, text: str) -> RunState:
+    return replace(state, log=(*state.log[1 - LOG_LINES :], Line(state.step, kind, text)))
+
+
+def _sent(state: RunState, event: Sent) -> RunState:
+    match event.command:
+        case p.Open(settings=settings):
+            return RunState(state.hello, settings, thresholds=settings.save_at, busy="opening", log=state.log)
+        case p.Goto(step=step):
+            return replace(state, goal=step, busy="running", failed=None)
+        case p.PruneNext() | p.SetThresholds() | p.SaveHere() | p.SaveThreshold():
+            return replace(state, goal=None, busy="running", failed=None)
+        case p.Export() | p.Finish():
+            return replace(state, busy="writing", failed=None)
+    return state
+
+
+def _hello(state: RunState, event: p.Hello) -> RunState:
+    return _log(replace(state, hello=event, death=None), "info", f"engine is up (process {event.pid})")
+
+
+def _began(state: RunState, event: p.Began) -> RunState:
+    return replace(state, began=event, settings=event.settings, thresholds=event.settings.save_at)
+
+
+def _progress(state: RunState, event: p.Progress) -> RunState:
+    state = replace(state, phases={**state.phases, event.phase: event})
+    if event.done < event.total or event.phase in ("steps", "files"):
+        return state
+    note = f" · {event.note}" if event.note else ""
+    return _log(state, "info", f"{event.phase}: {event.seconds:.1f} s{note}")
+
+
+def _opened(state: RunState, event: p.Opened) -> RunState:
+    state = replace(state, opened=event)
+    for note in event.notes:
+        state = _log(state, "warning", note)
+    return state
+
+
+def _ranked(state: RunState, event: p.Ranked) -> RunState:
+    return replace(state, ranked=event, order=event.order)
+
+
+def _reordered(state: RunState, event: p.Reordered) -> RunState:
+    """Steps above `kept` belong to another order now, and with them their crossings; what was saved stays."""
+    return replace(
+        state,
+        order=event.order,
+        steps={step: at for step, at in state.steps.items() if step <= event.kept},
+        crossed={x: step for x, step in state.crossed.items() if step <= event.kept},
+        measured={step: counts for step, counts in state.measured.items() if step <= event.kept},
+        written=False,
+    )
+
+
+def _stepped(state: RunState, event: p.Stepped) -> RunState:
+    new = event.step not in state.steps
+    state = replace(state, steps={**state.steps, event.step: event})
+    if not event.step or not new:
+        return state
+    now = figures(state, event.step)
+    text = f"step {event.step}: channel {event.channel}"
+    if now:
+        asr = "" if now.asr is None else f" · ASR {now.asr:.2f} %"
+        text += f" · valid {now.valid:.2f} % ({-now.drop:+.2f} pt){asr}"
+    return _log(replace(state, written=False), "step", text)
+
+
+def _moved(state: RunState, event: p.Moved) -> RunState:
+    return replace(state, step=event.step)
+
+
+def _crossed(state: RunState, event: p.Crossed) -> RunState:
+    state = replace(state, crossed={**state.crossed, event.threshold: event.step})
+    return _log(state, "threshold", f"-{event.threshold} pt reached at step {event.step}")
+
+
+def _saved(state: RunState, event: p.Saved) -> RunState:
+    same = " (unchanged)" if event.status == "unchanged" else ""
+    written = state.written or event.what == "curve.csv"
+    return _log(replace(state, saved=(*state.saved, event), written=written), "saved", f"saved {event.path}{same}")
+
+
+def _save_measured(state: RunState, event: p.SaveMeasured) -> RunState:
+    return replace(state, measured={**state.measured, event.step: event.counts})
+
+
+def _question(state: RunState, event: p.Question) -> RunState:
+    return _log(replace(state, questions=(*state.questions, event)), "warning", event.text)
+
+
+def _answered(state: RunState, _event: Answered) -> RunState:
+    return replace(state, questions=state.questions[1:])
+
+
+def _thresholds(state: RunState, event: p.Thresholds) -> RunState:
+    crossed = {x: step for x, step in state.crossed.items() if x in event.save_at}
+    return replace(state, thresholds=event.save_at, crossed=crossed)
+
+
+def _images(state: RunState, event: p.Images) -> RunState:
+    return replace(state, images=event)
+
+
+def _view(state: RunState, event: p.ChannelView) -> RunState:
+    return replace(state, view=event)
+
+
+def _evaluated(state: RunState, event: p.Evaluated) -> RunState:
+    return replace(state, evaluated=event)
+
+
+def _note(state: RunState, event: p.Note) -> RunState:
+    return _log(state, "info", event.text)
+
+
+def _idle(state: RunState, event: p.Idle) -> RunState:
+    return replace(state, idle=event, busy="", goal=None, step=event.step)
+
+
+def _finished(state: RunState, event: p.Finished) -> RunState:
+    state = replace(state, finished=event, written=True)
+    return _log(state, "saved", f"all results are in {event.run} ({event.seconds:.1f} s)")
+
+
+def _failed(state: RunState, event: p.Failed) -> RunState:
+    return _log(replace(state, failed=event, goal=None, busy=""), "error", event.message)
+
+
+def _died(state: RunState, event: Died) -> RunState:
+    return _log(replace(state, death=event, busy="", goal=None, questions=()), "error", event.reason)
+
+
+_HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
+    Sent: _sent,
+    Died: _died,
+    Answered: _answered,
+    p.Hello: _hello,
+    p.Began: _began,
+    p.Progress: _progress,
+    p.Opened: _opened,
+    p.Ranked: _ranked,
+    p.Reordered: _reordered,
+    p.Stepped: _stepped,
+    p.Moved: _moved,
+    p.Crossed: _crossed,
+    p.Saved: _saved,
+    p.SaveMeasured: _save_measured,
+    p.Question: _question,
+    p.Thresholds: _thresholds,
+    p.Images: _images,
+    p.ChannelView: _view,
+    p.Evaluated: _evaluated,
+    p.Note: _note,
+    p.Idle: _idle,
+    p.Finished: _finished,
+    p.Failed: _failed,
+}

@@ -1,0 +1,153 @@
+"""Every action of the workbench, in one table: bindings, footer, help screen and palette are made from it.
+
+An action's `id` names the method that does it (`action_ID`, on the app or on the screen of its scope) and its line
+under `[keys]` in the configuration.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from textual.binding import Binding
+
+Scope = Literal["app", "run", "workbench", "channel", "images", "results", "log", "help", "open", "died"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`label` is for the footer, `help` for the help screen and the palette. `weight`: the heavier, the longer the
+    footer keeps it as room gets short; 0: never there."""
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    group: str
+    scope: Scope = "run"
+    weight: int = 0
+
+
+PRUNE, LOOK, SAVE, MOVE, PROGRAM = "Prune", "Look", "Save", "Move", "Program"
+
+ACTIONS: tuple[Action, ...] = (
+    Action("step", ("space", "right", "l"), "Step", "Prune the next channel of the order", PRUNE, weight=99),
+    Action("undo", ("u", "left", "h"), "Undo", "Go one step back; what was saved stays saved", PRUNE, weight=95),
+    Action("redo", ("U",), "Redo", "Go one step forward again, among steps already computed", PRUNE),
+    Action("run", ("r",), "Run", "Prune every channel that is left; again to pause", PRUNE, weight=98),
+    Action("run_until", ("R",), "Run until", "Run until a drop, a step, or an attack success rate", PRUNE),
+    Action("goto", ("g",), "Go to", "Go to any step; steps between are computed", PRUNE, weight=70),
+    Action("prune", ("p",), "Prune this", "Prune the highlighted channel next, out of turn", PRUNE, weight=30),
+    Action("first", ("home",), "B", "Go to step 0, the network as it came", PRUNE),
+    Action("last", ("end",), "Last", "Go to the last step computed", PRUNE),
+    Action("back_ten", ("pageup",), "-10", "Go ten steps back", PRUNE),
+    Action("on_ten", ("pagedown",), "+10", "Go ten steps on", PRUNE),
+    Action("save", ("s",), "Save", "Save B′ at this step under a name", SAVE, weight=60),
+    Action("thresholds", ("t",), "Thresholds", "Choose the drops at which B′ is saved", SAVE, weight=50),
+    Action("export", ("e",), "Export", "Write curve, results and report of the steps so far", SAVE, weight=20),
+    Action("screenshot", ("X",), "Screenshot", "Write this screen as an SVG picture", SAVE),
+    Action("copy_command", ("y",), "Copy command", "Copy the headless command for this session", SAVE),
+    Action("results", ("m",), "Results", "B, and B′ and G at each saved step: the lab's table", LOOK, weight=55),
+    Action("images", ("i",), "Images", "Faces, with the answers of B, B′ and G", LOOK, weight=45),
+    Action("look", ("enter",), "Look inside", "The highlighted channel: where and when it is active", LOOK, weight=40),
+    Action("log", ("L",), "Log", "What happened so far", LOOK, weight=10),
+    Action("zoom", ("z",), "Zoom", "Zoom the chart to the curve of accuracy, and back", LOOK, "workbench", 35),
+    Action("curves", ("c",), "Curves", "Show the curves of B′, of G, or of both", LOOK, "workbench", 15),
+    Action("bars", ("b",), "Means", "Mean activation by channel, in pruning order", LOOK, "workbench", 25),
+    Action("sort", ("S",), "Sort", "Sort the channel table by its next column", LOOK, "workbench", 5),
+    Action("highlight_down", ("j", "down"), "Down", "Highlight the next channel in the table", MOVE, "workbench"),
+    Action("highlight_up", ("k", "up"), "Up", "Highlight the channel above in the table", MOVE, "workbench"),
+    Action(
+        "next_channel", ("right", "l", "down", "j"), "Next", "The next channel in pruning order", MOVE, "channel", 90
+    ),
+    Action(
+        "previous_channel",
+        ("left", "h", "up", "k"),
+        "Previous",
+        "The channel before in pruning order",
+        MOVE,
+        "channel",
+        89,
+    ),
+    Action("next_image", ("right", "l", "down", "j"), "Next", "The next images", MOVE, "images", 90),
+    Action("previous_image", ("left", "h", "up", "k"), "Previous", "The images before", MOVE, "images", 89),
+    Action("filter", ("f",), "Filter", "All, wrong, attack works, caught, false alarm", MOVE, "images", 97),
+    Action("engine_log", ("tab",), "Engine's own", "What the engine's libraries printed", MOVE, "log", 90),
+    Action("open_these", ("f5", "ctrl+s"), "Open", "Open these files", PROGRAM, "open", 99),
+    Action("demo", ("f2", "ctrl+d"), "Demo", "Open the embedded demo: nothing to download", PROGRAM, "open", 95),
+    Action("pick", ("f3", "ctrl+o"), "Browse", "Pick a file instead of typing its path", PROGRAM, "open", 90),
+    Action("restart", ("r",), "Restart", "Start the engine again and go on from the last step", PROGRAM, "died", 99),
+    Action("open", ("o",), "Open", "Open another network, data, layer or run", PROGRAM, weight=8),
+    Action("help", ("question_mark", "f1"), "Help", "Keys, words and what to do next", PROGRAM, "app", 80),
+    Action("command_palette", ("ctrl+p",), "Palette", "Find any action by its name", PROGRAM, "app", 12),
+    Action("back", ("escape",), "Back", "Back to the workbench", PROGRAM, "app"),
+    Action("quit", ("q", "ctrl+c"), "Quit", "Leave; asks when something runs or is unwritten", PROGRAM, "app", 75),
+)
+
+SIGNS = {
+    "space": "space",
+    "right": "→",
+    "left": "←",
+    "up": "↑",
+    "down": "↓",
+    "enter": "⏎",
+    "escape": "esc",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+    "question_mark": "?",
+}
+
+
+class KeysRefused(ValueError):
+    """A rebinding names no action, or a key that another action has."""
+
+
+def sign(key: str) -> str:
+    """A key as people write it."""
+    return SIGNS.get(key, key.replace("ctrl+", "^"))
+
+
+def signs(action: Action) -> str:
+    return " ".join(map(sign, action.keys))
+
+
+def bindings(scope: Scope, *more: Scope) -> list[Binding]:
+    """Textual's bindings for the actions of these scopes."""
+    found = (action for action in ACTIONS if action.scope in (scope, *more))
+    return [
+        Binding(",".join(a.keys), a.id, a.label, show=a.weight > 0, tooltip=a.help, id=a.id, system=not a.weight)
+        for a in found
+    ]
+
+
+def of(table: Iterable[Action], *scopes: Scope) -> list[Action]:
+    """The actions of some scopes, heaviest first."""
+    return sorted((a for a in table if a.scope in scopes), key=lambda a: -a.weight)
+
+
+def rebound(keys: Mapping[str, str], table: tuple[Action, ...] = ACTIONS) -> tuple[Action, ...]:
+    """The table with other keys, comma-separated, for the actions named. Raises KeysRefused."""
+    known = {action.id for action in table}
+    for name in keys:
+        if name not in known:
+            raise KeysRefused(f"no action is called '{name}'")
+    new = tuple(
+        replace(a, keys=tuple(key.strip() for key in keys[a.id].split(",") if key.strip())) if a.id in keys else a
+        for a in table
+    )
+    _check(new)
+    return new
+
+
+def _check(table: tuple[Action, ...]) -> None:
+    taken: dict[tuple[str, str], str] = {}
+    for action in table:
+        if not action.keys:
+            raise KeysRefused(f"'{action.id}' has no key")
+        for key in action.keys:
+            room = "run" if action.scope in ("app", "run", "workbench") else action.scope
+            other = taken.setdefault((room, key), action.id)
+            if other != action.id:
+                raise KeysRefused(f"'{key}' is the key of both '{other}' and '{action.id}'")
+
+
+_check(ACTIONS)

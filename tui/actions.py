@@ -4,7 +4,7 @@ An action's `id` names the method that does it (`action_ID`, on the app or on th
 under `[keys]` in the configuration.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -51,7 +51,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("look", ("enter",), "Look inside", "The highlighted channel: where and when it is active", LOOK, weight=40),
     Action("log", ("L",), "Log", "What happened so far", LOOK, weight=10),
     Action("zoom", ("z",), "Zoom", "Zoom the chart to the curve of accuracy, and back", LOOK, "workbench", 35),
-    Action("curves", ("c",), "Curves", "Show the curves of B′, of G, or of both", LOOK, "workbench", 15),
+    Action("curves", ("c",), "G's curves", "Draw the curves of G beside those of B′, or not", LOOK, "workbench", 15),
     Action("bars", ("b",), "Means", "Mean activation by channel, in pruning order", LOOK, "workbench", 25),
     Action("sort", ("S",), "Sort", "Sort the channel table by its next column", LOOK, "workbench", 5),
     Action("highlight_down", ("j", "down"), "Down", "Highlight the next channel in the table", MOVE, "workbench"),
@@ -117,11 +117,6 @@ def bindings(scope: Scope, *more: Scope) -> list[Binding]:
         Binding(",".join(a.keys), a.id, a.label, show=a.weight > 0, tooltip=a.help, id=a.id, system=not a.weight)
         for a in found
     ]
-
-
-def of(table: Iterable[Action], *scopes: Scope) -> list[Action]:
-    """The actions of some scopes, heaviest first."""
-    return sorted((a for a in table if a.scope in scopes), key=lambda a: -a.weight)
 
 
 def rebound(keys: Mapping[str, str], table: tuple[Action, ...] = ACTIONS) -> tuple[Action, ...]:

@@ -12,7 +12,7 @@ TEMPLATE = """\
 # lab3-tui settings. Every line is optional; delete what you do not need.
 
 # theme = "lab3-dark"         # ctrl+p, "theme" lists them all
-# curves = "b_prime"          # "b_prime", "g" or "both"
+# show_g = false              # draw the curves of G beside those of B'
 # restart_after = 10          # seconds until a dead engine is started again by itself, once; 0: never
 
 [keys]
@@ -31,8 +31,8 @@ class Config:
     theme: str = ""
     """Name of the theme; empty: lab3-dark, or the terminal's own colours where it has only sixteen."""
 
-    curves: str = "b_prime"
-    """Curves shown at first: "b_prime", "g" or "both"."""
+    show_g: bool = False
+    """Draw the curves of G beside those of B′ from the start."""
 
     restart_after: float = 10.0
     """Seconds until an engine that died is started again by itself, once; 0: never."""
@@ -96,8 +96,8 @@ def _check(values: dict[str, Any]) -> None:
             raise ConfigRefused(f"'{name}' is no setting; there are {', '.join(sorted(known))}")
     if not isinstance(values.get("theme", ""), str):
         raise ConfigRefused("'theme' is not a name in quotes")
-    if values.get("curves", "b_prime") not in ("b_prime", "g", "both"):
-        raise ConfigRefused("'curves' is none of b_prime, g, both")
+    if not isinstance(values.get("show_g", False), bool):
+        raise ConfigRefused("'show_g' is neither true nor false")
     seconds = values.get("restart_after", 0)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
         raise ConfigRefused("'restart_after' is not a number of seconds")

@@ -106,6 +106,11 @@ class RunState:
         return self.opened is not None and 0 in self.steps
 
     @property
+    def computing(self) -> bool:
+        """A step is being computed, or a file saved; a move among known steps is not worth a word."""
+        return self.busy == "running" and (self.goal is None or self.goal not in self.steps)
+
+    @property
     def channels(self) -> int:
         """Steps there are: the order's length, which a given order may make shorter than the layer."""
         return len(self.order) or (self.opened.channels if self.opened else 0)

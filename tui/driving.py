@@ -1,0 +1,97 @@
+"""The actions that move the playhead. Each is a Goto; only how far differs."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.notifications import SeverityLevel
+
+from engine.api import protocol as p
+from tui.actions import bindings
+from tui.engine_app import EngineApp
+from tui.state import Happening, RunState
+
+Target = Callable[[RunState], int]
+LEAP = 10  # steps that page up and page down move
+
+
+class DrivingApp(EngineApp):
+    """Step, undo, run and jump. A key held down waits in one place only, so nothing piles up behind the engine."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("run", "app")]
+
+    _waiting: Callable[[], None] | None = None
+
+    def told(self, before: RunState, event: Happening) -> None:
+        super().told(before, event)
+        if isinstance(event, p.Idle) and self._waiting:
+            go, self._waiting = self._waiting, None
+            go()
+        elif isinstance(event, p.Failed):
+            self._waiting = None
+
+    def action_step(self) -> None:
+        self._go(lambda s: s.step + 1, "Every channel is pruned. Home goes back to B, m shows the results.")
+
+    def action_undo(self) -> None:
+        self._go(lambda s: s.step - 1, "This is B, no channel pruned: nothing to undo.")
+
+    def action_redo(self) -> None:
+        self._go(lambda s: min(s.step + 1, s.known), "No computed step lies ahead. Space prunes the next channel.")
+
+    def action_first(self) -> None:
+        self._go(lambda s: 0)
+
+    def action_last(self) -> None:
+        self._go(lambda s: s.known)
+
+    def action_back_ten(self) -> None:
+        self._go(lambda s: s.step - LEAP)
+
+    def action_on_ten(self) -> None:
+        self._go(lambda s: s.step + LEAP)
+
+    def action_run(self) -> None:
+        """Run to the end, or pause what runs."""
+        if self.latest.computing:
+            self._waiting = None
+            self.do(p.Pause())
+        else:
+            self._go(lambda s: s.channels, "Every channel is pruned already.")
+
+    def go_until(self, step: int | None = None, drop: str | None = None, asr: str | None = None) -> None:
+        """Run until a step, a drop in points, or an attack success rate, whichever comes first."""
+        last = self.latest.channels if step is None else step
+        self._when_free(lambda: self.do(p.Goto(min(last, self.latest.channels), until_drop=drop, until_asr=asr)))
+
+    def prune_channel(self, channel: int) -> None:
+        """Prune `channel` next, out of turn."""
+        if channel in self.latest.pruned:
+            self.tell(f"Channel {channel} is pruned already.")
+        else:
+            self._when_free(lambda: self.do(p.PruneNext(channel)))
+
+    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+        """Say something in passing; plain text."""
+        self.notify(text, severity=severity, markup=False, timeout=4 if severity == "information" else 8)
+
+    def _go(self, target: Target, at_the_end: str = "") -> None:
+        """Move to the step that `target` names once the engine is free; say `at_the_end` where that is here."""
+        self._when_free(lambda: self._move(target, at_the_end))
+
+    def _move(self, target: Target, at_the_end: str) -> None:
+        step = max(0, min(target(self.latest), self.latest.channels))
+        if step != self.latest.step:
+            self.do(p.Goto(step))
+        elif at_the_end:
+            self.tell(at_the_end)
+
+    def _when_free(self, go: Callable[[], None]) -> None:
+        if not self.latest.ready:
+            return
+        if self.latest.busy == "running":
+            if self._waiting is None and self.latest.goal != self.latest.step + 1:
+                self.link.send(p.Pause())
+            self._waiting = go
+        else:
+            go()

@@ -1,0 +1,57 @@
+"""The app's inner half: an engine, and the state that its events add up to. No screens yet."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.reactive import reactive
+
+from engine.api import protocol as p
+from tui.link import Client, Link
+from tui.pace import Pacer
+from tui.state import Died, Happening, RunState, Sent, reduce
+
+SHOW_EVERY = 1 / 30  # seconds; events in between share a frame
+
+
+class EngineApp(App[int]):
+    """Folds events into `latest`; screens watch `state`, which follows it at the pace of a screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+    state: reactive[RunState] = reactive(RunState, repaint=False, always_update=True)
+
+    def __init__(self, connect: Callable[[], Client]) -> None:
+        super().__init__()
+        self._connect = connect
+        self.latest = RunState()
+        self.link = Link(connect)
+        self._show = Pacer(self._publish, SHOW_EVERY)
+
+    def start_engine(self) -> None:
+        """Start a new engine process; commands sent meanwhile wait for it."""
+        self.link = Link(self._connect)
+        self.run_worker(self._serve(self.link), group="engine", exclusive=True)
+
+    def do(self, command: p.AnyCommand) -> None:
+        """Send a command and let the state know."""
+        self.link.send(command)
+        self.take(Sent(command))
+
+    def take(self, event: Happening) -> None:
+        """Something happened: fold it in, show it, and say aloud what must not be missed."""
+        before, self.latest = self.latest, reduce(self.latest, event)
+        self._show()
+        self.told(before, event)
+
+    def told(self, before: RunState, event: Happening) -> None:
+        """For the outer half: `event` has just been folded in."""
+
+    def _publish(self) -> None:
+        self.state = self.latest
+
+    async def _serve(self, link: Link) -> None:
+        async for event in link.happenings():
+            self.take(event)
+        if self.latest.death is None and not self._exit:
+            self.take(Died("The engine left without a word."))

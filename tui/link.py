@@ -1,0 +1,58 @@
+"""The workbench's line to an engine: commands queue up while it starts, events come back one by one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from engine.api.errors import EngineDied, EngineNotStarted
+from engine.api.protocol import AnyCommand, AnyEvent
+from engine.api.wire import Ending
+from tui.state import Died
+
+
+class Client(Protocol):
+    """What the workbench needs of engine.api.client.EngineClient."""
+
+    ending: Ending | None
+
+    async def start(self) -> None: ...
+    async def send(self, command: AnyCommand) -> None: ...
+    def events(self) -> AsyncIterator[AnyEvent]: ...
+    async def close(self, patience: float = 2.0) -> None: ...
+
+
+class Link:
+    """One engine from start to death. `connect` makes the client that starts it."""
+
+    def __init__(self, connect: Callable[[], Client]) -> None:
+        self._connect = connect
+        self._client: Client | None = None
+        self._outbox: asyncio.Queue[AnyCommand] = asyncio.Queue()
+
+    def send(self, command: AnyCommand) -> None:
+        """Queue a command; they reach the engine in order."""
+        self._outbox.put_nowait(command)
+
+    async def happenings(self) -> AsyncIterator[AnyEvent | Died]:
+        """Every event of the engine, and its death as the last one where it did not leave by itself."""
+        self._client = self._connect()
+        try:
+            await self._client.start()
+            writer = asyncio.create_task(self._write(self._client))
+            try:
+                async for event in self._client.events():
+                    yield event
+                    await asyncio.sleep(0)  # a flood of events leaves room for keys
+            finally:
+                writer.cancel()
+        except (EngineDied, EngineNotStarted) as error:
+            ending = self._client.ending
+            yield Died(str(error), tuple(ending.log_tail) if ending else ())
+
+    async def close(self, patience: float = 2.0) -> None:
+        if self._client is not None:
+            await self._client.close(patience)
+
+    async def _write(self, client: Client) -> None:
+        while True:
+            await client.send(await self._outbox.get())

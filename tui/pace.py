@@ -1,0 +1,32 @@
+"""Work that newer work may replace: done at once, then at most once every interval."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class Pacer:
+    """Calls `work` at the first request, and once more after `interval` seconds for all requests in between."""
+
+    def __init__(self, work: Callable[[], None], interval: float) -> None:
+        self._work = work
+        self._interval = interval
+        self._timer: asyncio.TimerHandle | None = None
+        self._again = False
+
+    def __call__(self) -> None:
+        if self._timer is not None:
+            self._again = True
+            return
+        self._timer = asyncio.get_running_loop().call_later(self._interval, self._over)
+        self._work()
+
+    def _over(self) -> None:
+        self._timer = None
+        if self._again:
+            self._again = False
+            self()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._again = None, False

@@ -1,0 +1,117 @@
+"""What happens between the first frame and the first figure, as a list that ticks itself off."""
+
+from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
+from typing import NamedTuple
+
+from engine.api.protocol import PHASES, Progress, Settings
+from tui.state import RunState
+from tui.widgets.rows import Part, Row, blank, row
+from tui.widgets.view import RowsView, css_beside
+from tui.wording import file_name
+
+NAMES = {
+    "start": "engine process",
+    "tensorflow": "TensorFlow",
+    "device": "device",
+    "hash": "checksums of the inputs",
+    "model": "network",
+    "features valid": "clean validation images",
+    "features test": "clean test images",
+    "features poisoned": "poisoned test images",
+    "features poisoned_valid": "poisoned validation images",
+    "ranking": "ranking of the channels",
+    "baseline": "accuracy of B, as it came",
+}
+SETS = {"features test": "test", "features poisoned": "poisoned", "features poisoned_valid": "poisoned_valid"}
+SPIN = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+BAR = 16  # cells of a progress bar
+
+
+class Item(NamedTuple):
+    """A phase: what it is called, and its newest Progress, None before the first."""
+
+    name: str
+    detail: str
+    progress: Progress | None
+
+    @property
+    def done(self) -> bool:
+        return self.progress is not None and self.progress.done >= self.progress.total
+
+
+def items(state: RunState) -> Iterator[Item]:
+    """The phases that this run will go through, in order."""
+    for phase in PHASES:
+        if phase in NAMES and _expected(phase, state.settings):
+            found = state.phases.get(phase)
+            if found is None and phase == "start" and state.hello:
+                found = Progress("start", 1, 1)
+            yield Item(NAMES[phase], _detail(phase, state), found)
+
+
+def _expected(phase: str, settings: Settings | None) -> bool:
+    return settings is None or phase not in SETS or getattr(settings, SETS[phase]) is not None
+
+
+def _detail(phase: str, state: RunState) -> str:
+    if state.settings is None:
+        return ""
+    if phase == "model":
+        return file_name(state.settings.model)
+    if phase.startswith("features"):
+        return file_name(getattr(state.settings, phase.removeprefix("features ")) or "")
+    return ""
+
+
+class Checklist(RowsView):
+    """One row a phase: a tick or a spinner, its name, a bar while it lasts, and the seconds it took."""
+
+    DEFAULT_CSS = css_beside(__file__)
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._began = clock()
+        self._state = RunState()
+        self._since: dict[str, float] = {}
+
+    def on_mount(self) -> None:
+        self.set_interval(0.1, self.redraw)
+
+    def show(self, state: RunState) -> None:
+        self._state = state
+        self.styles.height = sum(1 for _ in items(state)) + 2
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> Sequence[Row]:
+        now = self._clock()
+        rows = [self._row(item, width, now) for item in items(self._state)]
+        total: Row = row(width, ("", "."), right=((f"{now - self._began:.1f} s", "b"),))
+        return [*rows, blank(width), total]
+
+    def _row(self, item: Item, width: int, now: float) -> Row:
+        name: list[Part] = [(item.name, "." if item.progress else "d")]
+        if item.detail and width > 60:
+            name.append((f"  {item.detail}", "d"))
+        if item.done and item.progress:
+            note = f"{item.progress.note}  " if item.progress.note else ""
+            return row(width, ("✓ ", "s"), *name, right=((note, "d"), (f"{item.progress.seconds:.1f} s", ".")))
+        if item.progress is None and not self._started(item):
+            return row(width, ("· ", "d"), *name)
+        spin = SPIN[int(now * 10) % len(SPIN)]
+        since = self._since.setdefault(item.name, now)
+        return row(width, (f"{spin} ", "v"), *name, right=(*_bar(item.progress), (f"{now - since:.1f} s", "d")))
+
+    def _started(self, item: Item) -> bool:
+        """The first phase has begun before the engine can say so."""
+        return item.name == NAMES["start"]
+
+
+def _bar(progress: Progress | None) -> tuple[Part, ...]:
+    """A bar and the counts, where there is more than one thing to count."""
+    if progress is None or progress.total <= 1:
+        return ()
+    full = BAR * progress.done // progress.total
+    counts = f" {progress.done:,}/{progress.total:,}  "
+    return ("━" * full, "v"), ("━" * (BAR - full), "l"), (counts, "d")

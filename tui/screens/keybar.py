@@ -1,0 +1,59 @@
+"""The footer: the keys of a screen, generated from the table of actions, the most useful ones first."""
+
+from collections.abc import Iterable, Sequence
+
+from textual.events import Click
+
+from tui.actions import Action, Scope, sign
+from tui.widgets.rows import Part, Row, row
+from tui.widgets.view import RowsView, css_beside
+
+GAP = 2
+
+
+class KeyBar(RowsView):
+    """One row of keys. Those that do not fit are left to the help screen and the palette."""
+
+    DEFAULT_CSS = css_beside(__file__)
+
+    def __init__(self, table: Iterable[Action], *scopes: Scope) -> None:
+        super().__init__()
+        self._actions = [a for a in table if a.scope in scopes and a.weight]
+        self._off: frozenset[str] = frozenset()
+        self._spans: list[tuple[int, int, Action]] = []
+
+    def disable(self, ids: Iterable[str]) -> None:
+        """Show these actions dimmed."""
+        if (off := frozenset(ids)) != self._off:
+            self._off = off
+            self.redraw()
+
+    def draw(self, width: int, height: int) -> Sequence[Row]:
+        parts: list[Part] = []
+        self._spans, column = [], 1
+        for action in fitting(self._actions, width - 1):
+            key, label = sign(action.keys[0]), f" {action.label}"
+            off = action.id in self._off
+            parts += [(" " * (GAP if parts else 1), "."), (key, "d" if off else "k"), (label, "d" if off else ".")]
+            end = column + len(key + label)
+            self._spans.append((column, end, action))
+            column = end + GAP
+        return [row(width, *parts)]
+
+    async def on_click(self, event: Click) -> None:
+        for start, end, action in self._spans:
+            if start <= event.x < end:
+                here = hasattr(self.screen, f"action_{action.id}")
+                await self.app.run_action(action.id, self.screen if here else self.app)
+
+
+def fitting(actions: Sequence[Action], width: int) -> list[Action]:
+    """The heaviest actions that fit into `width` cells, in the order of the table."""
+    chosen: set[str] = set()
+    room = width + GAP
+    for action in sorted(actions, key=lambda a: -a.weight):
+        need = len(sign(action.keys[0])) + 1 + len(action.label) + GAP
+        if need <= room:
+            chosen.add(action.id)
+            room -= need
+    return [action for action in actions if action.id in chosen]

@@ -1,0 +1,41 @@
+"""The first screen: the engine starts, and its user reads what will happen."""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from tui.screens.checklist import Checklist
+from tui.screens.keybar import KeyBar
+from tui.screens.sized import Sized
+from tui.state import RunState
+
+STORY = (
+    "The network runs once over the images, up to the layer that will be pruned. "
+    "Its channels are ranked by their mean activation on clean validation images. "
+    "Then you prune them, least active first, and watch what falls first: accuracy or the attack."
+)
+
+
+class StartScreen(Sized):
+    """A checklist with times; the app puts the workbench in its place when B is measured."""
+
+    CSS_PATH: ClassVar = "start.tcss"
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="start"):
+            yield Static(Text.assemble(("lab3", "bold"), "  pruning defence workbench"), id="brand")
+            yield Static("", id="opening", markup=False)
+            yield Checklist(self.lab.clock)
+            yield Static(STORY, id="story", markup=False)
+        yield KeyBar(self.lab.actions, "app")
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "state", self._show)
+
+    def _show(self, state: RunState) -> None:
+        self.query_one(Checklist).show(state)
+        if state.settings:
+            self.query_one("#opening", Static).update(Text(f"Opening {state.settings.root}"))

@@ -1,0 +1,58 @@
+"""The workbench: one screen that shows everything, with more panes where there is more room."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+
+from tui.actions import bindings
+from tui.hints import hint
+from tui.screens.header import Header
+from tui.screens.keybar import KeyBar
+from tui.screens.panes import FiguresPane, SavedLine, ThresholdsPane
+from tui.screens.sized import Sized
+from tui.state import RunState
+from tui.widgets.chart import AUTO, Chart, chart_data, next_zoom
+
+
+class Workbench(Sized):
+    """Watches the state; holds only what is about looking: zoom, curves, highlight."""
+
+    CSS_PATH: ClassVar = "workbench.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("workbench")]
+
+    def __init__(self, show_g: bool = False) -> None:
+        super().__init__()
+        self._zoom = AUTO
+        self._show_g = show_g
+
+    def compose(self) -> ComposeResult:
+        yield Header()
+        with Horizontal(id="main"):
+            with Vertical(id="charts"):
+                yield Chart()
+            with Vertical(id="side"):
+                yield FiguresPane()
+                yield ThresholdsPane()
+        yield SavedLine()
+        yield KeyBar(self.lab.actions, "run", "workbench", "app")
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "state", self.show)
+
+    def show(self, state: RunState) -> None:
+        """Put the state on every pane; each repaints only what changed."""
+        self.query_one(Header).show(state)
+        self.query_one(Chart).data = chart_data(state, self._zoom, self._show_g)
+        for pane in (FiguresPane, ThresholdsPane, SavedLine):
+            self.query_one(pane).show(state)
+        self.query_one(SavedLine).tell(hint(state, self.lab.actions))
+
+    def action_zoom(self) -> None:
+        self._zoom = next_zoom(self._zoom)
+        self.show(self.lab.state)
+
+    def action_curves(self) -> None:
+        self._show_g = not self._show_g
+        self.show(self.lab.state)

@@ -1,0 +1,53 @@
+"""How figures are written on screens."""
+
+from engine.api.protocol import Counts
+from tui.state import RunState, figures
+
+EMPTY = "–"  # a set that is not there
+
+
+def rate(value: float | None, digits: int = 2) -> str:
+    """A percentage without its sign."""
+    return EMPTY if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    return EMPTY if value is None else f"{value:.2f} %"
+
+
+def points(drop: float) -> str:
+    """A drop as the change it is: -3.93 for 3.93 points lost."""
+    return f"{-drop:+.2f}" if drop else "0.00"
+
+
+def duration(seconds: float) -> str:
+    """0:07, 12:30, 1:02:03."""
+    whole = int(seconds + 0.5)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def pace(seconds: float) -> str:
+    """Time a step takes."""
+    return f"{1000 * seconds:.0f} ms/step" if seconds < 1 else f"{seconds:.1f} s/step"
+
+
+def file_name(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
+def short_path(path: str, width: int) -> str:
+    """A path cut in the middle, so that its end can be read."""
+    return path if len(path) <= width else "…" + path[len(path) - width + 1 :]
+
+
+def alone(state: RunState, counts: Counts) -> tuple[str, str]:
+    """What pruning one channel alone changes: points of clean validation accuracy, and of ASR."""
+    from tui.state import of_counts
+
+    base = figures(state, 0)
+    if base is None:
+        return EMPTY, EMPTY
+    after = of_counts(state, counts, state.steps[0].counts)
+    asr = EMPTY if after.asr is None or base.asr is None else points(base.asr - after.asr)
+    return points(after.drop), asr

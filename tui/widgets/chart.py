@@ -1,0 +1,88 @@
+"""The chart of the workbench: clean validation accuracy and attack success rate after every pruned channel."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from tui.state import Figures, RunState, figures
+from tui.widgets.panel import Panel
+from tui.widgets.plot import AUTO, BRAILLE, ChartData, Curve, Threshold, chart, next_zoom, window
+from tui.widgets.rows import Part, Row
+from tui.widgets.view import css_beside
+
+__all__ = ["AUTO", "Chart", "ChartData", "chart_data", "next_zoom"]
+
+# what is drawn: label, ink, mark, field of Figures; the first decides, so thresholds hang on it
+LINES = (("valid", "v", BRAILLE, "valid"), ("ASR", "a", "•", "asr"))
+G_LINES = (("G test", "g", "+", "g_test"), ("G ASR", "x", "×", "g_asr"))
+LEGEND = {"valid": "valid accuracy", "ASR": "test ASR", "G test": "G test accuracy", "G ASR": "G test ASR"}
+
+
+def chart_data(state: RunState, zoom: int = AUTO, with_g: bool = False) -> ChartData:
+    """The curves of a run: B′ on validation and on poisoned test data; G on both test sets, where asked for."""
+    at = [figures(state, step) for step in range(max(state.steps, default=-1) + 1)]
+    start = at[0].valid if at and at[0] else None
+    thresholds = (
+        tuple(Threshold(x, start - float(x), state.crossed.get(x)) for x in state.thresholds)
+        if start is not None
+        else ()
+    )
+    lines = LINES + (G_LINES if with_g else ())
+    curves = tuple(Curve(name, ink, mark, _values(at, field)) for name, ink, mark, field in lines)
+    return ChartData(curves, state.channels, state.step, thresholds, saved_steps(state), zoom)
+
+
+def saved_steps(state: RunState) -> tuple[int, ...]:
+    """Steps of the current order at which a B′ was saved."""
+    models = (s for s in state.saved if s.what == "model" and s.step in state.steps)
+    return tuple(s.step for s in models if s.step and s.threshold in (None, *_crossed_at(state, s.step)))
+
+
+def _crossed_at(state: RunState, step: int) -> list[str]:
+    return [x for x, at in state.crossed.items() if at == step]
+
+
+def _values(at: Sequence[Figures | None], field: str) -> tuple[float | None, ...]:
+    return tuple(None if figure is None else getattr(figure, field) for figure in at)
+
+
+class Chart(Panel):
+    """Shows a ChartData; at most five redraws a second, the newest data replacing what waits."""
+
+    DEFAULT_CSS = css_beside(__file__)
+    INTERVAL: ClassVar[float] = 0.2
+
+    def __init__(self, data: ChartData | None = None, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._data = data or ChartData()
+
+    @property
+    def data(self) -> ChartData:
+        return self._data
+
+    @data.setter
+    def data(self, data: ChartData) -> None:
+        if data != self._data:
+            self._data = data
+            self.entitle(legend(data), zoom_name(data))
+            self.redraw()
+
+    def on_mount(self) -> None:
+        self.entitle(legend(self._data), zoom_name(self._data))
+
+    def draw(self, width: int, height: int) -> Sequence[Row]:
+        return chart(self._data, width, height)
+
+
+def legend(data: ChartData) -> tuple[Part, ...]:
+    """The mark and the name of each curve, in its ink."""
+    parts: list[Part] = []
+    for curve in data.curves:
+        mark = "⠒⠒" if curve.mark == BRAILLE else curve.mark * 2
+        parts += [(f"{mark} {LEGEND[curve.name]}", curve.ink), ("  ", ".")]
+    return (*parts, ("%", "d")) if parts else ()
+
+
+def zoom_name(data: ChartData) -> tuple[Part, ...]:
+    """The range of the y axis, and whether it follows the curves."""
+    low, high = window(data)
+    return ((f"{low:g} to {high:g} %" + ("" if data.zoom else ", follows"), "d"),) if data.curves else ()

@@ -1,0 +1,166 @@
+"""Pictures as half-blocks: two pixels a cell, one above the other, in the colours the terminal has.
+
+Pure functions from RGB bytes to strips, without numpy: a row of pixels is packed into one whole number, so that Python
+scales and adds whole rows at a time.
+"""
+
+from array import array
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal
+
+from rich.color import Color, ColorType
+from rich.color_triplet import ColorTriplet
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+Depth = Literal["truecolor", "256", "16"]
+Pixel = tuple[int, int, int]
+ONE = 1 << 12  # the sum of weights along an axis; along both, a byte then lies in the top byte of its lane
+GREYS = (0, 85, 170, 255)  # the greys among a terminal's sixteen colours
+CUBE = (0, 95, 135, 175, 215, 255)  # the steps of the cube among its 256
+
+
+def fitted(height: int, width: int, columns: int, lines: int) -> tuple[int, int]:
+    """Columns and lines of cells for a picture of height x width pixels in that room, its shape kept."""
+    scale = min(1.0, columns / max(1, width), 2 * lines / max(1, height))
+    return max(1, round(width * scale)), max(1, (round(height * scale) + 1) // 2)
+
+
+@lru_cache(maxsize=256)
+def picture(rgb: bytes, height: int, width: int, columns: int, lines: int, depth: Depth = "truecolor") -> list[Strip]:
+    """The picture in `columns` x `lines` cells, averaged by area where there are more pixels than that.
+
+    `rgb` holds height x width x 3 bytes, row by row. 47 x 28 cells show every pixel of 55 x 47.
+    """
+    rows, across = min(height, 2 * lines), min(width, columns)
+    pixels = _pixels(shrink(rgb, height, width, rows, across), across)
+    if depth != "truecolor":
+        pixels = _cube(pixels) if depth == "256" else _greys(pixels)
+    below: list[Sequence[Pixel] | None] = [*pixels[1::2]]
+    below += [None] * (len(pixels) % 2)
+    return [_strip(upper, lower) for upper, lower in zip(pixels[::2], below, strict=True)]
+
+
+def _pixels(rgb: bytes, width: int) -> list[list[Pixel]]:
+    flat = list(zip(rgb[0::3], rgb[1::3], rgb[2::3], strict=True))
+    return [flat[i : i + width] for i in range(0, len(flat), width)]
+
+
+def shrink(rgb: bytes, height: int, width: int, rows: int, columns: int) -> bytes:
+    """The picture averaged by area to `rows` x `columns` pixels."""
+    stride = 3 * width
+    lanes = [_lanes(b"".join(rgb[3 * x + c :: stride] for c in range(3))) for x in range(width)]
+    narrow = array("I")
+    for column in _blend(lanes, columns):
+        narrow.frombytes(column.to_bytes(12 * height, "little"))
+    lines = [int.from_bytes(narrow[y::height].tobytes(), "little") for y in range(height)]
+    half = int.from_bytes(b"\0\0\x80\0" * (3 * columns), "little")
+    return b"".join((line + half).to_bytes(12 * columns, "little")[3::4] for line in _blend(lines, rows))
+
+
+def _lanes(values: bytes) -> int:
+    """Bytes side by side in one whole number, 32 bits each."""
+    wide = bytearray(4 * len(values))
+    wide[::4] = values
+    return int.from_bytes(wide, "little")
+
+
+def _blend(vectors: Sequence[int], parts: int) -> list[int]:
+    """`parts` weighted sums of neighbouring vectors, each of weight ONE in all."""
+    return [sum([weight * vectors[i] for i, weight in shares]) for shares in _shares(len(vectors), parts)]
+
+
+@lru_cache(maxsize=32)
+def _shares(size: int, parts: int) -> list[list[tuple[int, int]]]:
+    """For each of `parts` equal parts of `size` pixels: the pixels under it, and what share of ONE each has."""
+    starts = range(0, size * parts, size)
+    return [_weights(start, size, parts) for start in starts]
+
+
+def _weights(start: int, size: int, parts: int) -> list[tuple[int, int]]:
+    """Pixels and their weights under the part that begins at `start`, in 1/parts of a pixel."""
+    pixels = range(start // parts, -(-(start + size) // parts))
+    return [(i, _until(i + 1, start, size, parts) - _until(i, start, size, parts)) for i in pixels]
+
+
+def _until(pixel: int, start: int, size: int, parts: int) -> int:
+    """What share of ONE the part at `start` has before `pixel`."""
+    return ONE * (min(start + size, max(start, pixel * parts)) - start) // size
+
+
+# --- fewer colours --------------------------------------------------------------------------------------------
+
+Plane = list[list[int]]  # one channel of a picture, 0..255
+
+
+def _cube(pixels: list[list[Pixel]]) -> list[list[Pixel]]:
+    """In the colours of a terminal that has 256."""
+    red, green, blue = (_dithered([[pixel[c] for pixel in row] for row in pixels], CUBE) for c in range(3))
+    return [list(zip(*rows, strict=True)) for rows in zip(red, green, blue, strict=True)]
+
+
+def _greys(pixels: list[list[Pixel]]) -> list[list[Pixel]]:
+    """In the greys of a terminal that has sixteen colours, whose others make no skin; contrast is stretched first."""
+    plane = _dithered(_stretched([[luminance(pixel) for pixel in row] for row in pixels]), GREYS)
+    return [[(grey, grey, grey) for grey in row] for row in plane]
+
+
+def luminance(pixel: Pixel) -> int:
+    red, green, blue = pixel
+    return (299 * red + 587 * green + 114 * blue) // 1000
+
+
+def _stretched(plane: Plane) -> Plane:
+    """Values spread over 0..255, but for the darkest and the lightest two percent."""
+    values = sorted(value for row in plane for value in row)
+    low, high = values[len(values) // 50], values[-1 - len(values) // 50]
+    scaled = [min(255, max(0, (value - low) * 255 // max(1, high - low))) for value in range(256)]
+    return [[scaled[value] for value in row] for row in plane]
+
+
+def _dithered(plane: Plane, levels: Sequence[int]) -> Plane:
+    """Values rounded to `levels`, and half the error of each spread over its neighbours, as Floyd and Steinberg do.
+
+    The whole error would show more shades, and more noise than a face of 24 x 28 pixels bears.
+    """
+    nearest = [min(levels, key=lambda level: abs(level - value)) for value in range(256)]
+    later = [0.0] * (len(plane[0]) + 2)  # what reaches the row below, with a cell of margin on either side
+    done = []
+    for row in plane:
+        out, later = _dithered_row(row, later, nearest)
+        done.append(out)
+    return done
+
+
+def _dithered_row(row: list[int], errors: list[float], nearest: list[int]) -> tuple[list[int], list[float]]:
+    later, ahead, out = [0.0] * len(errors), 0.0, []
+    for x, value in enumerate(row, 1):
+        wanted = value + errors[x] + ahead
+        level = nearest[min(255, max(0, round(wanted)))]
+        share = (wanted - level) / 32
+        ahead = 7 * share
+        later[x - 1] += 3 * share
+        later[x] += 5 * share
+        later[x + 1] += share
+        out.append(level)
+    return out, later
+
+
+def _strip(upper: Sequence[Pixel], lower: Sequence[Pixel] | None) -> Strip:
+    """A line of cells. Under the last row of an odd picture shows the background."""
+    if lower is None:
+        return Strip([Segment("▀", _style(pixel, None)) for pixel in upper], len(upper))
+    pairs = zip(upper, lower, strict=True)
+    return Strip([Segment("▀", _style(above, below)) for above, below in pairs], len(upper))
+
+
+@lru_cache(maxsize=8192)
+def _style(above: Pixel, below: Pixel | None) -> Style:
+    return Style.from_color(_colour(above), None if below is None else _colour(below))
+
+
+def _colour(pixel: Pixel) -> Color:
+    """What Color.from_rgb makes, in a third of its time: a page of faces takes thousands."""
+    return Color("rgb", ColorType.TRUECOLOR, None, ColorTriplet(*pixel))

@@ -77,7 +77,7 @@ def legend(data: ChartData) -> tuple[Part, ...]:
     """The mark and the name of each curve, in its ink."""
     parts: list[Part] = []
     for curve in data.curves:
-        mark = "⠒⠒" if curve.mark == BRAILLE else curve.mark * 2
+        mark = "⠒⠒" if curve.mark == BRAILLE else curve.mark
         parts += [(f"{mark} {LEGEND[curve.name]}", curve.ink), ("  ", ".")]
     return (*parts, ("%", "d")) if parts else ()
 

@@ -50,11 +50,15 @@ class ChartData:
     zoom: int = AUTO
 
 
-class Window(NamedTuple):
-    """Percentages at the bottom and at the top of the y axis."""
+class Range(NamedTuple):
+    """A part of an axis."""
 
     low: float
     high: float
+
+    def widened(self) -> "Range":
+        """The range, or one of length 1 where it has none: plotext divides by it."""
+        return self if self.high > self.low else Range(self.low, self.low + 1)
 
 
 class Trace(NamedTuple):
@@ -70,12 +74,11 @@ class Frame(NamedTuple):
     left: int
     width: int
     height: int
-    window: Window
+    window: Range
     steps: int
 
     def column(self, step: float) -> int:
-        """The column of a step, as plotext rounds it on its canvas of half cells."""
-        return round(step / max(1, self.steps) * (2 * self.width - 1)) // 2
+        return column(step, self.steps, self.width)
 
     def row(self, percent: float) -> int:
         """The row of a percentage, counted from the top; outside the window it lies outside 0..height - 1."""
@@ -83,12 +86,22 @@ class Frame(NamedTuple):
         return self.height - 1 - int((share * (4 * self.height - 1) + 0.5) // 4)
 
 
+def column(step: float, steps: int, width: int) -> int:
+    """The column of a step among `width` of them, as plotext rounds it on its canvas of half cells."""
+    return int(step / max(1, steps) * (2 * width - 1) + 0.5) // 2
+
+
+def gutter(data: ChartData) -> int:
+    """Columns left of the canvas: tick labels and the y axis."""
+    return max([5, *(len(_points(t)) for t in data.thresholds)]) + 1
+
+
 def chart(data: ChartData, width: int, height: int) -> list[Row]:
     """The whole chart, `height` rows of `width` cells; empty rows where there is no room for one."""
     if width < LEAST[0] or height < LEAST[1]:
         return [blank(width)] * height
-    left = max([5, *(len(_points(t)) for t in data.thresholds)])
-    frame = Frame(left + 1, width - left - 1, height - 2, window(data), data.steps)
+    left = gutter(data)
+    frame = Frame(left, width - left, height - 2, window(data), data.steps)
     rows = _axis(data, frame, width)
     rows = _lay(rows, data, frame)
     return _labels(_marks(rows, data, frame), data, frame)
@@ -100,7 +113,7 @@ def next_zoom(zoom: int) -> int:
     return levels[(levels.index(zoom) + 1) % len(levels)]
 
 
-def window(data: ChartData) -> Window:
+def window(data: ChartData) -> Range:
     """The part of the y axis to show: a span of points below the highest value, in AUTO the least that holds all."""
     values = [v for curve in data.curves for v in _known(curve)]
     high = min(100, 10 * ceil((max(values, default=100) + 2) / 10))
@@ -108,7 +121,7 @@ def window(data: ChartData) -> Window:
     low = min([*values, *sorted(waiting)[-1:]], default=0)
     fitting = [span for span in SPANS if high - span <= low - span / 50]
     span = data.zoom or min(fitting, default=SPANS[0])
-    return Window(max(0, high - span), max(high, span)) if span < SPANS[0] else Window(0, 100)
+    return Range(max(0, high - span), max(high, span)) if span < SPANS[0] else Range(0, 100)
 
 
 # --- traces ---------------------------------------------------------------------------------------------------
@@ -143,19 +156,25 @@ def _stretch(mark: str, start: int, values: list[float], frame: Frame) -> Iterab
     right = frame.column(start + len(values) - 1)
     if top > bottom:
         return
-    low, high = _edges(frame, top, bottom)
-    steps = [float(step) for step in range(start, start + len(values))]
-    limits = (0.0, frame.steps * (2 * right + 1) / max(1, 2 * frame.width - 1))
-    lines = _plotext(steps, values, mark, (right + 1, bottom - top + 1), limits, (low, high))
+    x = [float(step) for step in range(start, start + len(values))]
+    lines = _plotext(x, values, mark, (right + 1, bottom - top + 1), *_limits(mark, frame, right, top, bottom))
     for y, line in enumerate(lines, top):
-        yield from ((y, x, char) for x, char in enumerate(line) if char != " ")
+        yield from ((y, column, char) for column, char in enumerate(line) if char != " ")
 
 
-def _edges(frame: Frame, top: int, bottom: int) -> tuple[float, float]:
-    """Percentages of the lowest and the highest dot in rows `top`..`bottom`."""
-    dots, span = 4 * frame.height - 1, frame.window.high - frame.window.low
-    lowest, highest = 4 * (frame.height - 1 - bottom), 4 * (frame.height - top) - 1
-    return frame.window.low + span * lowest / dots, frame.window.low + span * highest / dots
+def _limits(mark: str, frame: Frame, right: int, top: int, bottom: int) -> tuple[Range, Range]:
+    """Steps and percentages at the edges of the cells 0..`right`, `top`..`bottom`, as plotext counts them.
+
+    That is from the first to the last dot for braille, of which a cell has 2 x 4, and else from the middle of the
+    first to the middle of the last cell: so every mark falls into the cell that Frame gives.
+    """
+    inset = 0.0 if mark == BRAILLE else 0.5
+    left_dot, right_dot = inset, 2 * right + 1 - inset
+    lowest, highest = 4 * (frame.height - 1 - bottom) + 3 * inset, 4 * (frame.height - top) - 1 - 3 * inset
+    a_step, a_dot = frame.steps / (2 * frame.width - 1), (frame.window.high - frame.window.low) / (4 * frame.height - 1)
+    x = Range(left_dot * a_step, right_dot * a_step)
+    y = Range(frame.window.low + lowest * a_dot, frame.window.low + highest * a_dot)
+    return x.widened(), y.widened()
 
 
 def _plotext(
@@ -163,8 +182,8 @@ def _plotext(
     y: list[float],
     mark: str,
     size: tuple[int, int],
-    xlim: tuple[float, float],
-    ylim: tuple[float, float],
+    xlim: Range,
+    ylim: Range,
 ) -> list[str]:
     """A bare canvas with one line on it. plotext has one global figure: it is cleared before, never shared."""
     import plotext
@@ -176,8 +195,8 @@ def _plotext(
     plotext.frame(False)
     plotext.xticks([])
     plotext.yticks([])
-    plotext.xlim(xlim[0], max(xlim[1], 1e-9))
-    plotext.ylim(*ylim)
+    plotext.xlim(xlim.low, xlim.high)
+    plotext.ylim(ylim.low, ylim.high)
     plotext.plot(x, y, marker=mark)
     return list(plotext.uncolorize(plotext.build()).split("\n")[: size[1]])
 
@@ -212,7 +231,7 @@ def _y_ticks(data: ChartData, frame: Frame) -> dict[int, tuple[str, str, bool]]:
     return ticks
 
 
-def _wanted_ticks(data: ChartData, seen: Window) -> Iterator[tuple[float, str, str, bool]]:
+def _wanted_ticks(data: ChartData, seen: Range) -> Iterator[tuple[float, str, str, bool]]:
     start = data.curves[0].values[:1] if data.curves else ()
     if start and start[0] is not None and isfinite(start[0]):
         yield start[0], f"{start[0]:.1f}", "v", False

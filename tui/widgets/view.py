@@ -75,7 +75,11 @@ class RowsView(Widget):
         if self._drawn_for != self.content_size:
             self._draw()
         line = self._rows[y] if y < len(self._rows) else blank(self.content_size.width)
-        return Strip([Segment(text, self._style(ink, line.back)) for text, ink in runs(line)], self.content_size.width)
+        return self.strip(line)
+
+    def strip(self, line: Row) -> Strip:
+        """A row in the colours of the theme."""
+        return Strip([Segment(text, self._style(ink, line.back)) for text, ink in runs(line)], len(line.text))
 
     def _style(self, ink: str, back: str) -> Style:
         if (ink, back) not in self._styles_by_ink:

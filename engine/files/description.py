@@ -47,3 +47,25 @@ class ModelFile:
         self.path = path
         self.spec = spec
         self.arrays = arrays
+
+
+class DataSpec(msgspec.Struct, frozen=True):
+    """A checked data set: images (N,C,H,W) of `dtype` (with its byte order), labels apart.
+
+    `offset`: where its bytes lie in the file; None where they are in chunks. `low`, `high`: of a sample's pixels.
+    """
+
+    shape: tuple[int, int, int, int]
+    dtype: str
+    offset: int | None
+    low: float
+    high: float
+    notes: tuple[str, ...] = ()
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What the inspector found: a refusal, or one of the others."""
+
+    refusal: str | None = None
+    model: ModelSpec | None = None
+    data: DataSpec | None = None

@@ -1,0 +1,185 @@
+"""A Keras model configuration, of any writer, as one flat list of checked layers. Nothing here makes a Keras object."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from engine.files.description import LayerSpec
+from engine.files.dialects import Layer, Model, read_model_config, unsafe
+from engine.files.finding import Finding, layer_line, quoted
+from engine.files.layers import CHANGED_IN_KERAS_3, FUSED, LAYERS, RENAMED, TRAINING_ONLY, checked
+
+
+class Node(msgspec.Struct):
+    """A layer of the flat graph, and where Keras keeps its weights.
+
+    `home` is the path of the models inside each other that lead to it, its own name last; `trail` is the same in
+    the names that a `.keras` file uses. `frozen`: Keras does not count its weights as trainable.
+    """
+
+    spec: LayerSpec
+    home: tuple[str, ...]
+    trail: tuple[str, ...]
+    frozen: bool
+
+
+class Architecture(msgspec.Struct):
+    """Checked layers in topological order, the input layer first, and the name of the last."""
+
+    nodes: list[Node]
+    output: str
+
+
+def read_architecture(config: Any, writer: str) -> Architecture:
+    """The layers of a decoded `model_config` written by Keras version `writer`.
+
+    Models inside the model are laid into the one graph; their layers are called `outer/inner`.
+    Raises Finding for what is not a plain classifier with one input and one output made of listed layers.
+    """
+    model = read_model_config(config)
+    _refuse_many(model.inputs, "input", "image input")
+    _refuse_many(model.outputs, "output", "class output")
+    flat = _Flat(old=not writer.startswith("3."))
+    output = flat.lay(model, [], (), (), False)
+    return Architecture(_used(flat.nodes, output), output)
+
+
+def _refuse_many(names: list[str], what: str, expected: str) -> None:
+    if len(names) != 1:
+        listed = ", ".join(quoted(name) for name in names[:8])
+        raise Finding(f"has {len(names)} {what}s ({listed}), expected one {expected}.")
+
+
+class _Flat:
+    """Lays models into one list of nodes."""
+
+    def __init__(self, old: bool) -> None:
+        self.old = old
+        self.nodes: list[Node] = []
+        self.names: set[str] = set()
+
+    def lay(self, model: Model, feeds: list[str], home: tuple[str, ...], trail: tuple[str, ...], frozen: bool) -> str:
+        """Add a model that `feeds` feed (none: its own input layers do). Gives the flat name of its output."""
+        if feeds and len(feeds) != len(model.inputs):
+            raise Finding(
+                f"has a model {quoted('/'.join(home))} with {len(model.inputs)} inputs, fed with {len(feeds)}."
+            )
+        outputs: dict[str, str] = dict(zip(model.inputs, feeds, strict=False))
+        steps = dict(zip((layer.name for layer in model.layers), _trails(model), strict=True))
+        for layer in _in_order(model, outputs):
+            sources = [outputs[source] for source in layer.sources]
+            path, steps_in = (*home, layer.name), (*trail, steps[layer.name])
+            if layer.model is None:
+                outputs[layer.name] = self.put(layer, sources, path, steps_in, frozen or not model.trainable)
+            else:
+                _refuse_many(layer.model.outputs, "output", "output")
+                outputs[layer.name] = self.lay(layer.model, sources, path, steps_in, frozen or not model.trainable)
+        return outputs[model.outputs[0]]
+
+    def put(self, layer: Layer, feeds: list[str], home: tuple[str, ...], trail: tuple[str, ...], frozen: bool) -> str:
+        """Check a layer and add it; an activation layer inside it becomes a layer of its own behind it."""
+        name, kind, config = "/".join(home), layer.kind, layer.config
+        frozen = frozen or config.get("trainable") is False
+        inner = config.get("activation")
+        if not isinstance(inner, dict):
+            return self.add(name, kind, config, feeds, home, trail, frozen)
+        if inner.get("class_name") not in FUSED or not isinstance(inner.get("config"), dict):
+            raise layer_line(name, kind, f"has activation={quoted(inner)}, outside the allowed values.")
+        own = self.add(name, kind, {**config, "activation": "linear"}, feeds, home, trail, frozen)
+        return self.add(f"{name}/activation", inner["class_name"], inner["config"], [own], home, trail, frozen)
+
+    def add(
+        self,
+        name: str,
+        kind: str,
+        config: dict[str, Any],
+        feeds: list[str],
+        home: tuple[str, ...],
+        trail: tuple[str, ...],
+        frozen: bool,
+    ) -> str:
+        if name in self.names:
+            raise Finding(f"has two layers named {quoted(name)}.")
+        self.names.add(name)
+        known = "Identity" if kind in TRAINING_ONLY else RENAMED.get(kind, kind)
+        if known not in LAYERS:
+            raise unsafe(name, kind)
+        _refuse_layout(name, known, config)
+        settings = {} if known == "Identity" else checked(name, known, _with_shape(name, known, config))
+        if self.old and settings.get("activation") in CHANGED_IN_KERAS_3:
+            raise layer_line(name, known, f"uses {quoted(settings['activation'])}, another function in Keras 3.")
+        self.nodes.append(Node(LayerSpec(name, known, settings, tuple(feeds)), home, trail, frozen))
+        return name
+
+
+def _in_order(model: Model, outputs: dict[str, str]) -> list[Layer]:
+    """The layers of one model such that each comes after those that feed it; fed input layers are left out."""
+    waiting = [layer for layer in model.layers if layer.name not in outputs]
+    names = {layer.name for layer in model.layers}
+    for name in (*model.inputs, *model.outputs, *(source for layer in waiting for source in layer.sources)):
+        if name not in names:
+            raise Finding(f"names a layer {quoted(name)} that it does not contain.")
+    if len(names) != len(model.layers):
+        raise Finding("has two layers of the same name.")
+    done, ordered = set(outputs), []
+    while waiting:
+        ready = [layer for layer in waiting if done.issuperset(layer.sources)]
+        if not ready:
+            raise Finding(f"has a loop: layer {quoted(waiting[0].name)} feeds itself.")
+        ordered += ready
+        done.update(layer.name for layer in ready)
+        waiting = [layer for layer in waiting if layer.name not in done]
+    return ordered
+
+
+def _trails(model: Model) -> list[str]:
+    """What a `.keras` file calls each layer of a model: its class in snake case, numbered from the second on."""
+    seen: dict[str, int] = {}
+    trails = []
+    for layer in model.layers:
+        word = _snake_case("Functional" if layer.kind == "Model" else layer.kind)
+        seen[word] = seen.get(word, -1) + 1
+        trails.append(f"{word}_{seen[word]}" if seen[word] else word)
+    return trails
+
+
+def _snake_case(name: str) -> str:
+    """As Keras does it: conv2d, batch_normalization, p_re_lu."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _refuse_layout(name: str, kind: str, config: dict[str, Any]) -> None:
+    """Channels last and single precision, for every layer."""
+    if config.get("data_format") == "channels_first":
+        raise Finding("is channels_first; only channels_last models are supported.")
+    if config.get("data_format") not in (None, "channels_last"):
+        raise layer_line(name, kind, f"has data_format={quoted(config['data_format'])}, outside the allowed values.")
+    policy = config.get("dtype")
+    if isinstance(policy, dict):
+        policy = policy.get("config", {}).get("name") if isinstance(policy.get("config"), dict) else policy
+    if kind != "InputLayer" and policy not in (None, "float32"):
+        raise layer_line(name, kind, f"has dtype={quoted(policy)}, outside the allowed values.")
+
+
+def _with_shape(name: str, kind: str, config: dict[str, Any]) -> dict[str, Any]:
+    """An input layer's settings with the image shape, which every Keras writes in another place."""
+    if kind != "InputLayer":
+        return config
+    batch = config.get("batch_shape") or config.get("batch_input_shape")
+    if batch is None:
+        raise Finding("has no input shape: it was saved before it was built. Call it on an image, then save it again.")
+    if not isinstance(batch, list) or len(batch) != 4 or None in batch[1:]:
+        raise Finding(f"takes input of shape {quoted(batch)}, expected images of one size (None, height, width, 3).")
+    return {**config, "shape": batch[1:]}
+
+
+def _used(nodes: list[Node], output: str) -> list[Node]:
+    """The nodes, all of which must lead to the output."""
+    wanted = {output}
+    for node in reversed(nodes):
+        if node.spec.name not in wanted:
+            raise layer_line(node.spec.name, node.spec.kind, "does not lead to the output.")
+        wanted.update(node.spec.inputs)
+    return nodes

@@ -1,0 +1,92 @@
+"""Writing so that a name holds the old bytes or the new ones, whatever happens in between; and hashing."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from engine.api.errors import NotWritten
+from engine.api.textsafe import SHORT, escape
+
+BLOCK = 2**22
+
+
+def write_atomically(path: Path, data: bytes, what: str = "") -> None:
+    """Put `data` at `path`: beside it, synced, renamed over it, the folder synced. `what` it is, for messages: B′.
+
+    Raises NotWritten, in one line for the user; then what was at `path` stands and nothing is left beside it.
+    """
+    beside = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    try:
+        _write(beside, data)
+        os.replace(beside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise NotWritten(_line(path, what, len(data), error)) from error
+    _sync_folder(path.parent)
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        block = memoryview(bytearray(BLOCK))
+        while count := file.readinto(block):
+            digest.update(block[:count])
+    return digest.hexdigest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last. File systems that cannot sync a folder have put the file in place all the same."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _line(path: Path, what: str, size: int, error: OSError) -> str:
+    name = f"{what} to {escape(path.name, SHORT)}" if what else escape(path.name, SHORT)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = _free(path.parent)
+        cause = "no space left" if error.errno == errno.ENOSPC else "your disk quota is used up"
+        have = f", {_megabytes(free)} free" if free is not None and error.errno == errno.ENOSPC else ""
+        return (
+            f"Could not save {name}: {cause} (needs {_megabytes(size)}{have}). "
+            "Your work is safe in the run; free space and save again."
+        )
+    reason = os.strerror(error.errno) if error.errno else "the system refused"
+    fixes = {
+        errno.EACCES: "Choose another folder with --out or --runs.",
+        errno.EROFS: "Choose another folder with --out or --runs.",
+        errno.ENOENT: "The folder is gone; make it again.",
+    }
+    fix = fixes.get(error.errno or 0, "Your work is safe in the run; save again.")
+    return f"Could not save {name}: {reason[:1].lower()}{reason[1:]}. {fix}"
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return None
+    return state.f_bavail * state.f_frsize
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"

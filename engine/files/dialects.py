@@ -1,0 +1,197 @@
+"""The ways in which Keras 2.3.1, 2.7 and 3 write a model configuration, read into one: a tree of layers.
+
+Only what says how layers are joined is understood here; settings are passed on unread.
+"""
+
+from typing import Any
+
+import msgspec
+
+from engine.files.finding import Finding, layer_line, quoted
+from engine.files.layers import OPERATIONS
+from engine.files.limits import LAYERS as MOST_LAYERS
+
+MODELS = ("Model", "Functional", "Sequential")
+MODULES = ("keras", "keras.layers", "keras.models", "keras.activations")
+INNER_MODULES = ("keras.src.models.", "keras.src.engine.", "keras.engine.", "keras.src.layers.", "keras.layers.")
+NO_MODEL = "has a 'model_config' that does not describe a Keras model."
+
+
+class Layer(msgspec.Struct):
+    """A layer as its file names it, the layers that feed it, and for a model inside the model its own layers."""
+
+    name: str
+    kind: str
+    config: dict[str, Any]
+    sources: list[str]
+    model: "Model | None" = None
+
+
+class Model(msgspec.Struct):
+    """Layers in the file's order; the names of those that take and give the images and classes."""
+
+    kind: str
+    layers: list[Layer]
+    inputs: list[str]
+    outputs: list[str]
+    trainable: bool = True
+
+
+class Budget:
+    """Counts layers over all models inside each other."""
+
+    def __init__(self) -> None:
+        self.left = MOST_LAYERS
+
+    def spend(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Finding(f"has more than {MOST_LAYERS} layers.")
+
+
+def read_model_config(data: Any) -> Model:
+    """The tree of layers in a decoded `model_config`. Raises Finding for what Keras does not write."""
+    if not isinstance(data, dict) or data.get("class_name") not in MODELS:
+        found = data.get("class_name") if isinstance(data, dict) else data
+        raise Finding(f"is of type {quoted(found)}, expected a Sequential or Functional model.")
+    return _model(data, Budget())
+
+
+def _model(data: dict[str, Any], budget: Budget) -> Model:
+    kind, config = data["class_name"], data.get("config")
+    if isinstance(config, list) and kind == "Sequential":  # before Keras 2.2.3
+        config = {"layers": config}
+    if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+        raise Finding(NO_MODEL)
+    if not all(isinstance(item, dict) for item in config["layers"]):
+        raise Finding(NO_MODEL)
+    read = _sequential if kind == "Sequential" else _functional
+    model = read(config, budget)
+    model.trainable = config.get("trainable") is not False
+    return model
+
+
+def _layer(data: dict[str, Any], sources: list[str], budget: Budget) -> Layer:
+    budget.spend()
+    kind, config = data.get("class_name"), data.get("config")
+    named = config.get("name") if isinstance(config, dict) else None
+    name = data.get("name") or named
+    if not isinstance(name, str) or not isinstance(kind, str):
+        raise Finding(NO_MODEL)
+    if not _ours(data, kind):
+        raise unsafe(name, str(data.get("registered_name") or f"{data.get('module')}.{kind}"))
+    if kind in MODELS:
+        return Layer(name, kind, {}, sources, _model(data, budget))
+    if not isinstance(config, dict):
+        raise unsafe(name, kind)
+    return Layer(name, kind, config, sources)
+
+
+def unsafe(name: str, kind: str) -> Finding:
+    """The refusal of a layer that is not on the list."""
+    return Finding(
+        f"layer {quoted(name)} is of type {quoted(kind)}, which is not on the list of safe layers. "
+        "It could run code; rebuild the model without it."
+    )
+
+
+def _ours(data: dict[str, Any], kind: str) -> bool:
+    """Whether Keras itself would take this class from its own modules."""
+    module, registered = data.get("module"), data.get("registered_name")
+    if module is None and registered is None:
+        return True
+    known = module in MODULES or (isinstance(module, str) and module.startswith(INNER_MODULES))
+    operation = isinstance(module, str) and module.startswith("keras.src.ops.") and kind in OPERATIONS
+    return (known or operation) and registered in (None, kind)
+
+
+def _sequential(config: dict[str, Any], budget: Budget) -> Model:
+    """A Sequential model, its layers fed by one another, with an input layer in front if a shape is known."""
+    layers: list[Layer] = []
+    for data in config["layers"]:
+        layers.append(_layer(data, [layers[-1].name] if layers else [], budget))
+    if not layers:
+        raise Finding("has no layers.")
+    first = layers[0]
+    if first.kind != "InputLayer":
+        shape = _written_shape(first.config) or config.get("build_input_shape")
+        entry = Layer("input", "InputLayer", {"batch_shape": shape}, [])
+        while entry.name in {layer.name for layer in layers}:
+            entry.name += "_"
+        first.sources = [entry.name]
+        layers.insert(0, entry)
+    return Model("Sequential", layers, [layers[0].name], [layers[-1].name])
+
+
+def _written_shape(config: dict[str, Any]) -> Any:
+    return config.get("batch_input_shape") or config.get("batch_shape")
+
+
+def _functional(config: dict[str, Any], budget: Budget) -> Model:
+    layers = [_layer(data, _sources(data), budget) for data in config["layers"]]
+    return Model("Functional", layers, _ends(config.get("input_layers")), _ends(config.get("output_layers")))
+
+
+def _ends(value: Any) -> list[str]:
+    """Layer names from `input_layers` or `output_layers`: one [name, node, tensor], or several in a list or dict."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        raise Finding(NO_MODEL)
+    if len(value) == 3 and isinstance(value[0], str):
+        value = [value]
+    return [_history(item) for item in value]
+
+
+def _history(item: Any) -> str:
+    """The layer of a [name, node, tensor] reference."""
+    if not isinstance(item, list) or not item or not isinstance(item[0], str) or item[2:3] not in ([], [0]):
+        raise Finding(NO_MODEL)
+    return item[0]
+
+
+def _sources(data: dict[str, Any]) -> list[str]:
+    """The layers that feed a layer of a functional model."""
+    name, kind, calls = data.get("name"), data.get("class_name"), data.get("inbound_nodes")
+    if not isinstance(calls, list):
+        raise Finding(NO_MODEL)
+    if len(calls) > 1:
+        raise layer_line(str(name), str(kind), f"is used {len(calls)} times; layers used twice are not supported.")
+    if not calls:
+        return []
+    found = _new_call(calls[0]) if isinstance(calls[0], dict) else _old_call(calls[0])
+    if not found:
+        raise Finding(NO_MODEL)
+    return found
+
+
+def _old_call(call: Any) -> list[str]:
+    """Keras 2: a list of [name, node, tensor, keyword arguments]."""
+    if isinstance(call, list) and call and isinstance(call[0], str):  # one reference without its list
+        call = [call]
+    if not isinstance(call, list) or any(_arguments(item[3:]) for item in call if isinstance(item, list)):
+        raise Finding(NO_MODEL)
+    return [_history(item) for item in call]
+
+
+def _arguments(extra: Any) -> bool:
+    """Whether a call passes anything beside tensors that could change its result."""
+    values = [value for item in extra if isinstance(item, dict) for value in item.values()]
+    return any(value not in (None, False) for value in values)
+
+
+def _new_call(call: dict[str, Any]) -> list[str]:
+    """Keras 3: tensors with their history, as arguments or in one list."""
+    args, kwargs = call.get("args"), call.get("kwargs")
+    if not isinstance(args, list) or not isinstance(kwargs or {}, dict) or _arguments([kwargs]):
+        raise Finding(NO_MODEL)
+    if len(args) == 1 and isinstance(args[0], list):
+        args = args[0]
+    return [_tensor(item) for item in args]
+
+
+def _tensor(item: Any) -> str:
+    if not isinstance(item, dict) or item.get("class_name") != "__keras_tensor__":
+        raise Finding("has a layer that is fed with something else than another layer's output.")
+    config = item.get("config")
+    return _history(config.get("keras_history") if isinstance(config, dict) else None)

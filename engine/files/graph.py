@@ -1,0 +1,119 @@
+"""Questions about a network's graph, answered from its description alone."""
+
+from math import prod
+
+from engine.files.description import LayerSpec, ModelSpec
+from engine.files.finding import Finding, quoted
+from engine.files.layers import CHANNELS_APART, MIXING
+from engine.files.shapes import Shape, batched, output_shape
+
+CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose")
+DROPOUT = (
+    "Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout", "GaussianNoise", "Identity",
+)  # fmt: skip
+POOLING = ("MaxPooling2D", "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D")
+
+
+def output_shapes(layers: tuple[LayerSpec, ...]) -> dict[str, Shape]:
+    """The output shape of every layer, without the batch axis. Raises Finding where layers do not fit together."""
+    shapes: dict[str, Shape] = {}
+    for layer in layers:
+        feeds = [shapes[name] for name in layer.inputs]
+        shapes[layer.name] = output_shape(layer.name, layer.kind, layer.config, feeds)
+    return shapes
+
+
+def check_classifier(layers: tuple[LayerSpec, ...], output: str) -> dict[str, Shape]:
+    """The shapes of a network with an image input, a class output and a convolution. Raises Finding if it is none."""
+    shapes = output_shapes(layers)
+    if not any(layer.kind in CONVOLUTIONS for layer in layers):
+        raise Finding("has no convolution layer, so there are no channels to prune.")
+    if len(shapes[output]) != 1 or shapes[output][0] < 2:
+        raise Finding(f"gives outputs of shape {batched(shapes[output])}, expected (None, classes).")
+    return shapes
+
+
+def prunable(spec: ModelSpec) -> dict[str, str | None]:
+    """For each convolution, why its channels cannot be pruned; None: they can."""
+    return {layer.name: _refusal(layer) for layer in spec.layers if layer.kind in CONVOLUTIONS}
+
+
+def default_layer(spec: ModelSpec) -> str:
+    """The last convolution on every path from input to output, of those that can be pruned.
+
+    Where none is on every path, the last that can be pruned. Raises Finding if there is none.
+    """
+    able = [name for name, refusal in prunable(spec).items() if refusal is None]
+    if not able:
+        raise Finding("has no convolution whose channels can be pruned.")
+    shared = _on_every_path(spec)
+    return next((name for name in reversed(able) if name in shared), able[-1])
+
+
+def refuse_layer(spec: ModelSpec, name: str) -> None:
+    """Raises Finding if the channels of the layer `name` cannot be pruned; the line lists those that can."""
+    kinds = {layer.name: layer.kind for layer in spec.layers}
+    able = ", ".join(quoted(layer) for layer, refusal in prunable(spec).items() if refusal is None) or "none"
+    if name not in kinds:
+        raise Finding(f"has no layer {quoted(name)}. Layers that can be pruned: {able}.")
+    refusal = prunable(spec).get(name, f"is no convolution but a {kinds[name]}")
+    if refusal is not None:
+        raise Finding(f"layer {quoted(name)} cannot be pruned: it {refusal}. Layers that can: {able}.")
+
+
+def ranking_feature(spec: ModelSpec, layer: str) -> str:
+    """The last layer reached from `layer` by a chain of normalisation, activation, dropout and pooling layers.
+
+    Each link is the only one that its forerunner feeds; a softmax mixes channels and ends the chain.
+    """
+    while True:
+        fed = consumers(spec)[layer]
+        if len(fed) != 1 or not _keeps_channels_apart(fed[0]):
+            return layer
+        layer = fed[0].name
+
+
+def consumers(spec: ModelSpec) -> dict[str, list[LayerSpec]]:
+    """By layer name, the layers that its output feeds."""
+    fed: dict[str, list[LayerSpec]] = {layer.name: [] for layer in spec.layers}
+    for layer in spec.layers:
+        for source in layer.inputs:
+            fed[source].append(layer)
+    return fed
+
+
+def parameters(spec: ModelSpec) -> int:
+    """How many numbers the network's weights hold."""
+    return sum(prod(weight.shape) for weight in spec.weights)
+
+
+def _refusal(layer: LayerSpec) -> str | None:
+    if layer.kind == "DepthwiseConv2D":
+        return "is depthwise: each channel has one input only"
+    if layer.kind == "SeparableConv2D":
+        return "is separable: two convolutions in one"
+    if layer.kind == "Conv2DTranspose":
+        return "is a transposed convolution"
+    if layer.config["groups"] != 1:
+        return f"is grouped ({layer.config['groups']} groups)"
+    if layer.config["activation"] in MIXING:
+        return f"ends in {layer.config['activation']}, which mixes the channels"
+    return None
+
+
+def _keeps_channels_apart(layer: LayerSpec) -> bool:
+    if layer.kind == "Activation":
+        return layer.config["activation"] not in MIXING
+    return layer.kind in ("BatchNormalization", *CHANNELS_APART, *DROPOUT, *POOLING)
+
+
+def _on_every_path(spec: ModelSpec) -> set[str]:
+    """Layers that every path from input to output passes: those at which all open branches have come together."""
+    fed = consumers(spec)
+    places = {layer.name: index for index, layer in enumerate(spec.layers)}
+    open_until, found = 0, set()
+    for index, layer in enumerate(spec.layers):
+        if index >= open_until:
+            found.add(layer.name)
+        open_until = max([open_until, *(places[consumer.name] for consumer in fed[layer.name])])
+    return found

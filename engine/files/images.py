@@ -1,0 +1,140 @@
+"""The inspector's part for data sets: from an open file to a checked description and its labels."""
+
+import os
+from typing import Any
+
+import h5py
+import numpy as np
+
+from engine.files.content import content_kind
+from engine.files.description import DataSpec
+from engine.files.finding import Finding, quoted
+from engine.files.hdf5 import check_storage, child, file_offset, open_hdf5, reading, text_attribute
+from engine.files.limits import DATA_BYTES, IMAGES
+
+SAMPLE = 64  # images whose pixels are looked at before a run
+SAMPLE_BYTES = 2**26
+Shape = tuple[int, int, int]
+
+
+class DataSet:
+    """A data file whose header is in order. `images` and `labels` are its HDF5 data sets."""
+
+    def __init__(self, images: h5py.Dataset, labels: h5py.Dataset) -> None:
+        self.images = images
+        self.labels = labels
+
+    def spec(self) -> DataSpec:
+        low, high = _pixels(self.images)
+        shape = tuple(int(size) for size in self.images.shape)
+        notes = ("pixels 0..1, not 0..255",) if low >= 0 and high <= 1 else ()
+        if not notes and not (low >= 0 and high <= 255):
+            notes = (f"pixels {low:g}..{high:g}, not 0..255",)
+        count, channels, rows, columns = shape
+        offset = file_offset(self.images)
+        return DataSpec((count, channels, rows, columns), self.images.dtype.str, offset, low, high, notes)
+
+
+def open_images(descriptor: int, shape: Shape | None) -> DataSet:
+    """Read and check the header of a data file. `shape`: height, width and channels of the model's images."""
+    if content_kind(descriptor) == "zip":
+        raise Finding(_is_model(shape))
+    root = open_hdf5(os.fdopen(descriptor, "rb", buffering=0, closefd=False))
+    data, label = child(root, "data"), child(root, "label")
+    if data is None or label is None:
+        raise Finding(_nameless(root, shape, "label" if data is not None else "data"))
+    images = check_storage("data", data, DATA_BYTES)
+    labels = check_storage("label", label, 16 * IMAGES)
+    _check_shapes(images, labels, shape)
+    return DataSet(images, labels)
+
+
+def expected(shape: Shape | None) -> str:
+    """The shape of the images that the model takes, as a data file holds them: (N,3,55,47)."""
+    return f"(N,{shape[2]},{shape[0]},{shape[1]})" if shape else "(N,channels,height,width)"
+
+
+def _is_model(shape: Shape | None) -> str:
+    return f"is a model or another archive, expected a data set with 'data' {expected(shape)} and 'label' (N,)."
+
+
+def _nameless(root: h5py.File, shape: Shape | None, missing: str) -> str:
+    if text_attribute(root, "model_config") is not None or "layer_names" in root.attrs:
+        return "is a model, expected a data set. Choose it as the model instead."
+    names = ", ".join(quoted(name) for _, name in zip(range(6), root, strict=False)) or "nothing"
+    return f"has no {quoted(missing)}; it contains {names}. Expected 'data' {expected(shape)} and 'label' (N,)."
+
+
+def _check_shapes(images: h5py.Dataset, labels: h5py.Dataset, shape: Shape | None) -> None:
+    found = tuple(images.shape)
+    if len(found) != 4:
+        raise Finding(f"'data' has shape {_shown(found)}, expected {expected(shape)}.")
+    if found[0] == 0:
+        raise Finding("contains 0 images.")
+    if found[0] > IMAGES:
+        raise Finding(f"contains {found[0]:,} images, the limit is {IMAGES:,}.")
+    _check_image(found, shape)
+    count = labels.shape
+    if len(count) == 2 and count[1] > 1:
+        raise Finding(f"'label' is one-hot {_shown(count)}, expected class numbers (N,). Convert with: label.argmax(1)")
+    if len(count) not in (1, 2) or (len(count) == 2 and count[1] != 1):
+        raise Finding(f"'label' has shape {_shown(count)}, expected (N,).")
+    if count[0] != found[0]:
+        raise Finding(f"has {found[0]:,} images but {count[0]:,} labels.")
+
+
+def _check_image(found: tuple[int, ...], shape: Shape | None) -> None:
+    last = found[3] in (1, 3, 4) and found[1] not in (1, 3, 4) if shape is None else found[1:] == shape
+    first = shape is not None and found[1:] == (shape[2], shape[0], shape[1])
+    if first or (shape is None and not last):
+        return
+    if last:
+        raise Finding(
+            f"is stored channels-last {_shown(found)}, expected channels-first. Convert with: data.transpose(0,3,1,2)"
+        )
+    assert shape is not None
+    wanted = f"({shape[2]},{shape[0]},{shape[1]})"
+    raise Finding(f"has images of shape {_shown(found[1:])}, the model needs {wanted}.")
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+
+def read_labels(labels: h5py.Dataset, classes: int | None) -> np.ndarray:
+    """The labels as int64, one a row: whole numbers in 0..classes-1. Raises Finding for others."""
+    values = _read(labels, ...).reshape(-1)
+    limit = classes if classes is not None else 2**31
+    with np.errstate(invalid="ignore"):
+        bad = ~((values >= 0) & (values < limit) & (values == np.floor(values)))
+    if bad.any():
+        first = int(np.argmax(bad))
+        wanted = f"0..{classes - 1}" if classes is not None else "0 or more"
+        raise Finding(
+            f"label {first} is {values[first].item():g}, expected a whole number {wanted} "
+            f"({int(bad.sum()):,} such labels)."
+        )
+    return values.astype(np.int64)
+
+
+def _pixels(images: h5py.Dataset) -> tuple[float, float]:
+    """The smallest and largest pixel of the first images. Raises Finding if one is no number."""
+    each = images.dtype.itemsize * int(np.prod(images.shape[1:]))
+    sample = _read(images, slice(0, max(1, min(SAMPLE, SAMPLE_BYTES // each))))
+    with np.errstate(over="ignore", invalid="ignore"):
+        sample = sample.astype(np.float32)
+    flat = sample.reshape(len(sample), -1)
+    bad = ~np.isfinite(flat)
+    if bad.any():
+        image = int(np.argmax(bad.any(axis=1)))
+        raise Finding(pixel_line(image, flat[image][bad[image]][0]))
+    return float(sample.min()), float(sample.max())
+
+
+def pixel_line(image: int, value: float) -> str:
+    return f"image {image} contains the value {value:g}, expected numbers 0..255."
+
+
+def _read(data: h5py.Dataset, where: Any) -> np.ndarray:
+    with reading():
+        return np.asarray(data[where])

@@ -1,0 +1,34 @@
+"""What a file may ask of us, in one place, and how amounts of memory are written."""
+
+MIB = 2**20
+GIB = 2**30
+
+ADDRESS_SPACE = 3 * GIB  # of the inspector process
+CPU_SECONDS = 50
+WALL_SECONDS = 60
+
+JSON_BYTES = 8 * MIB
+JSON_DEPTH = 64
+LAYERS = 512
+ACTIVATIONS = 2**25  # numbers in one layer's output for one image
+RANK = 8  # axes of an array
+
+MODEL_FILE_BYTES = 4 * GIB  # with optimizer state, which is never read
+WEIGHT_BYTES = 768 * MIB  # of all weights together, as stored and in memory
+INFLATED_BYTES = 256 * MIB  # of a .keras member that is compressed; Keras stores them plainly
+ATTRIBUTE_STRINGS = 10_000  # in a list of names
+
+DATA_BYTES = 64 * GIB
+IMAGES = 100_000_000
+CHUNK_BYTES = 64 * MIB
+RATIO = 1_000  # declared bytes for each stored byte, from this size on:
+SMALL = 16 * MIB
+
+
+def amount(count: float) -> str:
+    """`count` bytes for people: 12 bytes, 388 KiB, 1.4 TiB."""
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if count < 1024 or unit == "TiB":
+            return f"{count:.0f} {unit}" if unit in ("bytes", "KiB") else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError

@@ -1,0 +1,136 @@
+"""The inspector's part for models: from an open file to a checked description and its arrays."""
+
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import msgspec
+import numpy as np
+
+from engine.files import deepid
+from engine.files.architecture import Architecture, Node, read_architecture
+from engine.files.archive import CONFIG, METADATA, Archive, rezipped
+from engine.files.content import content_kind
+from engine.files.description import LayerSpec, ModelSpec, WeightSpec
+from engine.files.finding import Finding
+from engine.files.graph import check_classifier
+from engine.files.hdf5 import child, descend, file_offset, names_attribute, open_hdf5, text_attribute
+from engine.files.jsontext import read_json
+from engine.files.limits import MODEL_FILE_BYTES, amount
+from engine.files.shapes import Shape
+from engine.files.weights import Place, check_total, h5_weights, keras_weights, read_weight
+
+WEIGHTS_ONLY = "contains weights only, no architecture. Save the whole model with model.save('model.h5')."
+
+
+class Network:
+    """A model file whose architecture and weights fit each other. Its arrays are read on demand."""
+
+    def __init__(self, form: str, writer: str, architecture: Architecture, places: list[Place], start: int | None):
+        self.form = form
+        self.writer = writer
+        self.architecture = architecture
+        self.places = places
+        self._start = start  # where the HDF5 part begins in the file; None: it is compressed
+        check_total(places)
+
+    def spec(self) -> ModelSpec:
+        layers = tuple(_constants(node, self.places) for node in self.architecture.nodes)
+        kept = tuple(self._weight(place) for place in self.kept())
+        return ModelSpec(self.form, self.writer, layers, self.architecture.output, kept)
+
+    def kept(self) -> list[Place]:
+        """The weights that become arrays of the layer; those of a Normalization become settings."""
+        return [place for place in self.places if place[0].spec.kind != "Normalization"]
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        return map(read_weight, self.kept())
+
+    def _weight(self, place: Place) -> WeightSpec:
+        node, name, data = place
+        inner = file_offset(data)
+        offset = None if inner is None or self._start is None else self._start + inner
+        return WeightSpec(node.spec.name, name, data.shape, data.dtype.str, offset)
+
+
+def _constants(node: Node, places: list[Place]) -> LayerSpec:
+    if node.spec.kind != "Normalization" or node.spec.config["mean"] is not None:
+        return node.spec
+    values = {name: read_weight(place) for place in places if place[0] is node and (name := place[1]) != "count"}
+    held = {name: array.tolist() for name, array in values.items()}
+    return msgspec.structs.replace(node.spec, config={**node.spec.config, **held})
+
+
+def open_network(descriptor: int) -> Network:
+    """Read and check a model file. Raises Finding for everything that is not a plain classifier."""
+    size = os.fstat(descriptor).st_size
+    if size > MODEL_FILE_BYTES:
+        raise Finding(f"has {amount(size)}, the limit for a model is {amount(MODEL_FILE_BYTES)}.")
+    if content_kind(descriptor) == "zip":
+        archive = Archive(descriptor)
+        return _from_archive(archive, open_hdf5(archive.weights()))
+    return _from_hdf5(open_hdf5(os.fdopen(descriptor, "rb", buffering=0, closefd=False)))
+
+
+def zeroed(descriptor: int, layer: str, channels: list[int]) -> bytes:
+    """A model file written anew in memory, with the filters and biases of `channels` of `layer` at zero."""
+    archive = Archive(descriptor) if content_kind(descriptor) == "zip" else None
+    with archive.weights() if archive else os.fdopen(descriptor, "rb", closefd=False) as file:
+        held = io.BytesIO(file.read())
+    with open_hdf5(held, "r+") as root:
+        network = _from_archive(archive, root) if archive else _from_hdf5(root)
+        for node, _, data in network.places:
+            if node.spec.name == layer:
+                values = data[()]
+                values[..., channels] = 0
+                data[...] = values
+    return rezipped(archive, held.getvalue()) if archive else held.getvalue()
+
+
+def _from_archive(archive: Archive, root: h5py.File) -> Network:
+    metadata = read_json(METADATA, archive.text(METADATA))
+    writer = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    writer = writer if isinstance(writer, str) else ""
+    architecture, feeds = _checked(read_json(CONFIG, archive.text(CONFIG)), writer)
+    return Network("keras", writer, architecture, keras_weights(root, architecture.nodes, feeds), archive.stored_at)
+
+
+def _from_hdf5(root: h5py.File) -> Network:
+    config = text_attribute(root, "model_config")
+    if config is None:
+        return _without_config(root)
+    group = child(root, "model_weights")
+    if not isinstance(group, h5py.Group):
+        raise Finding("has an architecture but no weights ('model_weights'). Save the whole model with model.save().")
+    writer = text_attribute(root, "keras_version") or text_attribute(group, "keras_version") or ""
+    architecture, feeds = _checked(read_json("'model_config'", config.encode()), writer)
+    return Network("h5", writer, architecture, h5_weights(group, architecture.nodes, feeds), 0)
+
+
+def _checked(config: Any, writer: str) -> tuple[Architecture, dict[str, Shape]]:
+    """The architecture, and the shape that each layer is fed with."""
+    architecture = read_architecture(config, writer)
+    layers = tuple(node.spec for node in architecture.nodes)
+    shapes = check_classifier(layers, architecture.output)
+    return architecture, {layer.name: shapes[layer.inputs[0]] if layer.inputs else () for layer in layers}
+
+
+def _without_config(root: h5py.File) -> Network:
+    """A file of weights: the lab's own network is known, of any other there is nothing to be built."""
+    names = names_attribute(root, "layer_names")
+    if names is None:
+        if child(root, "data") is not None or child(root, "label") is not None:
+            raise Finding("is a data set, expected a model. Choose it as clean or poisoned data instead.")
+        if isinstance(child(root, "layers"), h5py.Group) or child(root, "_layer_checkpoint_dependencies") is not None:
+            raise Finding(WEIGHTS_ONLY)
+        raise Finding("is HDF5 but not a Keras model: it has no 'model_config'.")
+    kernel = descend(root, ["output", "output", "kernel:0"])
+    if kernel is None:
+        kernel = descend(root, ["output", "output", "kernel"])
+    if not set(deepid.WEIGHTED) <= set(names) or not isinstance(kernel, h5py.Dataset) or len(kernel.shape) != 2:
+        raise Finding(WEIGHTS_ONLY)
+    writer = text_attribute(root, "keras_version") or ""
+    architecture, feeds = _checked(deepid.deepid_config(int(kernel.shape[1])), writer)
+    return Network("weights", writer, architecture, h5_weights(root, architecture.nodes, feeds), 0)

@@ -1,0 +1,38 @@
+"""Opening what a user named: regular files only, without following a link and without waiting."""
+
+import os
+import stat
+from pathlib import Path
+
+from engine.files.finding import quoted, refused
+
+
+def open_source(path: Path) -> int:
+    """A file descriptor for reading. Raises Refused, in the user's words, for anything but a readable file."""
+    try:
+        _refuse_special(path, os.lstat(path).st_mode)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise refused(path, "no such file. Check the spelling or press Tab to list files.") from None
+    except PermissionError:
+        fix = "permission denied. Run: chmod u+r on it, or copy it to your own folder."
+        raise refused(path, fix) from None
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "no such file name"
+        raise refused(path, f"cannot be opened: {reason}.") from None
+    try:
+        _refuse_special(path, os.fstat(descriptor).st_mode)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_special(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise refused(path, "is a folder, expected one .h5 or .keras file.")
+    if stat.S_ISLNK(mode):
+        target = quoted(os.path.realpath(path), 200)
+        raise refused(path, f"is a link to another file. Name that file itself: {target}")
+    if not stat.S_ISREG(mode):
+        raise refused(path, "is not a regular file (pipe, device or socket). Copy the data to a normal file first.")

@@ -1,0 +1,125 @@
+"""Where a model file keeps each weight, found by Keras's own rules and checked against the architecture."""
+
+from collections.abc import Iterable
+from itertools import groupby
+from math import prod
+from typing import Any
+
+import h5py
+import numpy as np
+
+from engine.files.architecture import Node
+from engine.files.finding import Finding, layer_line
+from engine.files.hdf5 import check_storage, descend, names_attribute, reading
+from engine.files.limits import WEIGHT_BYTES, amount
+from engine.files.shapes import Shape, needed_weights
+
+Place = tuple[Node, str, h5py.Dataset]  # a layer, the name of one of its weights, and its numbers
+MOVED = ("gamma", "beta", "moving_mean", "moving_variance")  # of one shape: their names tell them apart
+
+
+def h5_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> list[Place]:
+    """The weights of a `.h5` file. `root` holds a group for each top-level layer, with its `weight_names`.
+
+    The weights of a model inside the model lie in one group: trainable ones first, then all others.
+    """
+    found: list[Place] = []
+    for top, members in groupby(nodes, key=lambda node: node.home[0]):
+        needed = [(node, *item) for node in members for item in _needed(node, feeds[node.spec.name])]
+        found += _group_weights(root, top, sorted(needed, key=lambda item: not item[3]))
+    return [place for node in nodes for place in found if place[0] is node]
+
+
+def _needed(node: Node, shape: Shape) -> list[tuple[str, Shape | None, bool]]:
+    """Name, shape and whether Keras counts it as trainable, of each weight of a layer."""
+    if node.spec.kind == "Normalization" and node.spec.config["mean"] is None:
+        size = (shape[-1],) if node.spec.config["axis"] is not None else ()
+        return [("mean", size, False), ("variance", size, False), ("count", None, False)]
+    own, others = needed_weights(node.spec.kind, node.spec.config, shape)
+    return [*((name, size, not node.frozen) for name, size in own), *((name, size, False) for name, size in others)]
+
+
+def _group_weights(root: h5py.Group, top: str, needed: list[tuple[Node, str, Shape | None, bool]]) -> list[Place]:
+    if not needed:
+        return []
+    kind = needed[0][0].spec.kind
+    group = descend(root, top.split("/"))
+    if not isinstance(group, h5py.Group):
+        raise layer_line(top, kind, f"has 0 weight arrays, expected {len(needed)}.")
+    names = names_attribute(group, "weight_names") or []
+    if len(names) != len(needed):
+        raise layer_line(top, kind, f"has {len(names)} weight arrays, expected {len(needed)}.")
+    found = []
+    for name, (node, weight, shape, _) in zip(names, needed, strict=True):
+        _refuse_swapped(node, weight, name)
+        found.append((node, weight, _fitting(node, weight, descend(group, name.split("/")), shape)))
+    return found
+
+
+def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> list[Place]:
+    """The weights of a `.keras` file: layers/CLASS_NUMBER/vars/0, 1, ... and so on inside models."""
+    found: list[Place] = []
+    for node in nodes:
+        needed = _needed(node, feeds[node.spec.name])
+        if not needed:
+            continue
+        steps = [step for name in node.trail for step in ("layers", name)]
+        group = descend(root, [*steps, "vars"])
+        held = [group and descend(group, [str(index)]) for index in range(len(needed))]
+        count = len(group) if isinstance(group, h5py.Group) else 0
+        if count != len(needed):
+            raise layer_line(node.spec.name, node.spec.kind, f"has {count} weight arrays, expected {len(needed)}.")
+        for data, (weight, shape, _) in zip(held, needed, strict=True):
+            found.append((node, weight, _fitting(node, weight, data, shape)))
+    return found
+
+
+def _fitting(node: Node, weight: str, data: Any, shape: Shape | None) -> h5py.Dataset:
+    """`data`, if it is a data set of floats of the shape that the architecture asks for."""
+    name, kind = node.spec.name, node.spec.kind
+    if data is None:
+        raise layer_line(name, kind, f"has no {weight} where its weights should be.")
+    data = check_storage(weight, data, WEIGHT_BYTES)
+    if shape is not None and data.shape != shape:
+        raise layer_line(name, kind, f"has a {weight} of shape {_shown(data.shape)}, expected {_shown(shape)}.")
+    if shape is not None and data.dtype.kind != "f":
+        raise layer_line(name, kind, f"has a {weight} of type {data.dtype}, expected float32.")
+    return data
+
+
+def _shown(shape: Iterable[int]) -> str:
+    return f"({','.join(map(str, shape))})"
+
+
+def _refuse_swapped(node: Node, weight: str, path: str) -> None:
+    """Weights of one shape that lie in another order than Keras's would go unnoticed."""
+    written = path.rpartition("/")[2].partition(":")[0]
+    if weight in MOVED and written in MOVED and weight != written:
+        raise layer_line(node.spec.name, node.spec.kind, f"has its {written} where its {weight} should be.")
+
+
+def check_total(places: list[Place]) -> None:
+    """All weights together within the limit, no two in one place of the file."""
+    total = sum(4 * prod(data.shape) for _, _, data in places)
+    if total > WEIGHT_BYTES:
+        raise Finding(f"has {amount(total)} of weights, the limit is {amount(WEIGHT_BYTES)}.")
+    if len({data.id.get_offset() or -index for index, (_, _, data) in enumerate(places, 1)}) != len(places):
+        raise Finding("is damaged: two of its weights lie in one place.")
+
+
+def read_weight(place: Place) -> np.ndarray:
+    """The numbers of one weight as float32, all finite."""
+    node, weight, data = place
+    with reading():
+        values = data[()]
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = np.ascontiguousarray(values, dtype=np.float32).reshape(data.shape)
+    bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    if bad:
+        what = "NaN" if np.isnan(array).any() else "infinite numbers"
+        raise layer_line(
+            node.spec.name,
+            node.spec.kind,
+            f"has a {weight} that contains {what} ({bad} of {array.size}). The model was damaged or training diverged.",
+        )
+    return array

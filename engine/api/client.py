@@ -1,0 +1,127 @@
+"""A front end's side of the protocol: commands out, events in, and notice of the engine's death."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from engine.api.enginelog import LOG_NAME
+from engine.api.errors import EngineDied, EngineNotStarted
+from engine.api.process import ENGINE_COMMAND, ProcessWire, spawn
+from engine.api.protocol import PROTOCOL, AnyCommand, AnyEvent, Hello, Note, Opened, Quit, decode_event, encode
+from engine.api.wire import Ending, LineTooLong, Wire
+
+
+class EngineClient:
+    """One engine, from `start` to `close`.
+
+    `command` starts it (default: this installation's engine), `log` is where its stderr goes (default: a temporary
+    file until the engine has a run folder). `attach` takes a wire that is connected already instead.
+
+        async with EngineClient() as engine:
+            await engine.send(Open(settings))
+            async for event in engine.events():
+                ...
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str] = ENGINE_COMMAND,
+        log: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._command = command
+        self._log = log
+        self._environment = environment
+        self._wire: Wire | None = None
+        self._greeted = False
+        self._leaving = False
+        self.ending: Ending | None = None  # set once the engine is gone
+
+    async def start(self) -> None:
+        """Start the engine process. Raises EngineNotStarted."""
+        self._wire = await spawn(self._command, self._log, self._environment)
+
+    def attach(self, wire: Wire) -> None:
+        """Talk to an engine that runs already."""
+        self._wire = wire
+
+    async def __aenter__(self) -> "EngineClient":
+        if self._wire is None:
+            await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def wire(self) -> Wire:
+        if self._wire is None:
+            raise EngineNotStarted("The engine was not started.")
+        return self._wire
+
+    @property
+    def pid(self) -> int | None:
+        """The engine's process, where this client started it."""
+        return self._wire.pid if isinstance(self._wire, ProcessWire) else None
+
+    @property
+    def log(self) -> Path | None:
+        """Where the engine's libraries print now, where this client started it."""
+        return self._wire.log if isinstance(self._wire, ProcessWire) else None
+
+    async def send(self, command: AnyCommand) -> None:
+        """Send a command; one to an engine that has gone is dropped, `events` tells of the death."""
+        self._leaving = self._leaving or isinstance(command, Quit)
+        await self.wire.write(encode(command))
+
+    async def events(self) -> AsyncIterator[AnyEvent]:
+        """Every event until the engine has gone; a line that is none becomes a Note.
+
+        Ends quietly after Quit or `close`. Raises EngineNotStarted where the engine went before its greeting or
+        speaks another protocol, EngineDied where it went later; `ending` has the signal, exit code and log tail.
+        """
+        while line := await self._line():
+            event = _decoded(line)
+            if isinstance(event, Hello):
+                self._greet(event)
+            if isinstance(event, Opened) and isinstance(self._wire, ProcessWire):
+                self._wire.log_moved(Path(event.run) / LOG_NAME)
+            yield event
+        self.ending = await self.wire.ended()
+        if not self._leaving:
+            raise self._death(self.ending)
+
+    async def close(self, patience: float = 2.0) -> None:
+        """Tell the engine to leave and wait for it; one that does not within `patience` seconds is killed."""
+        if self._wire is None:
+            return
+        self._leaving = True
+        if self.ending is None:
+            await self._wire.write(encode(Quit()))
+        self.ending = await self._wire.close(patience)
+
+    async def _line(self) -> bytes:
+        try:
+            return await self.wire.read()
+        except LineTooLong as error:
+            self.ending = await self.wire.close()
+            raise EngineDied(f"The engine was stopped: {error}.") from error
+
+    def _greet(self, hello: Hello) -> None:
+        self._greeted = True
+        if hello.protocol != PROTOCOL:
+            found = f"protocol {hello.protocol}, this program speaks {PROTOCOL}"
+            raise EngineNotStarted(f"The engine is of another version ({found}). Install lab3-tui again.")
+
+    def _death(self, ending: Ending) -> EngineDied | EngineNotStarted:
+        if self._greeted:
+            return EngineDied(f"The engine {ending.reason}.")
+        return EngineNotStarted(f"The engine {ending.reason} before it was ready.")
+
+
+def _decoded(line: bytes) -> AnyEvent:
+    try:
+        return decode_event(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Note(f"The engine sent {len(line):,} bytes that are not an event; skipped.")

@@ -1,4 +1,4 @@
-"""One class for each family of failure, each with the exit code that scripts see. `str(error)` is one line for people."""
+"""One class for each family of failure, with the exit code that scripts see. `str(error)` is one line for people."""
 
 from enum import IntEnum
 

@@ -5,6 +5,7 @@ one of these does not decode. Counts travel as whole numbers; `percent` and `dro
 read. Every text in an event that came from a file has been escaped by the engine already and is shown as plain text.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Literal
 
@@ -52,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overwrite: bool = False
     scale: Literal["1", "1/255"] = "1"
     batch_size: int = 1024
-    feature_memory: int = 4 * 2**30  # bytes of features and sums held in memory; above it they are mapped
+    feature_memory: int | None = None  # bytes of features held in memory, mapped above it; None: half of what is free
     device: str | None = None  # "cpu", "gpu", "gpu:1"; None: the first GPU where there is one
 
 
@@ -63,14 +64,14 @@ class Command(msgspec.Struct, frozen=True, tag_field="do", forbid_unknown_fields
     """What a front end asks for. Commands are carried out in order; Pause and Quit act at once."""
 
 
-class Open(Command, tag="open"):
+class Open(Command, frozen=True, tag="open"):
     """Load the network and the data, rank the channels and measure B. `run`: go on with this run folder."""
 
     settings: Settings
     run: str | None = None
 
 
-class Goto(Command, tag="goto"):
+class Goto(Command, frozen=True, tag="goto"):
     """Move the playhead to `step`, computing every step between, or stop earlier where a condition holds.
 
     `until_drop` stops at the first step whose drop is at least that many points, `until_asr` at the first whose
@@ -82,37 +83,37 @@ class Goto(Command, tag="goto"):
     until_asr: str | None = None
 
 
-class PruneNext(Command, tag="prune_next"):
+class PruneNext(Command, frozen=True, tag="prune_next"):
     """Move `channel` to the playhead's place in the order, then prune it."""
 
     channel: int
 
 
-class Pause(Command, tag="pause"):
+class Pause(Command, frozen=True, tag="pause"):
     """Stop the current Goto within a batch; steps already computed stay."""
 
 
-class SetThresholds(Command, tag="set_thresholds"):
+class SetThresholds(Command, frozen=True, tag="set_thresholds"):
     """Replace the thresholds; those that computed steps have passed are saved without computing again."""
 
     save_at: tuple[str, ...]
 
 
-class SaveHere(Command, tag="save_here"):
+class SaveHere(Command, frozen=True, tag="save_here"):
     """Save B' and G's answers at the playhead, as NAME (a file name, no folder) or model_step_K."""
 
     name: str | None = None
     overwrite: bool = False
 
 
-class SaveThreshold(Command, tag="save_threshold"):
+class SaveThreshold(Command, frozen=True, tag="save_threshold"):
     """Answer to a Question: save this threshold's B' again, for the channels pruned at `step` now."""
 
     threshold: str
     overwrite: bool = False
 
 
-class ShowImages(Command, tag="show_images"):
+class ShowImages(Command, frozen=True, tag="show_images"):
     """Ask for `count` test images from `offset` among those that pass `filter`, at the playhead."""
 
     filter: ImageFilter = "all"
@@ -120,21 +121,21 @@ class ShowImages(Command, tag="show_images"):
     count: int = 1
 
 
-class ShowChannel(Command, tag="show_channel"):
+class ShowChannel(Command, frozen=True, tag="show_channel"):
     """Ask for the mean activation maps of a channel, and what pruning it alone would cost."""
 
     channel: int
 
 
-class Export(Command, tag="export"):
+class Export(Command, frozen=True, tag="export"):
     """Write curve.csv, curve.png, results and report of the steps computed so far."""
 
 
-class Finish(Command, tag="finish"):
+class Finish(Command, frozen=True, tag="finish"):
     """Write everything a complete run holds, and end the run."""
 
 
-class Evaluate(Command, tag="evaluate"):
+class Evaluate(Command, frozen=True, tag="evaluate"):
     """The lab's eval.py: MODEL, or G made of `badnet` and MODEL, on a clean and a poisoned data file."""
 
     clean: str
@@ -146,18 +147,18 @@ class Evaluate(Command, tag="evaluate"):
     device: str | None = None
 
 
-class TrainDemo(Command, tag="train_demo"):
+class TrainDemo(Command, frozen=True, tag="train_demo"):
     """Train one of the demo's BadNets anew and write it to `path`."""
 
     attack: Literal["plain", "pruning-aware"]
     path: str
 
 
-class Detach(Command, tag="detach"):
+class Detach(Command, frozen=True, tag="detach"):
     """Go on without a front end: finish what is queued, then Finish, then leave. A front end may attach again."""
 
 
-class Quit(Command, tag="quit"):
+class Quit(Command, frozen=True, tag="quit"):
     """Leave at once. The end of the command stream means the same."""
 
 
@@ -200,14 +201,14 @@ class Event(msgspec.Struct, frozen=True, tag_field="event"):
     """What the engine reports."""
 
 
-class Hello(Event, tag="hello"):
+class Hello(Event, frozen=True, tag="hello"):
     """The first line of an engine process."""
 
     protocol: int
     pid: int
 
 
-class Began(Event, tag="began"):
+class Began(Event, frozen=True, tag="began"):
     """The first line of a journal. `sha256` by set name, and "model". A resumed run must have the same."""
 
     settings: Settings
@@ -216,7 +217,7 @@ class Began(Event, tag="began"):
     started: str  # local time, ISO 8601
 
 
-class Progress(Event, tag="progress"):
+class Progress(Event, frozen=True, tag="progress"):
     """A phase (one of PHASES) has done `done` of `total`; equal numbers end it, after `seconds`. Replaceable."""
 
     phase: str
@@ -226,7 +227,7 @@ class Progress(Event, tag="progress"):
     note: str = ""
 
 
-class Opened(Event, tag="opened"):
+class Opened(Event, frozen=True, tag="opened"):
     """The inputs stand: what will be pruned, on which data, where results go."""
 
     run: str  # the run folder
@@ -245,7 +246,7 @@ class Opened(Event, tag="opened"):
     notes: tuple[str, ...] = ()
 
 
-class Ranked(Event, tag="ranked"):
+class Ranked(Event, frozen=True, tag="ranked"):
     """The order in which channels go, and by channel: mean activation, and images it is active on."""
 
     order: tuple[int, ...]
@@ -255,14 +256,14 @@ class Ranked(Event, tag="ranked"):
     active_poisoned: tuple[int, ...] | None = None
 
 
-class Reordered(Event, tag="reordered"):
+class Reordered(Event, frozen=True, tag="reordered"):
     """The order changed beyond the playhead. Steps above `kept` are void; known ones follow as Stepped."""
 
     order: tuple[int, ...]
     kept: int
 
 
-class Stepped(Event, tag="stepped"):
+class Stepped(Event, frozen=True, tag="stepped"):
     """Step `step` of the current order is known; step 0 is B. `evaluated`: images that were computed anew."""
 
     step: int
@@ -272,20 +273,20 @@ class Stepped(Event, tag="stepped"):
     seconds: float = 0.0
 
 
-class Moved(Event, tag="moved"):
+class Moved(Event, frozen=True, tag="moved"):
     """The playhead stands at `step`."""
 
     step: int
 
 
-class Crossed(Event, tag="crossed"):
+class Crossed(Event, frozen=True, tag="crossed"):
     """`step` is the first whose drop is at least `threshold` points."""
 
     threshold: str
     step: int
 
 
-class Saved(Event, tag="saved"):
+class Saved(Event, frozen=True, tag="saved"):
     """A file is complete on disk. `what`: "model" (B'), "answers" (G), or the name of a result file."""
 
     what: str
@@ -296,14 +297,14 @@ class Saved(Event, tag="saved"):
     threshold: str | None = None
 
 
-class SaveMeasured(Event, tag="save_measured"):
+class SaveMeasured(Event, frozen=True, tag="save_measured"):
     """Counts at a saved step (or step 0), now with the poisoned validation set."""
 
     step: int
     counts: Counts
 
 
-class Question(Event, tag="question"):
+class Question(Event, frozen=True, tag="question"):
     """Only the user can decide. `about`: "threshold" (crossed again with other channels) or "overwrite"."""
 
     about: Literal["threshold", "overwrite"]
@@ -313,7 +314,7 @@ class Question(Event, tag="question"):
     path: str | None = None
 
 
-class Thresholds(Event, tag="thresholds"):
+class Thresholds(Event, frozen=True, tag="thresholds"):
     """The thresholds now in force."""
 
     save_at: tuple[str, ...]
@@ -335,7 +336,7 @@ class ImagePair(msgspec.Struct, frozen=True):
     poisoned: Picture | None
 
 
-class Images(Event, tag="images"):
+class Images(Event, frozen=True, tag="images"):
     """Answer to ShowImages: `total` images pass the filter at `step`."""
 
     filter: ImageFilter
@@ -347,7 +348,7 @@ class Images(Event, tag="images"):
     items: tuple[ImagePair, ...]
 
 
-class ChannelView(Event, tag="channel_view"):
+class ChannelView(Event, frozen=True, tag="channel_view"):
     """Answer to ShowChannel: means over images of the ranking feature, row by row; `alone`: B with it pruned."""
 
     channel: int
@@ -358,7 +359,7 @@ class ChannelView(Event, tag="channel_view"):
     alone: Counts
 
 
-class Evaluated(Event, tag="evaluated"):
+class Evaluated(Event, frozen=True, tag="evaluated"):
     """Answer to Evaluate: hits on the clean and the poisoned file, and what G flagged (with a badnet)."""
 
     clean_hits: int
@@ -370,20 +371,20 @@ class Evaluated(Event, tag="evaluated"):
     notes: tuple[str, ...] = ()
 
 
-class Note(Event, tag="note"):
+class Note(Event, frozen=True, tag="note"):
     """Something the user should know; nothing failed."""
 
     text: str
 
 
-class Idle(Event, tag="idle"):
+class Idle(Event, frozen=True, tag="idle"):
     """The command queue is empty. `why` tells how the last command ended."""
 
     step: int
     why: Literal["done", "paused", "failed"] = "done"
 
 
-class Finished(Event, tag="finished"):
+class Finished(Event, frozen=True, tag="finished"):
     """Everything is on disk. `missed`: thresholds that no step reached."""
 
     run: str
@@ -393,7 +394,7 @@ class Finished(Event, tag="finished"):
     seconds: float
 
 
-class Failed(Event, tag="failed"):
+class Failed(Event, frozen=True, tag="failed"):
     """A command failed and the engine goes on. `exit_code`: what a script should exit with (ExitCode)."""
 
     message: str
@@ -409,8 +410,8 @@ AnyEvent = (
     | Question | Thresholds | Images | ChannelView | Evaluated | Note | Idle | Finished | Failed
 )  # fmt: skip
 
-decode_command = msgspec.json.Decoder(AnyCommand).decode
-decode_event = msgspec.json.Decoder(AnyEvent).decode
+decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode
+decode_event: Callable[[bytes], AnyEvent] = msgspec.json.Decoder(AnyEvent).decode
 encode = msgspec.json.Encoder().encode
 
 

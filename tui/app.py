@@ -1,19 +1,28 @@
-"""The workbench as a whole: which screen is up, and what is said aloud."""
+"""The workbench as a whole: which screen is up, and what its keys do."""
 
 from collections.abc import Callable
-from time import monotonic
+from pathlib import Path
+from time import monotonic, strftime
 from typing import ClassVar
+
+from textual.screen import Screen
 
 from engine.api import protocol as p
 from engine.api.client import EngineClient
+from engine.api.errors import ExitCode
 from tui.actions import Action, rebound
 from tui.config import Config
 from tui.driving import DrivingApp
 from tui.launch import Launch
 from tui.link import Client
 from tui.screens.start import StartScreen
-from tui.state import Happening, RunState
+from tui.state import Answered, Died, Happening, RunState
 from tui.themes import THEMES, default_theme
+from tui.toasts import toast
+
+WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-broad")]
+HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall"), (52, "-high")]
+LEAST = (60, 16)  # columns and rows below which there is only a page that says so
 
 
 class LabApp(DrivingApp):
@@ -21,6 +30,8 @@ class LabApp(DrivingApp):
 
     TITLE = "lab3"
     CSS_PATH: ClassVar = "app.tcss"
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = False  # the table of actions binds it
 
     def __init__(
@@ -35,27 +46,258 @@ class LabApp(DrivingApp):
         self.config = config or Config()
         self.clock = clock
         self.actions: tuple[Action, ...] = rebound(self.config.keys)
+        self._restarted = False
+
+    # --- coming and going
 
     def on_mount(self) -> None:
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = self.config.theme or default_theme(self.console.color_system)
+        self.theme = self._theme()
         self.set_keymap(self.config.keys)
         self.push_screen(StartScreen())
         self.call_after_refresh(self._begin)
 
+    def _theme(self) -> str:
+        wanted = self.config.theme or default_theme(self.console.color_system)
+        if wanted in self.available_themes:
+            return wanted
+        self.tell(f"There is no theme '{wanted}'; ctrl+p lists them.", "warning")
+        return default_theme(self.console.color_system)
+
     def _begin(self) -> None:
         """The first frame is up: start the engine."""
+        for notice in (self.launch.notice, self.config.warning):
+            if notice:
+                self.tell(notice, "warning")
         self.start_engine()
         if self.launch.settings:
             self.do(p.Open(self.launch.settings, self.launch.run))
 
+    def leave(self, code: int = 0) -> None:
+        """End the program. The engine is told afterwards, when the terminal is as it was."""
+        self.exit(code, code)
+
     def told(self, before: RunState, event: Happening) -> None:
         super().told(before, event)
+        if words := toast(before, event):
+            self.tell(*words)
         if self.latest.ready and not before.ready:
             self.call_later(self._show_workbench)
+        elif isinstance(event, p.Failed) and before.busy == "opening":
+            self.call_later(self.ask_open, event.message)
+        if isinstance(event, p.Question):
+            self.call_later(self._put, event)
+        if isinstance(event, Died):
+            self.call_later(self._mourn)
+
+    def ask_open(self, refusal: str = "") -> None:
+        """The screen that asks what to open; `refusal`: why the last choice was not."""
+
+    # --- screens
 
     def _show_workbench(self) -> None:
         from tui.screens.workbench import Workbench
 
+        self._unstack()
         self.switch_screen(Workbench(self.config.show_g))
+
+    def _unstack(self) -> None:
+        """Leave only the screen at the bottom, which gets its place taken next."""
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+
+    def action_results(self) -> None:
+        from tui.screens.results import ResultsScreen
+
+        self._look(ResultsScreen)
+
+    def action_images(self) -> None:
+        from tui.screens.images import ImagesScreen
+
+        self._look(ImagesScreen)
+
+    def action_look(self) -> None:
+        from tui.screens.workbench import Workbench
+
+        if not isinstance(self.screen, Workbench):
+            return
+        if self.screen.table_shown and (channel := self.screen.table.highlighted) is not None:
+            self._look_inside(channel)
+        else:
+            self.pick_channel()
+
+    def _look_inside(self, channel: int) -> None:
+        from tui.screens.channel import ChannelScreen
+
+        self.push_screen(ChannelScreen(channel))
+
+    def pick_channel(self) -> None:
+        """Choose a channel in a window, to prune it or to look inside."""
+        from tui.screens.picker import ChannelPicker
+
+        def picked(answer: tuple[str, int] | None) -> None:
+            if answer:
+                what, channel = answer
+                self.prune_channel(channel) if what == "prune" else self._look_inside(channel)
+
+        if self.latest.ready:
+            self.push_screen(ChannelPicker(self.latest), picked)
+
+    def action_log(self) -> None:
+        from tui.screens.log import LogScreen
+
+        self._look(LogScreen)
+
+    def action_help(self) -> None:
+        from tui.screens.help import HelpScreen
+
+        self._look(HelpScreen)
+
+    def _look(self, kind: Callable[[], Screen[None]]) -> None:
+        """Put a screen in front; the one that is there already goes away again."""
+        if type(self.screen) is kind:
+            self.pop_screen()
+        elif len(self.screen_stack) > 2:
+            self.switch_screen(kind())
+        else:
+            self.push_screen(kind())
+
+    async def action_back(self) -> None:
+        if len(self.screen_stack) > 2:
+            self.pop_screen()
+
+    def action_command_palette(self) -> None:
+        from textual.command import CommandPalette
+
+        from tui.palette import Actions
+
+        self.push_screen(CommandPalette(providers=[Actions], placeholder="Find an action or a theme"))
+
+    def perform(self, name: str) -> None:
+        """Do an action of the table, as its key would."""
+        here = hasattr(self.screen, f"action_{name}")
+        self.call_later(self.run_action, name, self.screen if here else self)
+
+    # --- questions
+
+    def action_goto(self) -> None:
+        from tui.screens import questions
+
+        def go(answer: dict[str, str] | None) -> None:
+            step = questions.step_of(answer["step"], self.latest) if answer else None
+            if step is not None:
+                self._go(lambda s: step)
+
+        self.push_screen(questions.goto(self.latest), go)
+
+    def action_run_until(self) -> None:
+        from tui.screens import questions
+
+        def go(answer: dict[str, str] | None) -> None:
+            if answer and any(answer.values()):
+                step = questions.step_of(answer["step"], self.latest)
+                self.go_until(step, answer["drop"] or None, answer.get("asr") or None)
+
+        self.push_screen(questions.run_until(self.latest), go)
+
+    def action_save(self) -> None:
+        from tui.screens import questions
+
+        def save(answer: dict[str, str] | None) -> None:
+            if answer:
+                self.do(p.SaveHere(answer["name"]))
+
+        self.push_screen(questions.save_here(self.latest), save)
+
+    def action_thresholds(self) -> None:
+        from tui.screens import questions
+
+        def put(answer: dict[str, str] | None) -> None:
+            if answer is not None:
+                self.do(p.SetThresholds(questions.split(answer["save_at"])))
+
+        self.push_screen(questions.thresholds(self.latest), put)
+
+    def _put(self, asked: p.Question) -> None:
+        from tui.screens import questions
+
+        def answer(result: str | None) -> None:
+            self.take(Answered())
+            if result == "yes":
+                self.do(questions.agreed(asked))
+
+        self.push_screen(questions.question(asked), answer)
+
+    def action_quit(self) -> None:  # type: ignore[override]
+        from tui.screens import questions
+
+        if not self.latest.computing and self.latest.written:
+            return self.leave()
+
+        def answer(result: str | None) -> None:
+            if result == "leave":
+                self.leave()
+            elif result == "write":
+                self._then = self.leave
+                self.do(p.Export())
+            elif result == "detach":
+                self.do(p.Detach())
+                self.leave()
+
+        self.push_screen(questions.leave(self.latest), answer)
+
+    # --- files
+
+    def action_export(self) -> None:
+        self.do(p.Export())
+
+    def action_save_svg(self) -> None:
+        """An SVG of the screen, in the run folder where there is one."""
+        folder = Path(self.latest.opened.run) if self.latest.opened else Path.cwd()
+        name = f"lab3-{strftime('%H%M%S')}.svg"
+        try:
+            self.copy(self.save_screenshot(name, str(folder)), "Screenshot")
+        except OSError as error:
+            self.tell(f"Could not write {folder / name}: {error.strerror}", "error")
+
+    def action_copy_command(self) -> None:
+        from tui.session_command import headless_command
+
+        if command := headless_command(self.latest):
+            self.copy(command, "Command")
+
+    def copy(self, text: str, what: str = "") -> None:
+        """Put text on the terminal's clipboard, and show it: not every terminal has one."""
+        self.copy_to_clipboard(text)
+        self.tell(f"{what}: {text}" if what else text)
+
+    # --- death of the engine
+
+    def _mourn(self) -> None:
+        from tui.screens.died import DiedScreen
+
+        def answer(result: str | None) -> None:
+            if result == "restart":
+                self.restart()
+            elif result == "quit":
+                self.leave(ExitCode.ENGINE_DIED)
+
+        wait = 0.0 if self._restarted or not self.latest.ready else self.config.restart_after
+        self.push_screen(DiedScreen(self.latest, wait, self.clock), answer)
+
+    def restart(self) -> None:
+        """Start a new engine, and go on from the journal where a run had begun."""
+        self._restarted = True
+        settings, opened = self.latest.settings, self.latest.opened
+        self.start_engine()
+        if settings:
+            self._unstack()
+            self.switch_screen(StartScreen())
+            self.do(p.Open(settings, opened.run if opened else self.launch.run))
+
+    def action_run(self) -> None:
+        if self.latest.death:
+            self.restart()
+        else:
+            super().action_run()

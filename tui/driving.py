@@ -20,15 +20,19 @@ class DrivingApp(EngineApp):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("run", "app")]
 
-    _waiting: Callable[[], None] | None = None
+    _waiting: Callable[[], None] | None = None  # the move to make once the engine is free
+    _then: Callable[[], None] | None = None  # what to do once everything asked for is done
 
     def told(self, before: RunState, event: Happening) -> None:
         super().told(before, event)
         if isinstance(event, p.Idle) and self._waiting:
             go, self._waiting = self._waiting, None
             go()
+        elif isinstance(event, p.Idle) and self._then:
+            then, self._then = self._then, None
+            then()
         elif isinstance(event, p.Failed):
-            self._waiting = None
+            self._waiting = self._then = None
 
     def action_step(self) -> None:
         self._go(lambda s: s.step + 1, "Every channel is pruned. Home goes back to B, m shows the results.")

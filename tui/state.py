@@ -213,8 +213,9 @@ def reduce(state: RunState, event: Happening) -> RunState:
     return _HANDLERS[type(event)](state, event)
 
 
-def _log(state: RunState, kind: Kind, text: str) -> RunState:
-    return replace(state, log=(*state.log[1 - LOG_LINES :], Line(state.step, kind, text)))
+def _log(state: RunState, kind: Kind, text: str, step: int | None = None) -> RunState:
+    line = Line(state.step if step is None else step, kind, text)
+    return replace(state, log=(*state.log[1 - LOG_LINES :], line))
 
 
 def _sent(state: RunState, event: Sent) -> RunState:
@@ -275,11 +276,11 @@ def _stepped(state: RunState, event: p.Stepped) -> RunState:
     if not event.step or not new:
         return state
     now = figures(state, event.step)
-    text = f"step {event.step}: channel {event.channel}"
+    text = f"channel {event.channel}"
     if now:
         asr = "" if now.asr is None else f" · ASR {now.asr:.2f} %"
         text += f" · valid {now.valid:.2f} % ({-now.drop:+.2f} pt){asr}"
-    return _log(replace(state, written=False), "step", text)
+    return _log(replace(state, written=False), "step", text, event.step)
 
 
 def _moved(state: RunState, event: p.Moved) -> RunState:
@@ -288,13 +289,14 @@ def _moved(state: RunState, event: p.Moved) -> RunState:
 
 def _crossed(state: RunState, event: p.Crossed) -> RunState:
     state = replace(state, crossed={**state.crossed, event.threshold: event.step})
-    return _log(state, "threshold", f"-{event.threshold} pt reached at step {event.step}")
+    return _log(state, "threshold", f"-{event.threshold} pt reached", event.step)
 
 
 def _saved(state: RunState, event: p.Saved) -> RunState:
     same = " (unchanged)" if event.status == "unchanged" else ""
     written = state.written or event.what == "curve.csv"
-    return _log(replace(state, saved=(*state.saved, event), written=written), "saved", f"saved {event.path}{same}")
+    state = replace(state, saved=(*state.saved, event), written=written)
+    return _log(state, "saved", f"saved {event.path}{same}", event.step)
 
 
 def _save_measured(state: RunState, event: p.SaveMeasured) -> RunState:

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 
 from engine.api.protocol import Saved
-from tui.state import Figures, RunState, figures, saved_at
+from tui.state import Figures, RunState, figures, images, saved_at
+from tui.widgets.panel import Panel
 from tui.widgets.rows import Part, Row, blank, row
-from tui.widgets.view import RowsView, css_beside
+from tui.widgets.view import css_beside
 from tui.wording import EMPTY, file_name, rate
 
 COLUMN = 8
+WIDE = 110  # columns from which the thresholds have a pane of their own
 
 
-class Pane(RowsView):
+class Pane(Panel):
     """Rows made from the state alone."""
 
     DEFAULT_CSS = css_beside(__file__)
@@ -20,7 +22,10 @@ class Pane(RowsView):
     def __init__(self) -> None:
         super().__init__()
         self._state = RunState()
-        self.border_title = self.TITLE
+
+    def on_mount(self) -> None:
+        if self.TITLE:
+            self.entitle(((self.TITLE, "."),))
 
     def show(self, state: RunState) -> None:
         self._state = state
@@ -31,6 +36,10 @@ class FiguresPane(Pane):
     """What B, B′ and G make of each set, at the playhead."""
 
     TITLE = "figures, %"
+
+    def show(self, state: RunState) -> None:
+        self.styles.height = 11 if images(state, "poisoned_valid") else 10
+        super().show(state)
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         base, now = figures(self._state, 0), figures(self._state)
@@ -104,7 +113,7 @@ def _threshold(state: RunState, threshold: str, width: int) -> Row:
 
 
 class SavedLine(Pane):
-    """One row for terminals without side panes: what is saved, what is pending; a hint while nothing is."""
+    """One row: what to do next; without side panes, once there is any, what is saved and what is pending."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,7 +128,7 @@ class SavedLine(Pane):
     def draw(self, width: int, height: int) -> Sequence[Row]:
         state = self._state
         models = [s for s in state.saved if s.what == "model"]
-        if not models:
+        if not models or width >= WIDE:
             return [row(width, (f" {self._hint}", "d"))]
         last = models[-1]
         name = f"-{last.threshold} pt " if last.threshold else ""

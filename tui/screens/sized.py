@@ -1,4 +1,4 @@
-"""The base of every full screen: the breakpoints of the layouts, and the app under its own name."""
+"""The base of every full screen: the app under its own name."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -10,9 +10,6 @@ if TYPE_CHECKING:
 
 class Sized(Screen[None]):
     """Classes say how much room there is: at 80x24 -narrow -short, at 120x40 -wide -tall, at 200x60 -broad -high."""
-
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (180, "-broad")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall"), (52, "-high")]
 
     @property
     def lab(self) -> "LabApp":

@@ -13,7 +13,10 @@ from tui.screens.keybar import KeyBar
 from tui.screens.panes import FiguresPane, SavedLine, ThresholdsPane
 from tui.screens.sized import Sized
 from tui.state import RunState
+from tui.widgets.bars import MeanBars, bars_data
+from tui.widgets.channels import ChannelTable
 from tui.widgets.chart import AUTO, Chart, chart_data, next_zoom
+from tui.widgets.events import EventLog
 
 
 class Workbench(Sized):
@@ -32,9 +35,12 @@ class Workbench(Sized):
         with Horizontal(id="main"):
             with Vertical(id="charts"):
                 yield Chart()
+                yield MeanBars()
+                yield EventLog()
             with Vertical(id="side"):
                 yield FiguresPane()
                 yield ThresholdsPane()
+                yield ChannelTable()
         yield SavedLine()
         yield KeyBar(self.lab.actions, "run", "workbench", "app")
 
@@ -45,9 +51,20 @@ class Workbench(Sized):
         """Put the state on every pane; each repaints only what changed."""
         self.query_one(Header).show(state)
         self.query_one(Chart).data = chart_data(state, self._zoom, self._show_g)
+        self.query_one(MeanBars).data = bars_data(state)
         for pane in (FiguresPane, ThresholdsPane, SavedLine):
             self.query_one(pane).show(state)
+        self.query_one(ChannelTable).show(state)
+        self.query_one(EventLog).show(state)
         self.query_one(SavedLine).tell(hint(state, self.lab.actions))
+
+    @property
+    def table(self) -> ChannelTable:
+        return self.query_one(ChannelTable)
+
+    @property
+    def table_shown(self) -> bool:
+        return self.table.size.height > 0
 
     def action_zoom(self) -> None:
         self._zoom = next_zoom(self._zoom)
@@ -56,3 +73,24 @@ class Workbench(Sized):
     def action_curves(self) -> None:
         self._show_g = not self._show_g
         self.show(self.lab.state)
+
+    def action_bars(self) -> None:
+        """Bars in place of the chart where there is no room for both."""
+        self.toggle_class("-bars")
+
+    def action_highlight_down(self) -> None:
+        self.table.move(1)
+
+    def action_highlight_up(self) -> None:
+        self.table.move(-1)
+
+    def action_sort(self) -> None:
+        self.table.sort()
+
+    def action_prune(self) -> None:
+        """Prune the highlighted channel next; where no table is seen, pick one."""
+        if self.table_shown and (channel := self.table.highlighted) is not None:
+            self.lab.prune_channel(channel)
+            self.table.follow()
+        else:
+            self.lab.pick_channel()

@@ -1,0 +1,147 @@
+"""A channel: where in the image, and on which images, it is active, and what pruning it alone would cost."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from engine.api.protocol import ChannelView, ShowChannel
+from tui.actions import bindings
+from tui.screens.looking import Looking
+from tui.state import RunState, images
+from tui.widgets.rows import Part, Row, blank, row
+from tui.widgets.view import RowsView, css_beside
+from tui.wording import EMPTY, alone, rate
+
+SHADES = " ░▒▓█"
+WIDEST = 8  # cells of one position of the map
+
+
+class ChannelPage(RowsView):
+    """Figures of the channel, then its two maps side by side on one scale."""
+
+    DEFAULT_CSS = css_beside(__file__)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state, self._channel = RunState(), 0
+
+    def show(self, state: RunState, channel: int) -> None:
+        self._state, self._channel = state, channel
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> Sequence[Row]:
+        facts = channel_facts(self._state, self._channel, width)
+        view = self._state.view
+        if view is None or view.channel != self._channel:
+            busy = self._state.computing
+            text = "The engine is pruning; it answers when it pauses (r)." if busy else "Asking the engine …"
+            return [*facts, blank(width), row(width, (f"  {text}", "d"))]
+        cost = _cost(self._state, view, width)
+        return [*facts, *cost, blank(width), *maps(view, width, height - len(facts) - len(cost) - 1)]
+
+
+def channel_facts(state: RunState, channel: int, width: int) -> list[Row]:
+    """Rank, mean and state, and the shares of images on which the channel is active."""
+    ranked = state.ranked
+    if ranked is None:
+        return []
+    rank = state.order.index(channel) + 1 if channel in state.order else None
+    fate = f"pruned at step {rank}" if channel in state.pruned else "not pruned"
+    clean = _share(ranked.active_valid[channel], images(state, "valid"))
+    bad = _share(ranked.active_poisoned[channel] if ranked.active_poisoned else None, images(state, "poisoned"))
+    feature = state.opened.feature if state.opened else ""
+    return [
+        blank(width),
+        row(
+            width, (f"  channel {channel}", "b"), (f"   rank {rank} of {state.channels}   {fate}", "."),
+        ),
+        row(
+            width, ("  mean activation ", "d"), (f"{ranked.means[channel]:.4g}", "."),
+            (f" in {feature}, clean valid", "d"),
+        ),
+        row(
+            width, ("  active on ", "d"), (f"{clean} %", "v"), (" of clean valid, ", "d"),
+            (f"{bad} %", "a"), (" of poisoned test images", "d"),
+        ),
+    ]  # fmt: skip
+
+
+def _share(hits: int | None, total: int) -> str:
+    return EMPTY if hits is None or not total else rate(100 * hits / total, 1)
+
+
+def _cost(state: RunState, view: ChannelView, width: int) -> list[Row]:
+    accuracy, asr = alone(state, view.alone)
+    parts: list[Part] = [("  pruned alone: accuracy ", "d"), (f"{accuracy} pt", "v"), (" clean valid", "d")]
+    if asr != EMPTY:
+        parts += [("   attack success ", "d"), (f"{asr} pt", "a"), (" poisoned test", "d")]
+    return [row(width, *parts)]
+
+
+def maps(view: ChannelView, width: int, height: int) -> list[Row]:
+    """Both maps, side by side where there is room; each position a block of shade with its mean in it."""
+    both = [("mean over clean valid images", "v", view.valid_map)]
+    if view.poisoned_map is not None:
+        both.append(("mean over poisoned test images", "a", view.poisoned_map))
+    top = max((max(values, default=0.0) for _, _, values in both), default=0.0)
+    room = max(1, (width - 4) // 2 - 2)
+    size = max(1, min(WIDEST, room // max(1, view.width)))
+    tall = 2 if size >= 4 and 2 * view.height + 2 <= height else 1
+    columns = max(size * view.width, 32 if width >= 72 else 0)
+    head: list[Part] = [("  ", ".")]
+    for name, ink, _ in both:
+        head += [(name.ljust(columns + 3), ink)]
+    rows = [row(width, *head)]
+    for y in range(view.height):
+        for line in range(tall):
+            parts: list[Part] = [("  ", ".")]
+            for _, ink, values in both:
+                cells = values[y * view.width : (y + 1) * view.width]
+                parts += [(_cell(value, top, size, line == tall - 1), ink) for value in cells]
+                parts.append((" " * (columns + 3 - size * view.width), "."))
+            rows.append(row(width, *parts))
+    return rows[:height]
+
+
+def _cell(value: float, top: float, size: int, numbered: bool) -> str:
+    shade = SHADES[min(len(SHADES) - 1, int(len(SHADES) * value / top))] if top > 0 else SHADES[0]
+    text = f" {value:.2f} " if numbered and size >= 6 else ""
+    return text.center(size, shade)[:size] if text else shade * size
+
+
+class ChannelScreen(Looking):
+    """Left and right walk through the channels in pruning order."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("channel")]
+    SCOPES = ("channel", "run")
+
+    def __init__(self, channel: int) -> None:
+        super().__init__()
+        self.channel = channel
+        self._asked: int | None = None
+
+    def body(self) -> Iterator[Widget]:
+        yield ChannelPage()
+
+    def show(self, state: RunState) -> None:
+        if self._asked != self.channel and not state.computing and state.ready:
+            self._asked = self.channel
+            self.lab.do(ShowChannel(self.channel))
+        self.query_one(ChannelPage).show(state, self.channel)
+
+    def action_next_channel(self) -> None:
+        self._walk(1)
+
+    def action_previous_channel(self) -> None:
+        self._walk(-1)
+
+    def action_prune(self) -> None:
+        self.lab.prune_channel(self.channel)
+
+    def _walk(self, by: int) -> None:
+        order = self.lab.state.order
+        if self.channel in order:
+            self.channel = order[(order.index(self.channel) + by) % len(order)]
+            self.show(self.lab.state)

@@ -1,0 +1,130 @@
+"""Small windows over a screen: one question, one answer. Escape always leaves things as they were."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.events import Click, Key
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+Check = Callable[[str], str]  # what is wrong with an answer, in one line; empty: nothing
+
+
+class Field(NamedTuple):
+    """A line to fill in. `check` says what is wrong with it while it is typed."""
+
+    name: str
+    label: str
+    value: str = ""
+    placeholder: str = ""
+    check: Check = lambda text: ""
+
+
+class Choice(NamedTuple):
+    """A key and what it does. `result` is what the dialog gives back."""
+
+    key: str
+    label: str
+    result: str
+    about: str = ""
+
+
+class Ask(ModalScreen[dict[str, str] | None]):
+    """One or more lines to fill in; gives back what they hold by name, or None."""
+
+    CSS_PATH: ClassVar = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel"),
+        Binding("down", "app.focus_next", show=False),
+        Binding("up", "app.focus_previous", show=False),
+    ]
+
+    def __init__(self, title: str, text: str, fields: Sequence[Field], done: str = "OK") -> None:
+        super().__init__()
+        self._title, self._text, self._fields, self._done = title, text, fields, done
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Text(self._title), classes="title")
+            if self._text:
+                yield Static(Text(self._text), classes="text")
+            for field in self._fields:
+                if field.label:
+                    yield Static(Text(field.label), classes="label")
+                yield Input(field.value, field.placeholder, id=field.name, compact=True, select_on_focus=True)
+            yield Static("", classes="wrong", markup=False)
+            yield Static(keys(Choice("⏎", self._done, ""), Choice("esc", "Cancel", "")), classes="keys")
+
+    @on(Input.Changed)
+    def _look(self) -> None:
+        self.query_one(".wrong", Static).update(Text(self._wrong()))
+
+    @on(Input.Submitted)
+    def _give(self) -> None:
+        if not self._wrong():
+            self.dismiss({field.name: self._value(field) for field in self._fields})
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+    def _value(self, field: Field) -> str:
+        return self.query_one(f"#{field.name}", Input).value.strip()
+
+    def _wrong(self) -> str:
+        return next((wrong for field in self._fields if (wrong := field.check(self._value(field)))), "")
+
+
+class Choose(ModalScreen[str]):
+    """A question with a key for each answer; escape gives back the empty string."""
+
+    CSS_PATH: ClassVar = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
+
+    def __init__(self, title: str, text: str, choices: Sequence[Choice], stay: str = "Cancel") -> None:
+        super().__init__()
+        self._title, self._text, self._choices, self._stay = title, text, choices, stay
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Text(self._title), classes="title")
+            if self._text:
+                yield Static(Text(self._text), classes="text")
+            for choice in self._choices:
+                yield Answer(choice)
+            yield Static(keys(Choice("esc", self._stay, "")), classes="keys")
+
+    def on_key(self, event: Key) -> None:
+        for choice in self._choices:
+            if event.character == choice.key or event.key == choice.key:
+                event.stop()
+                self.dismiss(choice.result)
+                return
+
+    def action_cancel(self) -> None:
+        self.dismiss("")
+
+
+class Answer(Static):
+    """A line of a Choose: its key, what it does, what that means; the mouse may choose it too."""
+
+    def __init__(self, choice: Choice) -> None:
+        about = f"\n  {choice.about}" if choice.about else ""
+        text = Text.assemble((f"{choice.key} ", "bold"), choice.label, (about, "dim"))
+        super().__init__(text, classes="answer")
+        self._choice = choice
+
+    def on_click(self, event: Click) -> None:
+        self.screen.dismiss(self._choice.result)
+
+
+def keys(*choices: Choice) -> Text:
+    """Keys and labels in a row."""
+    text = Text()
+    for choice in choices:
+        text.append(choice.key, "bold").append(f" {choice.label}   ")
+    return text

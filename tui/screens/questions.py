@@ -1,0 +1,116 @@
+"""The workbench's questions, put into dialogs, and what their answers mean."""
+
+from decimal import Decimal, InvalidOperation
+
+from engine.api import protocol as p
+from tui.screens.dialogs import Ask, Choice, Choose, Field
+from tui.state import RunState, figures
+from tui.wording import file_name
+
+
+def goto(state: RunState) -> Ask:
+    text = f"0 is B, {state.channels} is every channel pruned; now at {state.step}. +5 and -5 count from here."
+    check = lambda value: "" if step_of(value, state) is not None else f"A step is 0 to {state.channels}, or +n, -n."  # noqa: E731
+    return Ask("Go to step", text, [Field("step", "", str(state.step), check=check)], "Go")
+
+
+def step_of(text: str, state: RunState) -> int | None:
+    """The step that `text` names, None where it names none."""
+    text = text.strip()
+    try:
+        step = int(text) + (state.step if text[:1] in "+-" and text else 0)
+    except ValueError:
+        return None
+    return step if 0 <= step <= state.channels else None
+
+
+def run_until(state: RunState) -> Ask:
+    text = "Runs until the first of these holds. Leave empty what should not count."
+    fields = [
+        Field("drop", "Drop of clean validation accuracy, points", check=_number_or_none),
+        Field("step", "Step", check=lambda v: "" if not v or step_of(v, state) else "No such step."),
+    ]
+    if (now := figures(state)) and now.asr is not None:
+        label = "Attack success at most, % (looks at poisoned test data: no defender has it)"
+        fields.append(Field("asr", label, check=_number_or_none))
+    return Ask("Run until", text, fields, "Run")
+
+
+def save_here(state: RunState) -> Ask:
+    folder = f"{state.settings.root}/models" if state.settings and not state.settings.out else ""
+    folder = state.settings.out if state.settings and state.settings.out else folder
+    suffix = ".keras" if state.opened and state.opened.model.name.endswith(".keras") else ".h5"
+    text = f"B′ with {state.step} of {state.channels} channels pruned, and G's answers. Into {folder}"
+    name = Field("name", "File name", f"model_step_{state.step}{suffix}", check=_file_name)
+    return Ask("Save B′ here", text, [name], "Save")
+
+
+def thresholds(state: RunState) -> Ask:
+    text = (
+        "B′ and G's answers are saved at the first step whose clean validation accuracy has dropped by this many "
+        "points. One that is passed already is saved without computing anything again."
+    )
+    value = Field("save_at", "Points, with commas", ", ".join(state.thresholds), check=wrong_thresholds)
+    return Ask("Thresholds", text, [value], "Set")
+
+
+def split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def wrong_thresholds(text: str) -> str:
+    """What is wrong with a list of thresholds; empty for nothing."""
+    values: set[Decimal] = set()
+    for part in split(text):
+        try:
+            value = Decimal(part)
+        except InvalidOperation:
+            return f"'{part}' is not a number."
+        if not 0 <= value <= 100:
+            return f"{part} is outside 0..100."
+        if value in values:
+            return f"{part} is there twice."
+        values.add(value)
+    return ""
+
+
+def leave(state: RunState) -> Choose:
+    """Asked only when something runs or is unwritten."""
+    choices = []
+    if state.computing:
+        text = f"The engine is pruning; {state.known} of {state.channels} steps are computed."
+        choices.append(Choice("k", "Leave it running", "detach", "it finishes, saves, and can be opened again here"))
+    else:
+        text = f"{state.known} steps are computed, but curve, results and report are not written yet."
+        choices.append(Choice("w", "Write them, then leave", "write"))
+    choices.append(Choice("y", "Leave", "leave", "computed steps are in the run's journal: lab3-tui --resume goes on"))
+    return Choose("Leave?", text, choices, "Stay")
+
+
+def question(asked: p.Question) -> Choose:
+    """A question of the engine's."""
+    if asked.about == "overwrite":
+        title, yes = "Replace the file?", Choice("o", "Overwrite it", "yes")
+    else:
+        title, yes = "Save again?", Choice("y", "Save it for the channels pruned now", "yes")
+    return Choose(title, asked.text, [yes], "Leave it as it is")
+
+
+def agreed(asked: p.Question) -> p.AnyCommand:
+    """The command that a yes means."""
+    if asked.threshold is not None:
+        return p.SaveThreshold(asked.threshold, overwrite=asked.about == "overwrite")
+    return p.SaveHere(file_name(asked.path or "") or None, overwrite=True)
+
+
+def _number_or_none(text: str) -> str:
+    try:
+        return "" if not text or 0 <= Decimal(text) <= 100 else f"{text} is outside 0..100."
+    except InvalidOperation:
+        return f"'{text}' is not a number."
+
+
+def _file_name(text: str) -> str:
+    if not text:
+        return "A name is needed."
+    return "A name, not a path." if "/" in text or text in (".", "..") else ""

@@ -1,0 +1,107 @@
+"""A terminal that misbehaves: bytes that are no text, output that blocks, hang-ups and signals.
+
+Textual's Linux driver dies of one invalid byte of input, and its output queue blocks the whole program while the
+terminal does not read. Both are mended here from outside; where Textual has another driver, nothing is changed.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+from queue import Empty, Full
+from types import FrameType
+from typing import IO, Any
+
+from textual.drivers import linux_driver
+from textual.drivers._writer_thread import WriterThread
+from textual.drivers.linux_driver import LinuxDriver
+
+from engine.api.errors import ExitCode
+
+SIGNALS = {signal.SIGTERM: ExitCode.TERMINATED, signal.SIGHUP: ExitCode.HUNG_UP}
+PATIENCE = 3.0  # seconds for leaving properly before leaving anyway
+
+
+class PatientWriter(WriterThread):
+    """Drops frames while the terminal does not take them, and asks for a whole new one when it does again."""
+
+    repaint: Callable[[], object] | None = None
+
+    def __init__(self, file: IO[str]) -> None:
+        super().__init__(file)
+        self._dropped = False
+
+    def write(self, text: str) -> None:
+        try:
+            self._queue.put_nowait(text)
+        except Full:
+            self._dropped = True
+
+    def run(self) -> None:
+        try:
+            while (text := self._queue.get()) is not None:
+                self._file.write(text)
+                if self._queue.qsize() == 0:
+                    self._file.flush()
+                    self._catch_up()
+            self._file.flush()
+        except (OSError, ValueError):
+            pass  # the terminal is gone; the signal that says so ends the program
+
+    def stop(self) -> None:
+        """End the thread after what is queued; without what is queued where the terminal takes nothing."""
+        self._put_last(None)
+        self.join(PATIENCE / 2)
+
+    def _put_last(self, text: str | None) -> None:
+        while True:
+            try:
+                return self._queue.put_nowait(text)
+            except Full:
+                try:
+                    self._queue.get_nowait()
+                except Empty:
+                    continue
+
+    def _catch_up(self) -> None:
+        if self._dropped:
+            self._dropped = False
+            if PatientWriter.repaint:
+                PatientWriter.repaint()
+
+
+class LabDriver(LinuxDriver):
+    """Textual's driver, with input that may hold any byte and output that never blocks."""
+
+    def start_application_mode(self) -> None:
+        loop = asyncio.get_running_loop()
+        PatientWriter.repaint = partial(loop.call_soon_threadsafe, self._repaint)
+        vars(linux_driver).update(WriterThread=PatientWriter, getincrementaldecoder=forgiving_decoder)
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def _repaint(self) -> None:
+        self._app.refresh(layout=True)
+
+
+def forgiving_decoder(encoding: str) -> Callable[[], Any]:
+    """codecs.getincrementaldecoder, for decoders that replace what they cannot read."""
+    import codecs
+
+    return partial(codecs.getincrementaldecoder(encoding), errors="replace")
+
+
+def leave_on_signals(leave: Callable[[int], None]) -> None:
+    """On TERM and HUP call `leave` with the exit code, in the event loop; end the process if that takes too long."""
+    loop = asyncio.get_running_loop()
+
+    def caught(number: int, _frame: FrameType | None) -> None:
+        code = SIGNALS[signal.Signals(number)]
+        last_resort = threading.Timer(PATIENCE, os._exit, (int(code),))
+        last_resort.daemon = True
+        last_resort.start()
+        loop.call_soon_threadsafe(leave, int(code))
+
+    for number in SIGNALS:
+        signal.signal(number, caught)

@@ -11,12 +11,13 @@ import numpy as np
 from engine.files.description import DataSpec
 from engine.files.finding import refused
 from engine.files.images import pixel_line
+from engine.files.pixels import DecodedPixels, Pixels, PlainPixels
 from engine.files.source import open_source
 from engine.files.warden import warden
 
 _lone = [object()]
 UNHELD = sys.getrefcount(_lone[0])  # of an object that only a list refers to
-BLOCK = 2**18  # bytes converted at a time: they stay in the processor's cache
+STEP = 2**16  # numbers read, converted and checked at a time
 
 
 class Dataset:
@@ -25,21 +26,18 @@ class Dataset:
     `images`: how many; `labels`: int64 (N,); `shape`: (C,H,W); `dtype`: as stored; `notes`: what a user should know.
     """
 
-    def __init__(self, path: Path, descriptor: int, spec: DataSpec, labels: np.ndarray) -> None:
+    def __init__(self, path: Path, pixels: Pixels, spec: DataSpec, labels: np.ndarray) -> None:
         self.path = path
         self.labels = labels
         self.images, *shape = spec.shape
         self.shape = (shape[0], shape[1], shape[2])
         self.dtype = np.dtype(spec.dtype).name
         self.notes = spec.notes
-        self._stored = np.dtype(spec.dtype)
-        self._offset = spec.offset
-        self._descriptor = descriptor
+        self._pixels = pixels
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Let go of the file."""
+        self._pixels.close()
 
     def batches(self, size: int, start: int = 0) -> Iterator[np.ndarray]:
         """Images from `start` on, float32 (n,C,H,W), `size` at a time.
@@ -64,30 +62,14 @@ class Dataset:
         return result
 
     def _fill(self, out: np.ndarray, first: int) -> None:
-        """Read images from `first` on into `out`, block by block, and check them."""
-        assert self._offset is not None
-        each, width = prod(self.shape), self._stored.itemsize
-        plain = self._stored == np.dtype("<f4")
-        step = BLOCK // width
-        raw = np.empty(step, self._stored)
-        for place in range(0, len(out), step):
-            part = out[place : place + step]
-            target = part if plain else raw[: len(part)]
-            self._read(target, self._offset + (first * each + place) * width)
-            if not plain:
-                with np.errstate(over="ignore"):
-                    np.copyto(part, target, casting="unsafe")
-            if not np.isfinite(part.min()) or not np.isfinite(part.max()):
+        """Put images from `first` on into `out`, block by block, checking each while the cache holds it."""
+        each = prod(self.shape)
+        for place in range(0, len(out), STEP):
+            part = out[place : place + STEP]
+            self._pixels.fill(part, first * each + place)
+            if not (np.isfinite(part.min()) and np.isfinite(part.max())):
                 where = int(np.argmin(np.isfinite(part)))
                 raise refused(self.path, pixel_line(first + (place + where) // each, float(part[where])))
-
-    def _read(self, target: np.ndarray, offset: int) -> None:
-        view = memoryview(target.data).cast("B")
-        while view:
-            got = os.preadv(self._descriptor, [view], offset)
-            if got <= 0:
-                raise refused(self.path, "became shorter while it was read. Copy or download it again.")
-            view, offset = view[got:], offset + got
 
 
 def _free(pool: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
@@ -109,7 +91,8 @@ def open_dataset(path: Path, shape: tuple[int, int, int] | None, classes: int | 
         report, arrays = warden.ask(path, descriptor, job="data", shape=shape, classes=classes)
         assert report.data is not None
         (labels,) = arrays
-        return Dataset(path, descriptor, report.data, labels)
+        source = PlainPixels if report.data.offset is not None else DecodedPixels
+        return Dataset(path, source(path, descriptor, report.data), report.data, labels)
     except BaseException:
         os.close(descriptor)
         raise

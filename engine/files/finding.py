@@ -1,10 +1,12 @@
 """Why a file is refused: raised wherever it is seen, told to the user with the file's name in front."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
 from engine.api.errors import Refused
 from engine.api.textsafe import SHORT, escape
+from engine.files.limits import WALL_SECONDS
 
 
 class Finding(Exception):
@@ -24,3 +26,11 @@ def layer_line(name: str, kind: str, text: str) -> Finding:
 def refused(path: Path | str, text: str) -> Refused:
     """The line a user reads about the file at `path`."""
     return Refused(f"{escape(Path(path).name, SHORT)}: {text}")
+
+
+def ending(status: int) -> str:
+    """What to say of a file whose inspector ended with `status`: an exit code, or minus a signal."""
+    if status in (-signal.SIGALRM, -signal.SIGXCPU):
+        return f"took longer than {WALL_SECONDS} s to check; stopped."
+    how = f"signal {-status}" if status < 0 else f"exit {status}"
+    return f"crashed the file reader ({how}); nothing was loaded. The file is damaged or hostile."

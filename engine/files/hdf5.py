@@ -1,7 +1,9 @@
 """HDF5 without trust: known names, hard links, plain storage; every doubt is a Finding. Runs in the inspector only."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Literal
 
 import h5py
@@ -36,6 +38,17 @@ def open_hdf5(file: Any, mode: Literal["r", "r+"] = "r") -> h5py.File:
     """`file`: an open binary file. Raises Finding if HDF5 cannot read it."""
     with reading():
         return h5py.File(file, mode, locking=False)
+
+
+def open_descriptor(descriptor: int) -> h5py.File:
+    """The same for an open file descriptor, which stays the caller's."""
+    return open_hdf5(os.fdopen(descriptor, "rb", buffering=0, closefd=False))
+
+
+def member_names(group: h5py.Group, most: int = 6) -> str:
+    """The names of a group's first members, for people."""
+    with reading():
+        return ", ".join(quoted(name) for name in islice(group, most)) or "nothing"
 
 
 def child(group: h5py.Group, name: str) -> Any:

@@ -1,6 +1,5 @@
 """The inspector's part for data sets: from an open file to a checked description and its labels."""
 
-import os
 from typing import Any
 
 import h5py
@@ -9,7 +8,7 @@ import numpy as np
 from engine.files.content import content_kind
 from engine.files.description import DataSpec
 from engine.files.finding import Finding, quoted
-from engine.files.hdf5 import check_storage, child, file_offset, open_hdf5, reading, text_attribute
+from engine.files.hdf5 import check_storage, child, file_offset, member_names, open_descriptor, reading, text_attribute
 from engine.files.limits import DATA_BYTES, IMAGES
 
 SAMPLE = 64  # images whose pixels are looked at before a run
@@ -39,7 +38,11 @@ def open_images(descriptor: int, shape: Shape | None) -> DataSet:
     """Read and check the header of a data file. `shape`: height, width and channels of the model's images."""
     if content_kind(descriptor) == "zip":
         raise Finding(_is_model(shape))
-    root = open_hdf5(os.fdopen(descriptor, "rb", buffering=0, closefd=False))
+    return images_in(open_descriptor(descriptor), shape)
+
+
+def images_in(root: h5py.File, shape: Shape | None) -> DataSet:
+    """The same for a file that is open already."""
     data, label = child(root, "data"), child(root, "label")
     if data is None or label is None:
         raise Finding(_nameless(root, shape, "label" if data is not None else "data"))
@@ -61,8 +64,8 @@ def _is_model(shape: Shape | None) -> str:
 def _nameless(root: h5py.File, shape: Shape | None, missing: str) -> str:
     if text_attribute(root, "model_config") is not None or "layer_names" in root.attrs:
         return "is a model, expected a data set. Choose it as the model instead."
-    names = ", ".join(quoted(name) for _, name in zip(range(6), root, strict=False)) or "nothing"
-    return f"has no {quoted(missing)}; it contains {names}. Expected 'data' {expected(shape)} and 'label' (N,)."
+    wanted = f"Expected 'data' {expected(shape)} and 'label' (N,)."
+    return f"has no {quoted(missing)}; it contains {member_names(root)}. {wanted}"
 
 
 def _check_shapes(images: h5py.Dataset, labels: h5py.Dataset, shape: Shape | None) -> None:

@@ -15,14 +15,27 @@ import json
 import os
 import socket
 import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from engine.api.errors import Refused
+from engine.api.inspection import Description
+from engine.api.textsafe import SHORT, escape
 from engine.files import jail
+from engine.files.atomic import sha256_file
+from engine.files.decoding import decode
+from engine.files.describing import describe_file
 from engine.files.description import Report
-from engine.files.finding import Finding
-from engine.files.handover import write_arrays, write_report
+from engine.files.finding import Finding, ending
+from engine.files.handover import REPORT_BYTES, write_arrays, write_report
 from engine.files.images import open_images, read_labels
 from engine.files.networks import open_network, zeroed
+from engine.files.source import open_source
 
 FILES = 3  # that come with a request: what to read, where the report goes, where the arrays go
 
@@ -65,20 +78,25 @@ def serve(channel: socket.socket) -> None:
         message, descriptors, _, _ = socket.recv_fds(channel, 2**16, FILES)
         if not message:
             return
-        status = _in_child(json.loads(message), channel, descriptors)
+        request = json.loads(message)
+        status = _in_child(partial(_answer, channel, request, descriptors))
         for descriptor in descriptors:
             os.close(descriptor)
         channel.sendall(array.array("i", [status]).tobytes())
 
 
-def _in_child(request: dict[str, Any], channel: socket.socket, descriptors: list[int]) -> int:
-    """The exit status of a child that does one request: 0, or minus the signal that ended it."""
+def _answer(channel: socket.socket, request: dict[str, Any], descriptors: list[int]) -> None:
+    channel.close()
+    inspect(request, *descriptors)
+
+
+def _in_child(work: Callable[[], None]) -> int:
+    """The exit status of a jailed child that does `work`: 0, or minus the signal that ended it."""
     pid = os.fork()
     if pid == 0:
         try:
-            channel.close()
             jail.enter()
-            inspect(request, *descriptors)
+            work()
         except BaseException:
             sys.excepthook(*sys.exc_info())
             sys.stderr.flush()
@@ -87,5 +105,41 @@ def _in_child(request: dict[str, Any], channel: socket.socket, descriptors: list
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def describe(path: Path) -> Description:
+    """What `lab3-tui inspect` tells about a file: looked at in a child, hashed here."""
+    name = escape(path.name, SHORT)
+    try:
+        source = open_source(path)
+    except Refused as refused:
+        return Description(name=name, refusal=str(refused), protection=jail.missing())
+    with tempfile.TemporaryFile() as out:
+        status = _in_child(lambda: _describe(source, name, out.fileno()))
+        text = os.pread(out.fileno(), REPORT_BYTES, 0)
+    found = Description(name=name, refusal=ending(status)) if status else msgspec.json.decode(text, type=Description)
+    line = None if found.refusal is None else f"{name}: {found.refusal}"
+    size, digest = os.fstat(source).st_size, sha256_file(path)
+    return msgspec.structs.replace(found, refusal=line, size=size, sha256=digest, protection=jail.missing())
+
+
+def _describe(source: int, name: str, out: int) -> None:
+    try:
+        found = describe_file(source, name)
+    except Finding as finding:
+        found = Description(name=name, refusal=str(finding))
+    os.write(out, msgspec.json.encode(found))
+
+
+def main() -> None:
+    """`serve FD`, `decode FD` or `describe PATH`; engine.api.inspection tells how it is started."""
+    job, what = sys.argv[1:]
+    if job == "serve":
+        serve(socket.socket(fileno=int(what)))
+    elif job == "decode":
+        jail.enter(wall_seconds=0, cpu_seconds=0)
+        decode(int(what))
+    elif job == "describe":
+        sys.stdout.buffer.write(msgspec.json.encode(describe(Path(what))))
+
+
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    main()

@@ -14,9 +14,6 @@ import sys
 
 from engine.files.limits import ADDRESS_SPACE, CPU_SECONDS, WALL_SECONDS
 
-# for the process's start: HDF5 loads no plug-in, and no library makes threads
-ENVIRONMENT = {"HDF5_PLUGIN_PRELOAD": "::"} | {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
-
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 4, 22, 38
 SECCOMP_MODE_FILTER = 2
 LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446

@@ -16,7 +16,7 @@ from engine.files.content import content_kind
 from engine.files.description import LayerSpec, ModelSpec, WeightSpec
 from engine.files.finding import Finding
 from engine.files.graph import check_classifier
-from engine.files.hdf5 import child, descend, file_offset, names_attribute, open_hdf5, text_attribute
+from engine.files.hdf5 import child, descend, file_offset, names_attribute, open_descriptor, open_hdf5, text_attribute
 from engine.files.jsontext import read_json
 from engine.files.limits import MODEL_FILE_BYTES, amount
 from engine.files.shapes import Shape
@@ -71,7 +71,7 @@ def open_network(descriptor: int) -> Network:
     if content_kind(descriptor) == "zip":
         archive = Archive(descriptor)
         return _from_archive(archive, open_hdf5(archive.weights()))
-    return _from_hdf5(open_hdf5(os.fdopen(descriptor, "rb", buffering=0, closefd=False)))
+    return network_in(open_descriptor(descriptor))
 
 
 def zeroed(descriptor: int, layer: str, channels: list[int]) -> bytes:
@@ -80,7 +80,7 @@ def zeroed(descriptor: int, layer: str, channels: list[int]) -> bytes:
     with archive.weights() if archive else os.fdopen(descriptor, "rb", closefd=False) as file:
         held = io.BytesIO(file.read())
     with open_hdf5(held, "r+") as root:
-        network = _from_archive(archive, root) if archive else _from_hdf5(root)
+        network = _from_archive(archive, root) if archive else network_in(root)
         for node, _, data in network.places:
             if node.spec.name == layer:
                 values = data[()]
@@ -97,7 +97,8 @@ def _from_archive(archive: Archive, root: h5py.File) -> Network:
     return Network("keras", writer, architecture, keras_weights(root, architecture.nodes, feeds), archive.stored_at)
 
 
-def _from_hdf5(root: h5py.File) -> Network:
+def network_in(root: h5py.File) -> Network:
+    """The network in an open `.h5` file."""
     config = text_attribute(root, "model_config")
     if config is None:
         return _without_config(root)

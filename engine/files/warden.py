@@ -14,14 +14,13 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from engine.api.inspection import ENVIRONMENT, inspector_command
 from engine.files.description import Report
-from engine.files.finding import refused
+from engine.files.finding import ending, refused
 from engine.files.handover import read_arrays, read_report
-from engine.files.jail import ENVIRONMENT
 from engine.files.limits import WALL_SECONDS
 
 GRACE = 10  # seconds beyond the inspector's own limit before it is ended from outside
-TOO_SLOW = f"took longer than {WALL_SECONDS} s to check; stopped."
 
 CONFUSED = "confused the file reader; nothing was loaded. The file is damaged or hostile."
 
@@ -60,7 +59,7 @@ class Warden:
         with _scratch("report") as report:
             status = self._exchange(request, [descriptor, report.fileno(), out])
             if status:
-                raise refused(path, _ending(status))
+                raise refused(path, ending(status))
             try:
                 found = read_report(report.fileno())
             except ValueError:
@@ -81,9 +80,8 @@ class Warden:
     def _running(self) -> socket.socket:
         if self._channel is None or self._process is None or self._process.poll() is not None:
             ours, theirs = socket.socketpair()
-            command = [sys.executable, "-P", "-m", "engine.files.inspector", str(theirs.fileno())]
             self._process = subprocess.Popen(
-                command,
+                inspector_command("serve", str(theirs.fileno())),
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # with what libraries print, to the log
                 env=os.environ | ENVIRONMENT,
@@ -117,13 +115,6 @@ class Warden:
         self._process.wait()
         self._channel.close()
         self._process = self._channel = None
-
-
-def _ending(status: int) -> str:
-    if status in (-signal.SIGALRM, -signal.SIGXCPU):
-        return TOO_SLOW
-    how = f"signal {-status}" if status < 0 else f"exit {status}"
-    return f"crashed the file reader ({how}); nothing was loaded. The file is damaged or hostile."
 
 
 def _scratch(name: str) -> BinaryIO:

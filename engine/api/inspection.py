@@ -1,0 +1,80 @@
+"""What a file holds, for people, without opening it here: the inspector process looks and reports."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from engine.api.protocol import LayerInfo
+from engine.api.textsafe import SHORT, escape
+
+# HDF5 loads no plug-in, and no library makes threads
+ENVIRONMENT = {"HDF5_PLUGIN_PRELOAD": "::"} | {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
+LONGEST = 80  # seconds for the inspector's own limit to act first
+HASHED_A_SECOND = 100_000_000  # bytes, at the least
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """A model file or a data file, as `lab3-tui inspect` tells it. Every text is escaped.
+
+    `refusal`: why it would not be opened; then only `name`, `size` and `sha256` are sure to be there.
+    Pixels are those of the first images only; labels are all.
+    """
+
+    name: str
+    refusal: str | None = None
+    kind: Literal["model", "data"] | None = None
+    size: int = 0  # bytes
+    sha256: str = ""
+    notes: tuple[str, ...] = ()
+    protection: str | None = None  # what this machine lacks to look at files safely
+    # a model
+    format: str = ""  # "h5", "keras" or "weights"
+    writer: str = ""  # the Keras version that wrote it
+    image: tuple[int, int, int] | None = None  # channels, height, width; of a data set too
+    classes: int | None = None
+    parameters: int = 0
+    layers: tuple[LayerInfo, ...] = ()  # all of them; `refusal` is None only for convolutions that can be pruned
+    layer: str | None = None  # the one pruned by default
+    feature: str | None = None  # its ranking feature
+    # a data set
+    images: int = 0
+    dtype: str = ""
+    stored: str = ""  # "plain" or "chunks"
+    pixels: tuple[float, float] | None = None  # smallest and largest
+    labels: tuple[int, int] | None = None  # smallest and largest
+    distinct_labels: int = 0
+
+
+def inspector_command(*words: str) -> list[str]:
+    """How to start the inspector; to be run with ENVIRONMENT set."""
+    return [sys.executable, "-P", "-m", "engine.files.inspector", *words]  # -P: not an engine/ folder of the user's
+
+
+def describe(path: Path | str) -> Description:
+    """What the file at `path` holds and whether it would be opened. Never raises for what is in a file."""
+    name = escape(Path(path).name, SHORT)
+    try:
+        done = subprocess.run(
+            inspector_command("describe", os.fspath(path)),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=os.environ | ENVIRONMENT,
+            timeout=LONGEST + _size(path) / HASHED_A_SECOND,
+        )
+        return msgspec.json.decode(done.stdout, type=Description)
+    except subprocess.TimeoutExpired:
+        return Description(name=name, refusal=f"{name}: took too long to check; stopped.")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "the file reader failed"
+        return Description(name=name, refusal=f"{name}: cannot be looked at: {reason}.")
+
+
+def _size(path: Path | str) -> int:
+    try:
+        return os.stat(path, follow_symlinks=False).st_size
+    except (OSError, ValueError):
+        return 0

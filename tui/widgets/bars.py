@@ -83,12 +83,19 @@ def _bar_row(data: BarsData, levels: Sequence[int], owners: Sequence[int | None]
 def _pointer(data: BarsData, width: int, room: int) -> Row:
     at = data.left + column(data.step, len(data.channels), room)
     line = over(blank(width), at, "▲", "p")
-    if data.step == len(data.channels):
-        text = "every channel is pruned"
-    else:
-        text = f"next: channel {data.channels[data.step]}, mean {data.means[data.step]:.4g}"
-    start = at + 2 if at + 2 + len(text) <= width else at - 1 - len(text)
-    return over(line, start, text, "d")
+    for text in _captions(data):
+        for start in (at + 2, at - 1 - len(text)):
+            if start >= 0 and start + len(text) <= width:
+                return over(line, start, text, "d")
+    return line
+
+
+def _captions(data: BarsData) -> tuple[str, ...]:
+    """What the pointer points at, from long to short."""
+    if data.step >= len(data.channels):
+        return ("every channel is pruned", "all pruned")
+    name = f"channel {data.channels[data.step]}"
+    return f"next: {name}, mean {data.means[data.step]:.4g}", f"next: {name}", name
 
 
 class MeanBars(Panel):

@@ -131,7 +131,7 @@ def window(data: ChartData) -> Range:
 def trace(curve: Curve, frame: Frame) -> Trace:
     """The cells that a curve passes through on the canvas of `frame`."""
     cells: list[tuple[int, int, str]] = []
-    for start, values in _stretches(curve.values):
+    for start, values in _stretches(curve.values[: frame.steps + 1]):
         cells += _stretch(curve.mark, start, values, frame)
     return Trace(curve.ink, tuple(cells))
 

@@ -16,9 +16,10 @@ LINE_LIMIT = 2**22  # bytes; longer lines are never sent
 
 SetName = Literal["valid", "test", "poisoned", "poisoned_valid"]
 SETS: tuple[SetName, ...] = ("valid", "test", "poisoned", "poisoned_valid")
-# in order; "hash" runs beside "tensorflow", and a data set that is not there has no phase
+# in order; "hash" runs beside "tensorflow"; "demo" and the data sets that are not there do not come
 PHASES = (
     "start",
+    "demo",
     "tensorflow",
     "device",
     "hash",
@@ -65,10 +66,14 @@ class Command(msgspec.Struct, frozen=True, tag_field="do", forbid_unknown_fields
 
 
 class Open(Command, frozen=True, tag="open"):
-    """Load the network and the data, rank the channels and measure B. `run`: go on with this run folder."""
+    """Load the network and the data, rank the channels and measure B.
+
+    `run`: go on with this run folder. `demo`: lay out this demo under the settings' root first.
+    """
 
     settings: Settings
     run: str | None = None
+    demo: Literal["plain", "pruning-aware"] | None = None
 
 
 class Goto(Command, frozen=True, tag="goto"):

@@ -1,0 +1,69 @@
+"""A lab folder: what lies where, and what a file is called."""
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import msgspec
+
+from engine.api.errors import Refused
+from engine.api.protocol import SetName
+
+PLACES: dict[SetName, str] = {
+    "valid": "data/cl/valid.h5",
+    "test": "data/cl/test.h5",
+    "poisoned": "data/bd/bd_test.h5",
+    "poisoned_valid": "data/bd/bd_valid.h5",
+}
+MODELS = ("models/bd_net.h5", "models/bd_net.keras", "models/bd_weights.h5")
+
+
+class LabFolder(msgspec.Struct, frozen=True):
+    """What a folder holds of a lab: absolute paths, and the places where something was expected and is not."""
+
+    root: str
+    model: str | None
+    sets: dict[SetName, str]
+    missing: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """There is enough to work with: a network and clean validation images."""
+        return self.model is not None and "valid" in self.sets
+
+
+def find(root: Path) -> LabFolder:
+    """Look for the lab's files under `root`."""
+    root = root.absolute()
+    model = next((str(root / place) for place in MODELS if (root / place).exists()), None)
+    sets = {name: str(root / place) for name, place in PLACES.items() if (root / place).exists()}
+    missing = [place for name, place in PLACES.items() if name not in sets and name != "poisoned_valid"]
+    return LabFolder(str(root), model, sets, tuple(([] if model else [MODELS[0]]) + missing))
+
+
+def points(text: str) -> str:
+    """A threshold in percentage points as files are named after it: "2.0" is "2". Raises Refused."""
+    try:
+        value = Decimal(text.strip())
+    except InvalidOperation:
+        raise Refused(f"'{text}' is no number of percentage points. Example: --save-at 2,4,10,30") from None
+    if not value.is_finite() or not 0 <= value <= 100:
+        raise Refused(f"'{text}' is outside 0..100 percentage points. Example: --save-at 2,4,10,30")
+    return f"{value.normalize():f}"
+
+
+def model_name(*, suffix: str, threshold: str | None = None, step: int | None = None) -> str:
+    """The file name of a B' saved at a threshold, or at a step."""
+    return f"model_prune_{threshold}{suffix}" if threshold is not None else f"model_step_{step}{suffix}"
+
+
+def g_name(*, threshold: str | None = None, step: int | None = None) -> str:
+    """The file name of G's answers at a threshold, or at a step."""
+    return f"g_prune_{threshold}.h5" if threshold is not None else f"g_step_{step}.h5"
+
+
+def file_name(text: str, suffix: str) -> str:
+    """A name that a user typed as a file name in the folder of B', with its suffix. Raises Refused."""
+    name = text.strip()
+    if not name or "/" in name or name.startswith(".") or not name.isprintable() or len(name) > 100:
+        raise Refused("A name for B' is a plain file name: no folder, no leading dot, 100 characters at most.")
+    return name if name.endswith(suffix) else name + suffix

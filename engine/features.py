@@ -1,0 +1,90 @@
+"""The features of every image, computed once and kept by channel, in memory or in a file.
+
+An image's answer after pruning depends on the image only through the tensors that cross the cut (`network.Cut`), so
+the convolutions below the cut run once for each image.
+"""
+
+import mmap
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from engine.backend import Forward
+from engine.network import Cut, Network, wire
+
+SCALES = {"1": 1.0, "1/255": 1 / 255}  # what --scale multiplies the pixels with
+
+
+def with_pixels(network: Network, scale: float) -> tuple[Any, Any]:
+    """Images as the lab stores them (n, C, H, W), and the pixels (n, H, W, C) times `scale` that the network takes."""
+    height, width, colours = network.model.input.shape[1:]
+    images = keras.Input((colours, height, width))
+    pixels = keras.layers.Permute((2, 3, 1))(images)
+    return images, pixels if scale == 1.0 else keras.layers.Rescaling(scale)(pixels)
+
+
+def features_model(network: Network, at: Cut, scale: float) -> Any:
+    """A model from images (n, C, H, W) to the feature (n, channels, positions) and what else crosses the cut."""
+    images, pixels = with_pixels(network, scale)
+    tensors = wire(network.spec, network.layers, {network.spec.layers[0].name: pixels}, at.crossing)
+    by_position = keras.layers.Reshape((-1, at.base.shape[-1]))(tensors[at.feature])
+    others = [tensors[name] for name in at.crossing[1:]]
+    return keras.Model([images], [keras.layers.Permute((2, 1))(by_position), *others])
+
+
+class FeatureStore:
+    """Features of `images` images: `values` (channels, images, positions), `others` (images, ..) each, float32.
+
+    A channel's pages are touched only where it is active, so dormant channels take no memory. `active` (channels,
+    images) tells where a channel differs from `base` (channels, positions), what a pruned channel holds.
+    """
+
+    def __init__(self, images: int, at: Cut, others: list[tuple[int, ...]], budget: int, folder: Path) -> None:
+        self.base = np.ascontiguousarray(at.base.reshape(-1, at.base.shape[-1]).T)
+        channels, positions = self.base.shape
+        shapes = [(channels, images, positions), *((images, *shape) for shape in others)]
+        self.mapped = 4 * sum(int(np.prod(shape)) for shape in shapes) > budget
+        self.maps: list[mmap.mmap] = []
+        self.values, *self.others = [self.allocate(shape, folder) for shape in shapes]
+        self.active = np.zeros((channels, images), bool)
+
+    def put(self, start: int, outputs: list[np.ndarray]) -> None:
+        """Keep one batch of outputs of `features_model`, for the images from `start` on."""
+        found, others = outputs[0].transpose(1, 0, 2), outputs[1:]
+        rows = slice(start, start + found.shape[1])
+        self.active[:, rows] = (found != self.base[:, None]).any(axis=2)
+        for channel in np.flatnonzero(self.active[:, rows].any(axis=1) | self.base.any(axis=1)):
+            self.values[channel, rows] = found[channel]
+        for kept, new in zip(self.others, others, strict=True):
+            kept[rows] = new
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the memory that mapped features took; they stay in their file."""
+        if self.mapped:
+            for each in self.maps:
+                each.madvise(mmap.MADV_DONTNEED)
+
+    def allocate(self, shape: tuple[int, ...], folder: Path) -> np.ndarray:
+        """Zeros that take no memory before they are written: anonymous, or in a nameless file in `folder`."""
+        if not self.mapped:
+            return np.zeros(shape, "float32")
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.truncate(4 * int(np.prod(shape)))
+            self.maps.append(mmap.mmap(file.fileno(), 0))
+        return np.frombuffer(self.maps[-1], "float32").reshape(shape)
+
+
+def compute(
+    store: FeatureStore, forward: Forward, batches: Iterator[np.ndarray], start: int, progress: Callable[[int], None]
+) -> None:
+    """Fill `store` from image `start` on; `batches` hold images (n, C, H, W). `progress` hears how many are done."""
+    done = 0
+    for batch in batches:
+        store.put(start + done, forward([batch]))
+        done += len(batch)
+        progress(done)

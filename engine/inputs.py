@@ -1,0 +1,150 @@
+"""What a run reads: the network, its data sets, and the SHA-256 of each file."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+
+import numpy as np
+
+from engine.api.errors import Refused
+from engine.api.protocol import SETS, LayerInfo, SetInfo, SetName, Settings
+from engine.api.textsafe import escape
+from engine.files.atomic import sha256_file
+from engine.files.dataset import Dataset, open_dataset
+from engine.files.description import ModelFile
+from engine.files.finding import Finding, refused
+from engine.files.graph import default_layer, output_shapes, prunable, ranking_feature, refuse_layer
+from engine.files.model import read_model
+from engine.published import known_file
+
+
+def paths(settings: Settings) -> dict[str, Path]:
+    """The files a run reads, by "model" or the name of the set."""
+    named = {"model": settings.model} | {name: getattr(settings, name) for name in SETS}
+    return {name: Path(path) for name, path in named.items() if path}
+
+
+class Hashes:
+    """SHA-256 of files, taken in a thread: it runs while the libraries are imported."""
+
+    def __init__(self, files: dict[str, Path]) -> None:
+        pool = ThreadPoolExecutor(1)
+        self.found: dict[str, Future[str]] = {name: pool.submit(sha256_file, path) for name, path in files.items()}
+        pool.shutdown(wait=False)
+
+    def all(self, progress: Callable[[int, int], None]) -> dict[str, str]:
+        """Wait for them. `progress` hears how many of how many are done."""
+        done = {}
+        for name, future in self.found.items():
+            done[name] = future.result()
+            progress(len(done), len(self.found))
+        return done
+
+
+@dataclass
+class Inputs:
+    """The opened inputs of a run. Sets lie one behind the other among the run's images, in the order of `sets`."""
+
+    model: ModelFile
+    layer: str
+    feature: str
+    classes: int
+    sets: dict[SetName, Dataset]
+    sha256: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> dict[SetName, slice]:
+        """Where each set's images are among those of the run."""
+        ends = np.cumsum([data.images for data in self.sets.values()]).tolist()
+        return {name: slice(end - self.sets[name].images, end) for name, end in zip(self.sets, ends, strict=True)}
+
+    @property
+    def stepped(self) -> int:
+        """Images that are answered at every step: all but the poisoned validation set, which comes last."""
+        return sum(data.images for name, data in self.sets.items() if name != "poisoned_valid")
+
+    def set_info(self, name: SetName) -> SetInfo:
+        data, digest = self.sets[name], self.sha256[name]
+        return SetInfo(escape(data.path.name, 48), data.images, digest, known_file(digest), data.notes)
+
+    def model_info(self) -> SetInfo:
+        digest = self.sha256["model"]
+        return SetInfo(escape(self.model.path.name, 48), 0, digest, known_file(digest), self.model.spec.notes)
+
+    def layer_infos(self) -> tuple[LayerInfo, ...]:
+        """The network's layers, and of its convolutions which can be pruned."""
+        spec, shapes = self.model.spec, output_shapes(self.model.spec.layers)
+        able = prunable(spec)
+        return tuple(
+            LayerInfo(
+                escape(layer.name, 48),
+                layer.kind,
+                (None, *shapes[layer.name]),
+                able.get(layer.name, "is no convolution") if layer.kind != "InputLayer" else "is the input",
+            )
+            for layer in spec.layers
+        )
+
+    @property
+    def target(self) -> str:
+        """The attack's target label or labels, for people; empty without a poisoned set."""
+        poisoned = self.sets.get("poisoned") or self.sets.get("poisoned_valid")
+        if poisoned is None:
+            return ""
+        labels = np.unique(poisoned.labels)
+        shown = ", ".join(str(label) for label in labels[:5])
+        return shown + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
+
+
+def open_inputs(settings: Settings) -> Inputs:
+    """Read and check the network, then the headers and labels of the data. Raises Refused."""
+    files = paths(settings)
+    model = read_model(files["model"])
+    layer, feature = pruned_layer(model, settings.layer)
+    shapes = output_shapes(model.spec.layers)
+    height, width, colours = shapes[model.spec.layers[0].name]
+    classes = shapes[model.spec.output][0]
+    present = [name for name in SETS if name in files]
+    sets = {name: open_dataset(files[name], (height, width, colours), classes) for name in present}
+    return Inputs(model, layer, feature, classes, sets)
+
+
+def pruned_layer(model: ModelFile, name: str | None) -> tuple[str, str]:
+    """The layer to prune and its ranking feature. Raises Refused, naming the layers that can be pruned."""
+    try:
+        if name is not None:
+            refuse_layer(model.spec, name)
+        layer = name or default_layer(model.spec)
+    except Finding as finding:
+        raise refused(model.path, str(finding)) from None
+    return layer, ranking_feature(model.spec, layer)
+
+
+def ahead(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same batches, each read in a thread while the one before is worked on."""
+    waiting: Queue[np.ndarray | Exception | None] = Queue(1)
+
+    def read() -> None:
+        try:
+            for batch in batches:
+                waiting.put(batch)
+            waiting.put(None)
+        except Exception as error:  # goes on to whoever takes the batches
+            waiting.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    while (found := waiting.get()) is not None:
+        if isinstance(found, Exception):
+            raise found
+        yield found
+
+
+def changed_inputs(before: dict[str, str], now: dict[str, str], files: dict[str, Path]) -> None:
+    """Raises Refused where an input of a run is no longer the file it was."""
+    for name, digest in before.items():
+        if now.get(name) != digest:
+            shown = escape(files[name].name, 48) if name in files else name
+            raise Refused(f"{shown}: changed since this run began (SHA-256 differs). Start a new run.")

@@ -1,0 +1,139 @@
+"""From settings to an open run: check the inputs while Keras is imported, take the folders, begin or go on."""
+
+import datetime
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from engine import backend
+from engine.api import journal, locks
+from engine.api.enginelog import settle
+from engine.api.errors import Refused
+from engine.api.protocol import AnyEvent, Began, Open, Opened, Progress, Settings
+from engine.api.textsafe import escape
+from engine.files.warden import warden
+from engine.inputs import Hashes, Inputs, changed_inputs, open_inputs, paths
+from engine.recorder import Recorder
+from engine.run import Run
+from engine.saving import Saver
+
+PACKAGES = ("lab3-tui", "keras", "tensorflow", "numpy", "h5py")
+
+
+class Opening:
+    """One Open command being carried out. `run` and `saver` are there once `inputs` has returned."""
+
+    def __init__(self, command: Open, recorder: Recorder, check: Callable[[], None], held: ExitStack) -> None:
+        self.command, self.settings = command, command.settings
+        self.recorder, self.check, self.held = recorder, check, held
+        self.begin = time.perf_counter()
+        self.holder: str | None = None
+
+    def carry_out(self) -> tuple[Run, Saver]:
+        """Returns the run, journal begun or gone on with; nothing is computed yet. Raises Refused."""
+        warden.start()
+        keras = import_keras(self.settings.device)
+        hashes = Hashes(paths(self.settings))
+        inputs = open_inputs(self.settings)
+        folder = self.folder(inputs)
+        run = Run(self.settings, folder, inputs, self.recorder.emit, self.check)
+        saver = Saver(run, self.recorder)
+        past = journal.read(folder) if self.command.run else []
+        if not past:
+            saver.refuse_foreign()
+        inputs.sha256 = hashes.all(lambda done, total: self.progress("hash", done, total))
+        keras.result()
+        self.progress("tensorflow", 1, 1, backend.name())
+        device = backend.device_name()
+        self.progress("device", 1, 1, device)
+        opened = describe(run, device, self.holder)
+        if past:
+            self.go_on(run, past, opened)
+        else:
+            self.begin_anew(run, opened)
+        return run, saver
+
+    def progress(self, phase: str, done: int, total: int, note: str = "") -> None:
+        self.recorder.emit(Progress(phase, done, total, time.perf_counter() - self.begin, note))
+
+    def folder(self, inputs: Inputs) -> Path:
+        """The run's folder. It and the folder of B' are locked; a run that another process holds is opened to look."""
+        out, runs = out_folder(self.settings), runs_folder(self.settings)
+        try:
+            self.held.enter_context(locks.hold(out))
+            folder = Path(self.command.run) if self.command.run else journal.new_run(runs, inputs.model.path.stem)
+            self.held.enter_context(locks.hold(folder))
+        except locks.InUse as error:
+            if self.command.run is None:
+                raise
+            self.holder = error.holder
+            return Path(self.command.run)
+        settle(folder)
+        return folder
+
+    def begin_anew(self, run: Run, opened: Opened) -> None:
+        self.recorder.begin(run.folder)
+        started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        versions = {name: version(name) for name in PACKAGES}
+        self.recorder.emit(Began(run.settings, run.inputs.sha256, versions, started))
+        self.recorder.emit(opened)
+
+    def go_on(self, run: Run, past: list[AnyEvent], opened: Opened) -> None:
+        """Tell again what the journal holds; nothing of it is computed again."""
+        began = past[0]
+        if not isinstance(began, Began):
+            raise Refused(f"{escape(run.folder.name)}: its journal has no beginning. Start a new run.")
+        changed_inputs(began.sha256, run.inputs.sha256, paths(began.settings))
+        for event in past:
+            self.recorder.send(opened if isinstance(event, Opened) else event)
+            run.session.replay(event)
+        for key in [key for key in run.session.counts if key not in run.session.answers]:
+            del run.session.counts[key]
+        if self.holder is None:
+            self.recorder.resume(run.folder, past)
+
+
+def import_keras(device: str | None) -> Future[Any]:
+    """Import Keras in a thread: it takes seconds, and the files can be checked and hashed meanwhile."""
+    pool = ThreadPoolExecutor(1)
+    backend.configure(device)
+    future = pool.submit(backend.load)
+    pool.shutdown(wait=False)
+    return future
+
+
+def out_folder(settings: Settings) -> Path:
+    """Where B' goes."""
+    return Path(settings.out or Path(settings.root) / "models")
+
+
+def runs_folder(settings: Settings) -> Path:
+    """Where run folders are."""
+    return Path(settings.runs or Path(settings.root) / "runs")
+
+
+def describe(run: Run, device: str, holder: str | None) -> Opened:
+    """What is open, for people."""
+    inputs = run.inputs
+    model, sets = inputs.model_info(), {name: inputs.set_info(name) for name in inputs.sets}
+    notes = (*model.notes, *(f"{info.name}: {note}" for info in sets.values() for note in info.notes))
+    return Opened(
+        run=str(run.folder),
+        model=model,
+        layer=escape(inputs.layer, 48),
+        feature=escape(inputs.feature, 48),
+        channels=run.channels,
+        classes=inputs.classes,
+        layers=inputs.layer_infos(),
+        sets=sets,
+        target=inputs.target,
+        device=device,
+        backend=backend.name(),
+        lab=all(info.known is not None for info in (model, *sets.values())),
+        held_by=holder,
+        notes=notes,
+    )

@@ -1,0 +1,130 @@
+"""The network behind the cut, computed for the channels that still matter.
+
+The rest takes the feature as slots, one for a channel. Where the feature is read only by convolutions and dense
+layers, and a pruned channel holds zeros, a channel that holds nothing but zeros adds nothing to their sums: it gets no
+slot, and their kernels lose its slice. Elsewhere every channel has its slot, and pruned ones hold the base.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from engine.backend import Forward
+from engine.features import FeatureStore
+from engine.network import Cut, Network, class_scores, wire
+
+PASSES = {"Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout"}  # identities when used
+SLOTS = 4  # slots come in steps of so many: JAX compiles anew for every number of them
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A layer that sums over the channels of the feature: `flat` after a Flatten. `kernel` (.., channels, units)."""
+
+    name: str
+    flat: bool
+    kernel: np.ndarray
+
+    def input_shape(self) -> tuple[int | None, ...]:
+        """The shape that `slice` gives, for any number of slots."""
+        return (None, self.kernel.shape[-1]) if self.flat else (*self.kernel.shape[:-2], None, self.kernel.shape[-1])
+
+    def slice(self, channels: np.ndarray, slots: int) -> np.ndarray:
+        """The kernel for these channels (.., slots, units); slots beyond them are zero."""
+        found = np.zeros((*self.kernel.shape[:-2], slots, self.kernel.shape[-1]), "float32")
+        found[..., : len(channels), :] = self.kernel[..., channels, :]
+        return found.reshape(-1, found.shape[-1]) if self.flat else found
+
+
+def readers(network: Network, at: Cut) -> list[Reader] | None:
+    """The layers that read the feature, when all of them sum over channels; else None."""
+    found, names = [], [(at.feature, False)]
+    channels = at.base.shape[-1]
+    for name, flat in names:
+        for layer in network.readers(name):
+            if layer.kind in PASSES or (layer.kind == "Flatten" and not flat):
+                names.append((layer.name, flat or layer.kind == "Flatten"))
+            elif layer.kind == "Dense" or (layer.kind == "Conv2D" and layer.config.get("groups", 1) == 1):
+                kernel = keras.ops.convert_to_numpy(network.layers[layer.name].kernel)
+                shape = (-1, channels, kernel.shape[-1]) if flat else kernel.shape
+                found.append(Reader(layer.name, flat, kernel.reshape(shape)))
+            else:
+                return None
+    return found
+
+
+class SumOver(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """A Conv2D or Dense layer with its kernel given at each call: inputs (n, .., slots) and (.., slots, units)."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.inner = layer
+
+    def call(self, inputs: tuple[Any, Any]) -> Any:
+        values, kernel = inputs
+        inner = self.inner
+        if isinstance(inner, keras.layers.Dense):
+            sums = keras.ops.matmul(values, kernel)
+        else:
+            sums = keras.ops.conv(values, kernel, inner.strides, inner.padding, dilation_rate=inner.dilation_rate)
+        return sums + inner.bias if inner.use_bias else sums
+
+    def compute_output_shape(self, shapes: Any) -> Any:
+        return self.inner.output.shape
+
+
+class Rest:
+    """Answers of B with channels pruned, from the features alone."""
+
+    def __init__(self, network: Network, at: Cut, store: FeatureStore, batch: int, note: Callable[[int], None]) -> None:
+        self.store, self.batch = store, batch
+        self.ever_active = store.active.any(axis=1)
+        self.readers = None if store.base.any() else readers(network, at)
+        model = rest_model(network, at, [array.shape[1:] for array in store.others], self.readers)
+        self.forward = Forward(model, 1 + len(store.others), note)
+
+    def answers(self, pruned: np.ndarray, rows: np.ndarray, check: Callable[[], None] = lambda: None) -> np.ndarray:
+        """Answers (rows,) of the images `rows` where the channels of the mask `pruned` are gone.
+
+        They depend on the mask alone, not on the way to it. `check` runs before each batch; it may raise to stop.
+        """
+        channels = np.flatnonzero(~pruned & self.ever_active) if self.readers else np.arange(len(pruned))
+        slots = max(SLOTS, -(-len(channels) // SLOTS) * SLOTS) if self.readers else len(channels)
+        kernels = [reader.slice(channels, slots) for reader in self.readers or []]
+        found = np.empty(len(rows), "uint16")
+        for start in range(0, len(rows), self.batch):
+            check()
+            part = rows[start : start + self.batch]
+            others = [array[part] for array in self.store.others]
+            found[start : start + len(part)] = self.forward(
+                [self.slots(part, channels, slots, pruned), *others, *kernels]
+            )[0]
+            self.store.release()
+        return found
+
+    def slots(self, rows: np.ndarray, channels: np.ndarray, slots: int, pruned: np.ndarray) -> np.ndarray:
+        """The feature (rows, slots, positions) of some images: their channels, pruned ones at the base."""
+        found = np.zeros((len(rows), slots, self.store.base.shape[1]), "float32")
+        for slot, channel in enumerate(channels):
+            found[:, slot] = self.store.base[channel] if pruned[channel] else self.store.values[channel][rows]
+        return found
+
+
+def rest_model(network: Network, at: Cut, others: list[tuple[int, ...]], readers: list[Reader] | None) -> Any:
+    """From slots (n, slots, positions), what else crosses the cut (n, ..) and the readers' kernels, to answers (n,)."""
+    *space, channels = at.base.shape
+    width = channels if readers is None else None
+    slots = keras.Input((width, int(np.prod(space))))
+    feature = keras.layers.Reshape((*space, channels if readers is None else -1))(keras.layers.Permute((2, 1))(slots))
+    crossing = [keras.Input(shape) for shape in others]
+    known = dict(zip(at.crossing, [feature, *crossing], strict=True))
+    kernels = [keras.Input(batch_shape=reader.input_shape()) for reader in readers or []]
+    for reader, kernel in zip(readers or [], kernels, strict=True):
+        values = keras.layers.Reshape((-1,))(feature) if reader.flat else feature
+        known[reader.name] = SumOver(network.layers[reader.name])((values, kernel))
+    wanted = class_scores(network)
+    scores = wire(network.spec, network.layers, known, [wanted])[wanted]
+    return keras.Model([slots, *crossing, *kernels], keras.ops.argmax(scores, axis=-1))

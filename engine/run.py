@@ -1,0 +1,150 @@
+"""An opened run: its inputs, its session, the features once they are needed, and looks that change nothing."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+import numpy as np
+
+from engine.answers import AnswersFile
+from engine.api.protocol import ChannelView, Counts, Note, Progress, Ranked, SetName, Settings
+from engine.evaluation import Evaluator, ImageSet, counted
+from engine.inputs import Inputs, ahead
+from engine.ranking import checked, increasing, mean_activations
+from engine.session import Session, mask_of
+
+Emit = Callable[..., None]
+Check = Callable[[], None]
+FEATURE_BATCH = 512  # images whose convolutions are computed at once: more take memory and win no time
+
+
+@dataclass
+class Run:
+    """One run in its folder. `emit` sends an event; `check` raises where the user wants to stop."""
+
+    settings: Settings
+    folder: Path
+    inputs: Inputs
+    emit: Emit
+    check: Check
+
+    @cached_property
+    def session(self) -> Session:
+        channels = self.channels
+        answers = AnswersFile(self.folder / "answers.bin", self.inputs.stepped, channels)
+        poisoned = self.inputs.sets.get("poisoned")
+        valid = self.inputs.sets["valid"].images
+        return Session(channels, valid, poisoned.images if poisoned else 0, answers, self.count)
+
+    @property
+    def channels(self) -> int:
+        spec, layer = self.inputs.model.spec, self.inputs.layer
+        return int(next(each for each in spec.layers if each.name == layer).config["filters"])
+
+    @cached_property
+    def image_sets(self) -> dict[SetName, ImageSet]:
+        return {name: ImageSet(rows, self.inputs.sets[name].labels) for name, rows in self.inputs.rows.items()}
+
+    @property
+    def b_answers(self) -> np.ndarray:
+        """B's answers to every image of the run: (images,), uint16."""
+        return self.session.answers[self.session.key(0)]
+
+    def count(self, answers: np.ndarray) -> Counts:
+        b = self.b_answers if self.session.key(0) in self.session.answers else answers
+        return counted(self.image_sets, b, answers, self.inputs.classes)
+
+    # --- what needs Keras ---
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """The network cut in two, with every feature computed; the first to ask waits for them."""
+        from engine.backend import Forward
+        from engine.features import SCALES, FeatureStore, compute, features_model
+        from engine.network import build, cut
+        from engine.rest import Rest
+
+        begin = perf_counter()
+        network = build(self.inputs.model.spec, self.inputs.model.arrays)
+        at = cut(network, self.inputs.layer, self.inputs.feature)
+        others = [tuple(tensor.shape[1:]) for tensor in features_model(network, at, 1.0).outputs[1:]]
+        images = sum(data.images for data in self.inputs.sets.values())
+        store = FeatureStore(images, at, others, self.feature_memory, self.folder)
+        forward = Forward(features_model(network, at, SCALES[self.settings.scale]), 1, self.halved)
+        self.emit(Progress("model", 1, 1, perf_counter() - begin))
+        size = min(FEATURE_BATCH, self.settings.batch_size)
+        for name, data in self.inputs.sets.items():
+            progress = self.progress(f"features {name}", data.images)
+            compute(store, forward, ahead(data.batches(size)), self.inputs.rows[name].start, progress)
+        return Evaluator(Rest(network, at, store, self.settings.batch_size, self.halved), self.inputs.stepped)
+
+    @property
+    def feature_memory(self) -> int:
+        """Bytes of features that may stay in memory: as told, or half of what is free now."""
+        if self.settings.feature_memory is not None:
+            return self.settings.feature_memory
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+    def progress(self, phase: str, total: int) -> Callable[[int], None]:
+        begin = perf_counter()
+
+        def done(count: int) -> None:
+            self.check()
+            self.emit(Progress(phase, count, total, perf_counter() - begin))
+
+        return done
+
+    def halved(self, size: int) -> None:
+        self.emit(Note(f"The device has no memory for more: batches of {size} images from now on. Same numbers."))
+
+    def rank(self) -> Ranked:
+        """The order: as given, or by increasing mean activation on clean validation images."""
+        begin = perf_counter()
+        store, rows = self.evaluator.rest.store, self.inputs.rows
+        means = mean_activations(store, rows["valid"])
+        given = self.settings.order
+        order = increasing(means) if given is None else checked(given, len(means))
+        poisoned = rows.get("poisoned")
+        event = Ranked(
+            order,
+            given is not None,
+            tuple(means.tolist()),
+            tuple(store.active[:, rows["valid"]].sum(axis=1).tolist()),
+            tuple(store.active[:, poisoned].sum(axis=1).tolist()) if poisoned else None,
+        )
+        self.emit(Progress("ranking", 1, 1, perf_counter() - begin))
+        return event
+
+    def measured(self, step: int) -> Counts:
+        """Counts at a step, with the poisoned validation set."""
+        key = self.session.key(step)
+        counts, rows = self.session.counts[key], self.inputs.rows.get("poisoned_valid")
+        if rows is None:
+            return counts
+        answers = self.evaluator.of(rows, self.session.mask(step), self.check)
+        hits = int(np.count_nonzero(answers == self.inputs.sets["poisoned_valid"].labels))
+        return msgspec.structs.replace(counts, poisoned_valid=hits)
+
+    def channel_view(self, channel: int) -> ChannelView:
+        """The mean maps of a channel's feature, and what pruning it alone from B would cost."""
+        store, rows = self.evaluator.rest.store, self.inputs.rows
+        alone, _ = self.evaluator.after(self.b_answers, mask_of([channel], self.channels), channel, self.check)
+        maps = [
+            tuple(store.values[channel, rows[name]].mean(axis=0, dtype="float64").tolist())
+            for name in ("valid", "poisoned")
+            if name in rows
+        ]
+        height, width = self.feature_shape
+        return ChannelView(channel, height, width, maps[0], maps[1] if len(maps) > 1 else None, self.count(alone))
+
+    @property
+    def feature_shape(self) -> tuple[int, int]:
+        """Height and width of the ranking feature; 1 x 1 after global pooling."""
+        from engine.files.graph import output_shapes
+
+        shape = output_shapes(self.inputs.model.spec.layers)[self.inputs.feature]
+        return (shape[0], shape[1]) if len(shape) == 3 else (1, 1)

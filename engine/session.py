@@ -1,0 +1,219 @@
+"""One run as a playhead over an order of channels. Pure: it asks an Evaluator for answers and yields events.
+
+Step k is the first k channels of the order pruned. What is known of a step depends on its set of channels alone, so
+it is kept by that set: undo, redo, jumps and a return to an earlier order compute nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import lru_cache
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+
+from engine.api.errors import Refused
+from engine.api.protocol import (
+    AnyEvent,
+    Counts,
+    Crossed,
+    Goto,
+    Moved,
+    Question,
+    Ranked,
+    Reordered,
+    Stepped,
+    Thresholds,
+    percent,
+    reached,
+)
+
+Check = Callable[[], None]
+
+
+class Evaluates(Protocol):
+    """What a session needs of `engine.evaluation.Evaluator`."""
+
+    def all(self, pruned: np.ndarray, check: Check) -> np.ndarray: ...
+
+    def after(self, before: np.ndarray, pruned: np.ndarray, channel: int, check: Check) -> tuple[np.ndarray, int]: ...
+
+
+@dataclass
+class Session:
+    """The state of one run.
+
+    `answers` keeps the answers of B' by the key of its pruned channels (`key`); it may live on disk. `count` makes
+    Counts of them. `images` are the validation images, `poisoned` the poisoned test images.
+    """
+
+    channels: int
+    images: int
+    poisoned: int
+    answers: MutableMapping[bytes, np.ndarray]
+    count: Callable[[np.ndarray], Counts]
+    order: tuple[int, ...] = ()
+    playhead: int = 0
+    thresholds: tuple[str, ...] = ()
+    counts: dict[bytes, Counts] = field(default_factory=dict)
+    crossed: dict[str, bytes] = field(default_factory=dict)  # threshold -> the step it was crossed at, as its key
+    passed: set[bytes] = field(default_factory=set)  # steps that the playhead has stood at
+    earlier: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # orders that undo brings back
+
+    def mask(self, step: int) -> np.ndarray:
+        """The channels pruned at `step`: (channels,), bool."""
+        return mask_of(self.order[:step], self.channels)
+
+    def key(self, step: int) -> bytes:
+        """The channels pruned at `step`, a bit each."""
+        return step_keys(self.order, self.channels)[step]
+
+    def known(self) -> Iterator[Stepped]:
+        """The steps of the current order that are known, from step 0 up to the first that is not."""
+        for step, key in enumerate(step_keys(self.order, self.channels)):
+            if key not in self.counts:
+                return
+            yield Stepped(step, self.order[step - 1] if step else None, self.counts[key])
+
+    # --- the moves ---
+
+    def goto(self, command: Goto, evaluator: Callable[[], Evaluates], check: Check) -> Iterator[AnyEvent]:
+        """Walk to a step, or to the first on the way where a condition holds, computing what is not known.
+
+        `evaluator` is asked for only when something has to be computed; `check` may raise between batches to stop.
+        """
+        target = min(max(command.step, 0), len(self.order))
+        yield from self.restore(target)
+        start = min(self.playhead, target)
+        for step in range(start, target + 1):
+            if self.key(step) not in self.counts:
+                check()
+                yield self.compute(step, evaluator(), check)
+            self.playhead = step
+            stop = step == target or (step > start and self.holds(step, command))
+            if stop or self.key(step) not in self.passed:
+                yield Moved(step)
+                yield from self.cross(step)
+            if stop:
+                return
+
+    def compute(self, step: int, evaluator: Evaluates, check: Check) -> Stepped:
+        """Prune one channel more than at the step before, or none: step 0 is B."""
+        begin, mask, evaluated = perf_counter(), self.mask(step), self.images
+        if step == 0:
+            found = evaluator.all(mask, check)
+        else:
+            found, evaluated = evaluator.after(self.answers[self.key(step - 1)], mask, self.order[step - 1], check)
+        counts = self.count(found)
+        self.answers[self.key(step)] = found
+        self.counts[self.key(step)] = counts
+        channel = self.order[step - 1] if step else None
+        return Stepped(step, channel, counts, evaluated, perf_counter() - begin)
+
+    def prune_next(self, channel: int) -> Iterator[AnyEvent]:
+        """Bring `channel` to the playhead's place in the order; the way there is still to be walked."""
+        if not 0 <= channel < self.channels or channel in self.order[: self.playhead]:
+            raise Refused(f"channel {channel} cannot be pruned: it is gone already, or not there.")
+        rest = tuple(other for other in self.order[self.playhead :] if other != channel)
+        self.earlier.append((self.playhead, self.order))
+        self.order = (*self.order[: self.playhead], channel, *rest)
+        yield from self.reordered()
+
+    def restore(self, target: int) -> Iterator[AnyEvent]:
+        """Going back to where a channel was taken out of turn brings the order of before back."""
+        while self.earlier and target <= self.earlier[-1][0]:
+            self.playhead = min(self.playhead, self.earlier[-1][0])
+            self.order = self.earlier.pop()[1]
+            yield from self.reordered()
+
+    def reordered(self) -> Iterator[AnyEvent]:
+        yield Reordered(self.order, self.playhead)
+        yield from (event for event in self.known() if event.step > self.playhead)
+
+    # --- thresholds ---
+
+    def drop_reached(self, threshold: str, step: int) -> bool:
+        before, after = self.counts[self.key(0)].valid, self.counts[self.key(step)].valid
+        return reached(threshold, before, after, self.images)
+
+    def cross(self, step: int) -> Iterator[AnyEvent]:
+        """Tell of thresholds whose first step this is; ask where one was saved for other channels before."""
+        self.passed.add(self.key(step))
+        for threshold in self.thresholds:
+            if not self.drop_reached(threshold, step) or self.reached_before(threshold, step):
+                continue
+            before, self.crossed[threshold] = self.crossed.get(threshold), self.key(step)
+            if before is None:
+                yield Crossed(threshold, step)
+            elif before != self.key(step):
+                text = f"-{threshold} pt is crossed again, with other channels pruned. Save B' again?"
+                yield Question("threshold", text, threshold, step)
+
+    def reached_before(self, threshold: str, step: int) -> bool:
+        """Whether an earlier step of the current order has dropped so far already."""
+        if self.crossed.get(threshold) in step_keys(self.order, self.channels)[:step]:
+            return True
+        return any(self.drop_reached(threshold, earlier) for earlier in range(step))
+
+    def first_reached(self, threshold: str) -> int | None:
+        """The first known step of the current order whose drop is at least `threshold` points."""
+        return next((event.step for event in self.known() if self.drop_reached(threshold, event.step)), None)
+
+    def set_thresholds(self, thresholds: Iterable[str]) -> Iterator[AnyEvent]:
+        """Replace the thresholds; those that known steps have passed already are told of at once."""
+        self.thresholds = tuple(sorted(thresholds, key=Decimal))
+        yield Thresholds(self.thresholds)
+        for event in list(self.known()):
+            yield from self.cross(event.step)
+
+    def holds(self, step: int, command: Goto) -> bool:
+        """Whether the walk was to stop here."""
+        if command.until_drop is not None and self.drop_reached(command.until_drop, step):
+            return True
+        hits = self.counts[self.key(step)].poisoned
+        return (
+            command.until_asr is not None
+            and hits is not None
+            and percent(hits, self.poisoned) <= float(command.until_asr)
+        )
+
+    # --- the way back from a journal ---
+
+    def replay(self, event: AnyEvent) -> None:
+        """Take over one event of this run's journal."""
+        match event:
+            case Ranked():
+                self.order = event.order
+            case Stepped():
+                self.counts[self.key(event.step)] = event.counts
+            case Moved():
+                self.playhead = event.step
+                self.passed.add(self.key(event.step))
+            case Reordered():
+                if self.earlier and self.earlier[-1][1] == event.order:
+                    self.earlier.pop()
+                else:
+                    self.earlier.append((event.kept, self.order))
+                self.order, self.playhead = event.order, event.kept
+            case Crossed():
+                self.crossed[event.threshold] = self.key(event.step)
+            case Question(about="threshold", threshold=str(threshold), step=int(step)):
+                self.crossed[threshold] = self.key(step)
+            case Thresholds():
+                self.thresholds = event.save_at
+            case _:
+                pass
+
+
+def mask_of(pruned: Iterable[int], channels: int) -> np.ndarray:
+    """Channel numbers as a mask: (channels,), bool."""
+    found = np.zeros(channels, bool)
+    found[list(pruned)] = True
+    return found
+
+
+@lru_cache(maxsize=8)
+def step_keys(order: tuple[int, ...], channels: int) -> tuple[bytes, ...]:
+    """For each step of an order the channels that it prunes, a bit each."""
+    return tuple(np.packbits(mask_of(order[:step], channels)).tobytes() for step in range(len(order) + 1))

@@ -1,0 +1,74 @@
+"""The whole network on whole files: the lab's eval.py, for a network or for G made of two."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from engine.api.errors import Refused
+from engine.api.protocol import Evaluate, Evaluated
+from engine.api.textsafe import escape
+from engine.backend import Forward
+from engine.evaluation import repaired
+from engine.features import SCALES, with_pixels
+from engine.files.dataset import Dataset, open_dataset
+from engine.files.model import read_model
+from engine.inputs import ahead
+from engine.network import Network, build, class_scores, wire
+
+BATCH = 512
+
+
+def answers_model(network: Network, scale: float) -> Any:
+    """A model from images as the lab stores them (n, C, H, W) to answers (n,)."""
+    images, pixels = with_pixels(network, scale)
+    wanted = class_scores(network)
+    scores = wire(network.spec, network.layers, {network.spec.layers[0].name: pixels}, [wanted])[wanted]
+    return keras.Model([images], keras.ops.argmax(scores, axis=-1))
+
+
+def evaluate(command: Evaluate, note: Callable[[int], None], progress: Callable[[str, int, int], None]) -> Evaluated:
+    """Hits of MODEL on a clean and a poisoned file, or of G: both of a badnet and MODEL, else "backdoored"."""
+    files = [Path(name) for name in (command.model, command.badnet) if name]
+    networks = [build(model.spec, model.arrays) for model in map(read_model, files)]
+    shape, classes = described(networks[0])
+    if len(networks) > 1 and described(networks[1]) != (shape, classes):
+        raise Refused(f"{escape(files[1].name, 48)}: has other images or classes than {escape(files[0].name, 48)}.")
+    forwards = [Forward(answers_model(network, SCALES[command.scale]), 1, note) for network in networks]
+    found = []
+    for name, path in (("clean", command.clean), ("poisoned", command.poisoned)):
+        data = open_dataset(Path(path), shape, classes)
+        parts = [
+            [forward([batch])[0] for forward in forwards]
+            for batch in counting(data, command.batch_size, name, progress)
+        ]
+        answers = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        found.append((data, repaired(answers[1], answers[0], classes) if len(answers) > 1 else answers[0]))
+    (clean, clean_answers), (poisoned, poisoned_answers) = found
+    two = len(networks) > 1
+    return Evaluated(
+        int(np.count_nonzero(clean_answers == clean.labels)),
+        clean.images,
+        int(np.count_nonzero(poisoned_answers == poisoned.labels)),
+        poisoned.images,
+        detected=int(np.count_nonzero(poisoned_answers == classes)) if two else None,
+        false_alarms=int(np.count_nonzero(clean_answers == classes)) if two else None,
+        notes=(*clean.notes, *poisoned.notes),
+    )
+
+
+def described(network: Network) -> tuple[tuple[int, int, int], int]:
+    """The images (height, width, colours) that a network takes, and its number of classes."""
+    height, width, colours = network.model.input.shape[1:]
+    return (height, width, colours), network.model.output.shape[-1]
+
+
+def counting(data: Dataset, size: int, name: str, progress: Callable[[str, int, int], None]) -> Iterator[np.ndarray]:
+    """The batches of a data set, telling `progress` how many images have gone by."""
+    done = 0
+    for batch in ahead(data.batches(min(size, BATCH))):
+        yield batch
+        done += len(batch)
+        progress(name, done, data.images)

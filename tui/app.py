@@ -1,19 +1,24 @@
 """The workbench as a whole: which screen is up, and what its keys do."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, strftime
 from typing import ClassVar
 
+from msgspec.structs import replace
+from textual.events import Resize
 from textual.screen import Screen
 
 from engine.api import protocol as p
 from engine.api.client import EngineClient
+from engine.api.demo import Attack
 from engine.api.errors import ExitCode
+from engine.api.journal import unfinished_runs
 from tui.actions import Action, rebound
 from tui.config import Config
 from tui.driving import DrivingApp
-from tui.launch import Launch
+from tui.launch import Launch, demo_launch
 from tui.link import Client
 from tui.screens.start import StartScreen
 from tui.state import Answered, Died, Happening, RunState
@@ -22,7 +27,6 @@ from tui.toasts import toast
 
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-broad")]
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall"), (52, "-high")]
-LEAST = (60, 16)  # columns and rows below which there is only a page that says so
 
 
 class LabApp(DrivingApp):
@@ -71,8 +75,39 @@ class LabApp(DrivingApp):
             if notice:
                 self.tell(notice, "warning")
         self.start_engine()
-        if self.launch.settings:
-            self.do(p.Open(self.launch.settings, self.launch.run))
+        if not self.launch.settings:
+            self.ask_open()
+        elif self.launch.run or self.launch.fresh:
+            self.do(p.Open(self.launch.settings, self.launch.run, self.launch.demo))
+        else:
+            self.run_worker(self._offer_runs(self.launch))
+
+    async def _offer_runs(self, launch: Launch) -> None:
+        """Begin anew, but where a run could go on ask first."""
+        settings = launch.settings
+        assert settings is not None
+        runs = await asyncio.to_thread(unfinished_runs, Path(settings.runs or Path(settings.root) / "runs"))
+
+        def answer(result: str | None) -> None:
+            run = runs[0] if result == "resume" else None
+            self.do(p.Open(run.settings, run.folder) if run else p.Open(settings, None, launch.demo))
+
+        if not runs:
+            return answer(None)
+        from tui.screens import questions
+
+        self.push_screen(questions.go_on(runs), answer)
+
+    def on_resize(self, event: Resize) -> None:
+        """Below the least size there is only a page that says so."""
+        from tui.screens.small import LEAST, TooSmall
+
+        small = event.size.width < LEAST[0] or event.size.height < LEAST[1]
+        shown = isinstance(self.screen, TooSmall)
+        if small and not shown:
+            self.push_screen(TooSmall())
+        elif shown and not small:
+            self.pop_screen()
 
     def leave(self, code: int = 0) -> None:
         """End the program. The engine is told afterwards, when the terminal is as it was."""
@@ -85,7 +120,9 @@ class LabApp(DrivingApp):
         if self.latest.ready and not before.ready:
             self.call_later(self._show_workbench)
         elif isinstance(event, p.Failed) and before.busy == "opening":
-            self.call_later(self.ask_open, event.message)
+            self.call_later(self._refused, event.message)
+        if isinstance(event, p.Idle) and self.latest.complete and not self.latest.written:
+            self.call_later(self._finish)
         if isinstance(event, p.Question):
             self.call_later(self._put, event)
         if isinstance(event, Died):
@@ -93,6 +130,53 @@ class LabApp(DrivingApp):
 
     def ask_open(self, refusal: str = "") -> None:
         """The screen that asks what to open; `refusal`: why the last choice was not."""
+        from tui.screens.opening import OpenScreen
+
+        settings = self.latest.settings
+        screen = OpenScreen(Path(settings.root) if settings else self.launch.root, settings, refusal)
+        if self.latest.ready:
+            self.push_screen(screen)
+        else:
+            self._unstack()
+            self.switch_screen(screen)
+
+    def action_open(self) -> None:
+        if not any(type(screen).__name__ == "OpenScreen" for screen in self.screen_stack):
+            self.ask_open()
+
+    def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:
+        """Open these files; `run`: go on with this run. An engine opens once, so that another one starts."""
+        if self.latest.settings or self.latest.death:
+            self.start_engine()
+        self._unstack()
+        self.switch_screen(StartScreen())
+        self.do(p.Open(settings, run, demo))
+
+    def open_demo(self) -> None:
+        """Open the embedded demo, on which the defence fails as it does in the lab."""
+        demo = demo_launch("pruning-aware")
+        if demo.settings:
+            self.open(demo.settings, demo=demo.demo)
+
+    def _refused(self, message: str) -> None:
+        """What was to be opened was refused: offer to overwrite where that is why, else ask for other files."""
+        settings = self.latest.settings
+        if settings is None or "--overwrite" not in message:
+            return self.ask_open(message)
+        from tui.screens import questions
+
+        def answer(result: str | None) -> None:
+            if result == "yes":
+                self.open(replace(settings, overwrite=True))
+            else:
+                self.ask_open(message)
+
+        self.push_screen(questions.overwrite(message), answer)
+
+    def _finish(self) -> None:
+        """Every step is known: write what a complete run holds."""
+        if self.latest.busy == "" and not self.latest.read_only and not self.latest.written:
+            self.do(p.Finish() if self.latest.finished is None else p.Export())
 
     # --- screens
 

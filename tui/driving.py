@@ -80,8 +80,11 @@ class DrivingApp(EngineApp):
         self.notify(text, severity=severity, markup=False, timeout=4 if severity == "information" else 8)
 
     def _go(self, target: Target, at_the_end: str = "") -> None:
-        """Move to the step that `target` names once the engine is free; say `at_the_end` where that is here."""
-        self._when_free(lambda: self._move(target, at_the_end))
+        """Move to the step that `target` names: at once among known steps, else when the engine is free."""
+        if self.latest.ready and not self.latest.computing:
+            self._move(target, at_the_end)
+        else:
+            self._when_free(lambda: self._move(target, at_the_end))
 
     def _move(self, target: Target, at_the_end: str) -> None:
         step = max(0, min(target(self.latest), self.latest.channels))

@@ -29,9 +29,9 @@ class EngineApp(App[int]):
         self._show = Pacer(self._publish, SHOW_EVERY)
 
     def start_engine(self) -> None:
-        """Start a new engine process; commands sent meanwhile wait for it."""
-        self.link = Link(self._connect)
-        self.run_worker(self._serve(self.link), group="engine", exclusive=True)
+        """Start a new engine process, and let the one before leave; commands sent meanwhile wait for it."""
+        before, self.link = self.link, Link(self._connect)
+        self.run_worker(self._serve(self.link, before), group="engine", exclusive=True)
 
     def do(self, command: p.AnyCommand) -> None:
         """Send a command and let the state know."""
@@ -50,7 +50,8 @@ class EngineApp(App[int]):
     def _publish(self) -> None:
         self.state = self.latest
 
-    async def _serve(self, link: Link) -> None:
+    async def _serve(self, link: Link, before: Link) -> None:
+        await before.close()  # it holds locks that the new one wants
         async for event in link.happenings():
             self.take(event)
         if self.latest.death is None and not self._exit:

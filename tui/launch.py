@@ -1,17 +1,39 @@
-"""What the command line hands to the workbench."""
+"""What the command line hands to the workbench, and settings for a folder's files."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.api import lab
+from engine.api.demo import Attack, demo_root
 from engine.api.protocol import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """`settings`: what to open at once; None opens the screen that asks. `run`: the run folder to go on with."""
+    """`settings`: what to open at once; None opens the screen that asks. `run`: the run folder to go on with.
+
+    `fresh`: begin a new run without asking about those that could go on.
+    """
 
     root: Path
     settings: Settings | None = None
     run: str | None = None
+    demo: Attack | None = None  # lay out this demo first
+    fresh: bool = False
     keep: bool = False  # on a hang-up, leave the engine running
     notice: str = ""  # one line to say first
+
+
+def demo_launch(attack: Attack) -> Launch:
+    """The embedded demo, laid out like any lab folder."""
+    root = demo_root(attack)
+    at = {name: str(root / place) for name, place in lab.PLACES.items()}
+    settings = Settings(
+        root=str(root),
+        model=str(root / lab.MODELS[0]),
+        valid=at["valid"],
+        test=at["test"],
+        poisoned=at["poisoned"],
+        poisoned_valid=at["poisoned_valid"],
+    )
+    return Launch(root, settings, demo=attack)

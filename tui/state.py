@@ -70,6 +70,7 @@ class RunState:
 
     hello: p.Hello | None = None
     settings: p.Settings | None = None
+    demo: str | None = None  # the embedded demo that was asked for
     began: p.Began | None = None
     opened: p.Opened | None = None
     ranked: p.Ranked | None = None
@@ -78,6 +79,7 @@ class RunState:
     steps: Mapping[int, p.Stepped] = field(default_factory=dict)
     step: int = 0
     goal: int | None = None  # where the Goto under way leads
+    ahead: tuple[int, ...] = ()  # known steps that the playhead went to before the engine could say so
     busy: Literal["", "opening", "running", "writing"] = ""
     thresholds: tuple[str, ...] = ()
     crossed: Mapping[str, int] = field(default_factory=dict)
@@ -221,7 +223,10 @@ def _log(state: RunState, kind: Kind, text: str, step: int | None = None) -> Run
 def _sent(state: RunState, event: Sent) -> RunState:
     match event.command:
         case p.Open(settings=settings):
-            return RunState(state.hello, settings, thresholds=settings.save_at, busy="opening", log=state.log)
+            fresh = RunState(state.hello, settings, event.command.demo, thresholds=settings.save_at, log=state.log)
+            return replace(fresh, busy="opening")
+        case p.Goto(step=step) if not state.computing and step in state.steps:
+            return replace(state, step=step, ahead=(*state.ahead, step), failed=None)
         case p.Goto(step=step):
             return replace(state, goal=step, busy="running", failed=None)
         case p.PruneNext() | p.SetThresholds() | p.SaveHere() | p.SaveThreshold():
@@ -263,6 +268,8 @@ def _reordered(state: RunState, event: p.Reordered) -> RunState:
     return replace(
         state,
         order=event.order,
+        ahead=tuple(step for step in state.ahead if step <= event.kept),
+        step=min(state.step, event.kept),
         steps={step: at for step, at in state.steps.items() if step <= event.kept},
         crossed={x: step for x, step in state.crossed.items() if step <= event.kept},
         measured={step: counts for step, counts in state.measured.items() if step <= event.kept},
@@ -284,7 +291,11 @@ def _stepped(state: RunState, event: p.Stepped) -> RunState:
 
 
 def _moved(state: RunState, event: p.Moved) -> RunState:
-    return replace(state, step=event.step)
+    """The engine has moved; while it follows a playhead that is ahead of it, only the last word counts."""
+    if not state.ahead:
+        return replace(state, step=event.step)
+    ahead = state.ahead[1:] if state.ahead[0] == event.step else state.ahead
+    return replace(state, ahead=ahead, step=state.step if ahead else event.step)
 
 
 def _crossed(state: RunState, event: p.Crossed) -> RunState:
@@ -333,7 +344,9 @@ def _note(state: RunState, event: p.Note) -> RunState:
 
 
 def _idle(state: RunState, event: p.Idle) -> RunState:
-    return replace(state, idle=event, busy="", goal=None, step=event.step)
+    if event.why != "done":
+        state = replace(state, ahead=(), step=event.step)
+    return replace(state, idle=event, busy="", goal=None)
 
 
 def _finished(state: RunState, event: p.Finished) -> RunState:
@@ -346,7 +359,7 @@ def _failed(state: RunState, event: p.Failed) -> RunState:
 
 
 def _died(state: RunState, event: Died) -> RunState:
-    return _log(replace(state, death=event, busy="", goal=None, questions=()), "error", event.reason)
+    return _log(replace(state, death=event, busy="", goal=None, ahead=(), questions=()), "error", event.reason)
 
 
 _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {

@@ -88,7 +88,7 @@ def maps(view: ChannelView, width: int, height: int) -> list[Row]:
     top = max((max(values, default=0.0) for _, _, values in both), default=0.0)
     room = max(1, (width - 4) // 2 - 2)
     size = max(1, min(WIDEST, room // max(1, view.width)))
-    tall = 2 if size >= 4 and 2 * view.height + 2 <= height else 1
+    tall = max(1, min(4 if size >= 6 else 2, (height - 1) // max(1, view.height)))
     columns = max(size * view.width, 32 if width >= 72 else 0)
     head: list[Part] = [("  ", ".")]
     for name, ink, _ in both:
@@ -99,16 +99,21 @@ def maps(view: ChannelView, width: int, height: int) -> list[Row]:
             parts: list[Part] = [("  ", ".")]
             for _, ink, values in both:
                 cells = values[y * view.width : (y + 1) * view.width]
-                parts += [(_cell(value, top, size, line == tall - 1), ink) for value in cells]
+                under = line == tall - 1 and size >= 6
+                parts += [(_number(value, size) if under else _shade(value, top, size), ink) for value in cells]
                 parts.append((" " * (columns + 3 - size * view.width), "."))
             rows.append(row(width, *parts))
     return rows[:height]
 
 
-def _cell(value: float, top: float, size: int, numbered: bool) -> str:
+def _shade(value: float, top: float, size: int) -> str:
+    """A block as dark as its value; where there are numbers under it, with a gap on its right."""
     shade = SHADES[min(len(SHADES) - 1, int(len(SHADES) * value / top))] if top > 0 else SHADES[0]
-    text = f" {value:.2f} " if numbered and size >= 6 else ""
-    return text.center(size, shade)[:size] if text else shade * size
+    return (shade * (size - 1)).ljust(size) if size >= 6 else shade * size
+
+
+def _number(value: float, size: int) -> str:
+    return f"{value:.2f}".center(size - 1)[: size - 1].ljust(size)
 
 
 class ChannelScreen(Looking):
@@ -116,6 +121,7 @@ class ChannelScreen(Looking):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("channel")]
     SCOPES = ("channel", "run")
+    HINT = "A channel that poisoned images wake and clean ones hardly do may carry the backdoor."
 
     def __init__(self, channel: int) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import NamedTuple
 
-from engine.api.protocol import PHASES, Progress, Settings
+from engine.api.protocol import PHASES, Progress
 from tui.state import RunState
 from tui.widgets.rows import Part, Row, blank, row
 from tui.widgets.view import RowsView, css_beside
@@ -12,6 +12,7 @@ from tui.wording import file_name
 
 NAMES = {
     "start": "engine process",
+    "demo": "images of the demo",
     "tensorflow": "TensorFlow",
     "device": "device",
     "hash": "checksums of the inputs",
@@ -43,15 +44,17 @@ class Item(NamedTuple):
 def items(state: RunState) -> Iterator[Item]:
     """The phases that this run will go through, in order."""
     for phase in PHASES:
-        if phase in NAMES and _expected(phase, state.settings):
+        if phase in NAMES and _expected(phase, state):
             found = state.phases.get(phase)
             if found is None and phase == "start" and state.hello:
                 found = Progress("start", 1, 1)
             yield Item(NAMES[phase], _detail(phase, state), found)
 
 
-def _expected(phase: str, settings: Settings | None) -> bool:
-    return settings is None or phase not in SETS or getattr(settings, SETS[phase]) is not None
+def _expected(phase: str, state: RunState) -> bool:
+    if phase == "demo":
+        return state.demo is not None
+    return state.settings is None or phase not in SETS or getattr(state.settings, SETS[phase]) is not None
 
 
 def _detail(phase: str, state: RunState) -> str:

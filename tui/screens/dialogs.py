@@ -53,9 +53,9 @@ class Ask(ModalScreen[dict[str, str] | None]):
             yield Static(Text(self._title), classes="title")
             if self._text:
                 yield Static(Text(self._text), classes="text")
-            for field in self._fields:
+            for i, field in enumerate(self._fields):
                 if field.label:
-                    yield Static(Text(field.label), classes="label")
+                    yield Static(Text(field.label), classes="label -later" if i else "label")
                 yield Input(field.value, field.placeholder, id=field.name, compact=True, select_on_focus=True)
             yield Static("", classes="wrong", markup=False)
             yield Static(keys(Choice("⏎", self._done, ""), Choice("esc", "Cancel", "")), classes="keys")

@@ -22,7 +22,7 @@ class DiedScreen(ModalScreen[str]):
     `wait`: seconds until it restarts by itself; 0: never.
     """
 
-    CSS_PATH: ClassVar = "died.tcss"
+    CSS_PATH: ClassVar = ["dialogs.tcss", "died.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("died"),
         Binding("q,ctrl+c", "leave", "Quit"),

@@ -18,7 +18,7 @@ from tui.widgets.rows import Part, Row, blank, row
 from tui.widgets.view import RowsView, css_beside
 
 FILTERS: tuple[ImageFilter, ...] = get_args(ImageFilter)
-CAPTION = 3  # rows under a picture
+CAPTION = 2  # rows under a picture
 GAP = 3  # cells between pictures
 SMALL = (24, 14)
 
@@ -177,6 +177,7 @@ class ImagesScreen(Looking):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("images")]
     SCOPES = ("images", "run")
+    HINT = 'On poisoned images the target label means that the attack works; "backdoored" that G caught it.'
 
     def __init__(self) -> None:
         super().__init__()

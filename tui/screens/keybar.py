@@ -16,8 +16,10 @@ class KeyBar(RowsView):
 
     DEFAULT_CSS = css_beside(__file__)
 
-    def __init__(self, table: Iterable[Action], *scopes: Scope) -> None:
+    def __init__(self, table: Iterable[Action], *scopes: Scope, typing: bool = False) -> None:
+        """`typing`: letters go into a line, so keys that are letters are not shown."""
         super().__init__()
+        self._typing = typing
         self._actions = [a for a in table if a.scope in scopes and a.weight]
         self._off: frozenset[str] = frozenset()
         self._spans: list[tuple[int, int, Action]] = []
@@ -31,8 +33,8 @@ class KeyBar(RowsView):
     def draw(self, width: int, height: int) -> Sequence[Row]:
         parts: list[Part] = []
         self._spans, column = [], 1
-        for action in fitting(self._actions, width - 1):
-            key, label = sign(action.keys[0]), f" {action.label}"
+        for action in fitting(self._actions, width - 1, self._typing):
+            key, label = shown_key(action, self._typing), f" {action.label}"
             off = action.id in self._off
             parts += [(" " * (GAP if parts else 1), "."), (key, "d" if off else "k"), (label, "d" if off else ".")]
             end = column + len(key + label)
@@ -47,12 +49,18 @@ class KeyBar(RowsView):
                 await self.app.run_action(action.id, self.screen if here else self.app)
 
 
-def fitting(actions: Sequence[Action], width: int) -> list[Action]:
+def shown_key(action: Action, typing: bool) -> str:
+    """The first key, or the first that is no letter."""
+    keys = [key for key in action.keys if len(key) > 1 and key != "question_mark"] if typing else []
+    return sign((keys or list(action.keys))[0])
+
+
+def fitting(actions: Sequence[Action], width: int, typing: bool = False) -> list[Action]:
     """The heaviest actions that fit into `width` cells, in the order of the table."""
     chosen: set[str] = set()
     room = width + GAP
     for action in sorted(actions, key=lambda a: -a.weight):
-        need = len(sign(action.keys[0])) + 1 + len(action.label) + GAP
+        need = len(shown_key(action, typing)) + 1 + len(action.label) + GAP
         if need <= room:
             chosen.add(action.id)
             room -= need

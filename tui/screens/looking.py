@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from textual.app import ComposeResult
 from textual.widget import Widget
+from textual.widgets import Static
 
 from tui.actions import Scope
 from tui.screens.header import Header
@@ -16,10 +17,13 @@ class Looking(Sized):
     """Subclasses yield their widgets in `body` and put the state on them in `show`."""
 
     SCOPES: tuple[Scope, ...] = ("run",)
+    HINT = ""  # how to read what is shown, for someone who sees it for the first time
 
     def compose(self) -> ComposeResult:
         yield Header(2)
         yield from self.body()
+        if self.HINT:
+            yield Static(self.HINT, classes="hint", markup=False)
         yield KeyBar(self.lab.actions, *self.SCOPES, "app")
 
     def on_mount(self) -> None:

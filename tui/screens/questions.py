@@ -1,8 +1,9 @@
 """The workbench's questions, put into dialogs, and what their answers mean."""
 
-from decimal import Decimal, InvalidOperation
-
+from engine.api import lab
 from engine.api import protocol as p
+from engine.api.errors import Refused
+from engine.api.journal import RunSummary
 from tui.screens.dialogs import Ask, Choice, Choose, Field
 from tui.state import RunState, figures
 from tui.wording import file_name
@@ -55,23 +56,18 @@ def thresholds(state: RunState) -> Ask:
 
 
 def split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """A list of thresholds that nothing is wrong with, as files are named after them."""
+    return tuple(lab.points(part) for part in text.split(",") if part.strip())
 
 
 def wrong_thresholds(text: str) -> str:
     """What is wrong with a list of thresholds; empty for nothing."""
-    values: set[Decimal] = set()
-    for part in split(text):
-        try:
-            value = Decimal(part)
-        except InvalidOperation:
-            return f"'{part}' is not a number."
-        if not 0 <= value <= 100:
-            return f"{part} is outside 0..100."
-        if value in values:
-            return f"{part} is there twice."
-        values.add(value)
-    return ""
+    try:
+        values = [lab.points(part) for part in text.split(",") if part.strip()]
+    except Refused as refused:
+        return str(refused).split(" Example")[0]
+    twice = next((value for value in values if values.count(value) > 1), None)
+    return f"{twice} is there twice." if twice else ""
 
 
 def leave(state: RunState) -> Choose:
@@ -85,6 +81,23 @@ def leave(state: RunState) -> Choose:
         choices.append(Choice("w", "Write them, then leave", "write"))
     choices.append(Choice("y", "Leave", "leave", "computed steps are in the run's journal: lab3-tui --resume goes on"))
     return Choose("Leave?", text, choices, "Stay")
+
+
+def go_on(runs: list[RunSummary]) -> Choose:
+    """Before a new run begins where others could go on; the newest is offered."""
+    newest = runs[0]
+    when = newest.started[:16].replace("T", " at ")
+    text = f"A run in this folder is not finished: {newest.model}, begun {when}, step {newest.step} of {newest.steps}."
+    more = f" {len(runs) - 1} older ones are listed under o." if len(runs) > 1 else ""
+    choices = [Choice("r", f"Go on from step {newest.step}", "resume", "nothing is computed again")]
+    return Choose("Go on?", text + more, choices, "Begin a new run")
+
+
+def overwrite(message: str) -> Choose:
+    """Files of others lie where B′ is to go."""
+    text = message.split(" Choose another")[0]
+    yes = Choice("w", "Write over them", "yes", "what they hold is lost")
+    return Choose("Replace these files?", text, [yes], "Choose other files or folders")
 
 
 def question(asked: p.Question) -> Choose:
@@ -104,13 +117,12 @@ def agreed(asked: p.Question) -> p.AnyCommand:
 
 
 def _number_or_none(text: str) -> str:
-    try:
-        return "" if not text or 0 <= Decimal(text) <= 100 else f"{text} is outside 0..100."
-    except InvalidOperation:
-        return f"'{text}' is not a number."
+    return wrong_thresholds(text) if text else ""
 
 
 def _file_name(text: str) -> str:
-    if not text:
-        return "A name is needed."
-    return "A name, not a path." if "/" in text or text in (".", "..") else ""
+    try:
+        lab.file_name(text, "")
+    except Refused as refused:
+        return str(refused)
+    return ""

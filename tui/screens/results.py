@@ -12,7 +12,7 @@ from tui.screens.looking import Looking
 from tui.state import Figures, RunState, figures
 from tui.widgets.rows import Part, Row, blank, row
 from tui.widgets.view import RowsView, css_beside
-from tui.wording import points, rate, short_path
+from tui.wording import file_name, points, rate, short_path
 
 WIDTH = 9  # cells of a figure
 
@@ -75,7 +75,7 @@ class ResultsTable(RowsView):
             marks[entry] = len(body)
             body += _block(state, entry, width, extra, entry == chosen)
         room = max(1, height - len(head))
-        first, last = marks[chosen], marks[chosen] + 3
+        first, last = marks[chosen], marks[chosen] + 2
         self._top = max(min(self._top, first), last - room, 0)
         return [*head, *body[self._top : self._top + room]]
 
@@ -100,12 +100,12 @@ def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool)
     back = "cursor" if chosen else ""
     if entry.step == 0:
         return [_line("B", "as it came", _b(found), extra, width, back), blank(width)]
-    where = f"{entry.name} @{entry.step}" if entry.path else f"step {entry.step}, not saved"
+    where = f"{entry.name} @{entry.step}" if entry.path else f"step {entry.step}"
+    file = file_name(entry.path) if entry.path else "not saved"
     return [
-        _line("B′", f"{where}  {points(found.drop)} pt", _b(found), extra, width, back),
-        _line("G", "", _g(found), extra, width, back),
-        row(width, (f"      {short_path(entry.path, width - 8)}", "d"), back=back) if entry.path else blank(width),
-        *([blank(width)] if entry.path else []),
+        _line("B′", f"{where}  ({points(found.drop)} pt)", _b(found), extra, width, back),
+        _line("G", file, _g(found), extra, width, back),
+        blank(width),
     ]
 
 
@@ -132,17 +132,17 @@ def _line(who: str, where: str, cells: Cells, extra: bool, width: int, back: str
 
 
 class Facts(RowsView):
-    """Below the table: what the curve says, and where the files lie."""
+    """Below the table: what the curve says, and where the highlighted file and the others lie."""
 
     DEFAULT_CSS = ""
 
     def __init__(self) -> None:
         super().__init__()
-        self.styles.height = 3
-        self._state = RunState()
+        self.styles.height = 4
+        self._state, self._path = RunState(), ""
 
-    def show(self, state: RunState) -> None:
-        self._state = state
+    def show(self, state: RunState, path: str) -> None:
+        self._state, self._path = state, path
         self.redraw()
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
@@ -152,6 +152,7 @@ class Facts(RowsView):
         run = state.opened.run if state.opened else ""
         return [
             row(width, ("  " + verdict, "b")) if verdict else blank(width),
+            row(width, ("  B′ ", "d"), (short_path(self._path, width - 6), ".")) if self._path else blank(width),
             row(width, ("  run folder ", "d"), (short_path(run, width - 14), ".")),
             row(width, (f"  {files}", "d")),
         ]
@@ -162,20 +163,26 @@ class ResultsScreen(Looking):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("results")]
     SCOPES = ("results", "run")
+    HINT = 'G answers "backdoored" where B and B′ differ: detection on poisoned, false alarm on clean images.'
 
     def body(self) -> Iterator[Widget]:
         yield ResultsTable()
         yield Facts()
 
     def show(self, state: RunState) -> None:
-        self.query_one(ResultsTable).show(state)
-        self.query_one(Facts).show(state)
+        table = self.query_one(ResultsTable)
+        table.show(state)
+        self.query_one(Facts).show(state, table.chosen.path if table.chosen else "")
 
     def action_result_down(self) -> None:
-        self.query_one(ResultsTable).move(1)
+        self._move(1)
 
     def action_result_up(self) -> None:
-        self.query_one(ResultsTable).move(-1)
+        self._move(-1)
+
+    def _move(self, by: int) -> None:
+        self.query_one(ResultsTable).move(by)
+        self.show(self.lab.state)
 
     def action_copy_path(self) -> None:
         """Copy the path of the highlighted B′, or of the run folder."""

@@ -1,0 +1,125 @@
+"""The lines of the open screen: what belongs into each, and what its file turned out to be."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from engine.api import lab
+from engine.api.inspection import Description
+from engine.api.protocol import Settings
+
+
+class Line(NamedTuple):
+    """A line of the form. `id` is the setting's name."""
+
+    id: str
+    label: str
+    needed: bool
+    empty: str  # what the empty line stands for
+    about: str
+
+
+LINES = (
+    Line("root", "Folder", True, "needed", "A folder in the lab's layout; the lines below are found in it."),
+    Line("model", "Network", True, "needed", "The BadNet, an .h5 or .keras file: models/bd_net.h5 in a lab folder."),
+    Line("valid", "Clean validation", True, "needed", "data/cl/valid.h5: decides the order and the thresholds."),
+    Line("test", "Clean test", False, "optional", "data/cl/test.h5, optional: test accuracy, and G's false alarms."),
+    Line(
+        "poisoned",
+        "Poisoned test",
+        False,
+        "optional",
+        "data/bd/bd_test.h5, optional: attack success, and G's detections.",
+    ),
+    Line(
+        "poisoned_valid",
+        "Poisoned validation",
+        False,
+        "optional",
+        "data/bd/bd_valid.h5, optional: B and saved B′ only.",
+    ),
+    Line("layer", "Layer", False, "the last one", "Empty: the last convolution on every path from input to output."),
+    Line(
+        "out",
+        "B′ goes to",
+        False,
+        "models/",
+        "Empty: models/ in the folder. Name another one where that cannot be written.",
+    ),
+    Line(
+        "runs",
+        "Runs go to",
+        False,
+        "runs/",
+        "Empty: runs/ in the folder. Name another one where that cannot be written.",
+    ),
+)
+FILES = ("model", "valid", "test", "poisoned", "poisoned_valid")
+FOLDERS = ("root", "out", "runs")
+PATHS = (*FILES, *FOLDERS)
+
+
+def absolute(path: str, root: str) -> str:
+    """A typed path, made absolute; relative ones count from `root`. Empty stays empty."""
+    base = os.path.abspath(os.path.expanduser(root or "."))
+    return os.path.normpath(os.path.join(base, os.path.expanduser(path))) if path else ""
+
+
+def relative(path: str, root: str) -> str:
+    """A path as it is shown: short where it lies in the folder."""
+    return os.path.relpath(path, root) if path.startswith(f"{root.rstrip('/')}/") else path
+
+
+def values(root: Path, settings: Settings | None) -> dict[str, str]:
+    """What the lines hold at first: what was asked for, else what the folder has."""
+    if settings is not None:
+        given = {line.id: str(getattr(settings, line.id) or "") for line in LINES}
+        return {name: value if name == "root" else relative(value, settings.root) for name, value in given.items()}
+    found = lab.find(root)
+    paths: dict[str, str] = {"model": found.model or "", **{str(s): found.sets.get(s, "") for s in lab.PLACES}}
+    empty: dict[str, str] = {line.id: "" for line in LINES}
+    return {**empty, "root": str(root), **{name: relative(path, found.root) for name, path in paths.items()}}
+
+
+def settings(typed: dict[str, str], before: Settings | None) -> Settings:
+    """The settings that the lines say; what they do not say stays as it was `before`."""
+    paths = {name: absolute(typed[name], typed["root"]) for name in PATHS}
+    return replace(
+        before or Settings(root="", model="", valid=""),
+        root=paths["root"] or os.getcwd(),
+        model=paths["model"],
+        valid=paths["valid"],
+        test=paths["test"] or None,
+        poisoned=paths["poisoned"] or None,
+        poisoned_valid=paths["poisoned_valid"] or None,
+        layer=typed["layer"] or None,
+        out=paths["out"],
+        runs=paths["runs"],
+    )
+
+
+def found_here(root: Path) -> str:
+    """Whether a folder is a lab folder, and what it lacks."""
+    found = lab.find(root)
+    if found.complete:
+        more = f" Not there, and not needed: {', '.join(found.missing)}." if found.missing else ""
+        return f"A lab folder: {root}.{more}"
+    needed = [place for place in found.missing if place in (lab.MODELS[0], lab.PLACES["valid"])]
+    return (
+        f"No lab folder here: {' and '.join(needed)} {'are' if len(needed) > 1 else 'is'} missing. Other files will do."
+    )
+
+
+def summary(found: Description) -> str:
+    """What the inspector saw in a file, in a line."""
+    if found.refusal:
+        return found.refusal
+    if found.kind == "model":
+        layers = ", ".join(layer.name for layer in found.layers if layer.refusal is None)
+        writer = f", written by Keras {found.writer}" if found.writer else ""
+        return f"{found.classes} classes{writer}. Channels can be pruned in {layers}; {found.layer} by default."
+    labels = f", labels {found.labels[0]}..{found.labels[1]}" if found.labels else ""
+    pixels = f", pixels {found.pixels[0]:g}..{found.pixels[1]:g}" if found.pixels else ""
+    return f"{found.images:,} images, {found.dtype}{labels}{pixels}."

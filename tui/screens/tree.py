@@ -1,0 +1,74 @@
+"""Pick a file or a folder in a tree."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import DirectoryTree, Static
+
+from tui.screens.dialogs import Choice, keys
+
+SHOWN = (".h5", ".keras", ".hdf5", ".hdf")
+
+
+class LabTree(DirectoryTree):
+    """Folders, and files that may hold a network or images."""
+
+    ICON_NODE = "▸ "
+    ICON_NODE_EXPANDED = "▾ "
+    ICON_FILE = "  "
+
+    def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
+        return [p for p in paths if not p.name.startswith(".") and (p.suffix in SHOWN or p.is_dir())]
+
+
+class FilePicker(ModalScreen[str | None]):
+    """Gives back an absolute path, or None."""
+
+    CSS_PATH: ClassVar = ["dialogs.tcss", "tree.tcss"]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel"),
+        Binding("backspace", "up", "Up", show=False),
+        Binding("o", "take", "Take this folder", show=False),
+    ]
+
+    def __init__(self, start: Path, folders: bool) -> None:
+        super().__init__()
+        self._start = start if start.is_dir() else Path.cwd()
+        self._folders = folders
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog", id="tree"):
+            yield Static(str(self._start), id="where", markup=False)
+            yield LabTree(self._start)
+            take = [Choice("o", "Take this folder", "")] if self._folders else []
+            choices = [
+                Choice("⏎", "Open or take", ""),
+                *take,
+                Choice("⌫", "Folder above", ""),
+                Choice("esc", "Cancel", ""),
+            ]
+            yield Static(keys(*choices), classes="keys")
+
+    @on(DirectoryTree.FileSelected)
+    def _file(self, event: DirectoryTree.FileSelected) -> None:
+        if not self._folders:
+            self.dismiss(str(event.path))
+
+    def action_take(self) -> None:
+        node = self.query_one(LabTree).cursor_node
+        if self._folders and node is not None and node.data is not None and node.data.path.is_dir():
+            self.dismiss(str(node.data.path))
+
+    def action_up(self) -> None:
+        tree = self.query_one(LabTree)
+        tree.path = Path(tree.path).parent
+        self.query_one("#where", Static).update(str(tree.path))
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,35 @@
+"""curve.csv: a row a step of the current order, B itself first."""
+
+from engine.api import protocol as p
+from engine.report.figures import rate
+from engine.report.record import RunRecord
+from engine.report.table import csv_text
+
+COLUMNS = (
+    "step",
+    "channel",
+    "fraction_pruned",
+    "mean_activation",
+    "valid_accuracy",
+    "drop",
+    "test_accuracy",
+    "attack_success_rate",
+    "g_test_accuracy",
+    "g_attack_success_rate",
+    "detection_rate",
+    "false_alarm_rate",
+)
+RATES = ("test", "poisoned", "g_test", "g_poisoned", "detected", "false_alarms")  # columns of Counts, in that order
+
+
+def curve_csv(record: RunRecord) -> bytes:
+    """Every figure in full precision; cells of sets that are not there stay empty."""
+    return csv_text(COLUMNS, (curve_row(record, step, counts) for step, counts in enumerate(record.steps)))
+
+
+def curve_row(record: RunRecord, step: int, counts: p.Counts) -> list[object]:
+    channel = record.order[step - 1] if step else None
+    mean = None if channel is None else record.ranked.means[channel]
+    shown = [rate(record, counts, column) for column in RATES]
+    valid = rate(record, counts, "valid")
+    return [step, channel, record.fraction(step), mean, valid, record.drop(counts), *shown]

@@ -10,17 +10,20 @@ from engine.files.dialects import Layer, Model, read_model_config, unsafe
 from engine.files.finding import Finding, layer_line, quoted
 from engine.files.layers import CHANGED_IN_KERAS_3, FUSED, LAYERS, RENAMED, TRAINING_ONLY, checked
 
+Trail = tuple[tuple[str, int], ...]
+
 
 class Node(msgspec.Struct):
     """A layer of the flat graph, and where Keras keeps its weights.
 
-    `home` is the path of the models inside each other that lead to it, its own name last; `trail` is the same in
-    the names that a `.keras` file uses. `frozen`: Keras does not count its weights as trainable.
+    `home` is the path of the models inside each other that lead to it, its own name last. `trail` is the same as a
+    `.keras` file has it: classes in snake case, each with a number, 0 for the first of its class in its model.
+    `frozen`: Keras does not count its weights as trainable.
     """
 
     spec: LayerSpec
     home: tuple[str, ...]
-    trail: tuple[str, ...]
+    trail: Trail
     frozen: bool
 
 
@@ -59,7 +62,7 @@ class _Flat:
         self.nodes: list[Node] = []
         self.names: set[str] = set()
 
-    def lay(self, model: Model, feeds: list[str], home: tuple[str, ...], trail: tuple[str, ...], frozen: bool) -> str:
+    def lay(self, model: Model, feeds: list[str], home: tuple[str, ...], trail: Trail, frozen: bool) -> str:
         """Add a model that `feeds` feed (none: its own input layers do). Gives the flat name of its output."""
         if feeds and len(feeds) != len(model.inputs):
             raise Finding(
@@ -77,7 +80,7 @@ class _Flat:
                 outputs[layer.name] = self.lay(layer.model, sources, path, steps_in, frozen or not model.trainable)
         return outputs[model.outputs[0]]
 
-    def put(self, layer: Layer, feeds: list[str], home: tuple[str, ...], trail: tuple[str, ...], frozen: bool) -> str:
+    def put(self, layer: Layer, feeds: list[str], home: tuple[str, ...], trail: Trail, frozen: bool) -> str:
         """Check a layer and add it; an activation layer inside it becomes a layer of its own behind it."""
         name, kind, config = "/".join(home), layer.kind, layer.config
         frozen = frozen or config.get("trainable") is False
@@ -96,7 +99,7 @@ class _Flat:
         config: dict[str, Any],
         feeds: list[str],
         home: tuple[str, ...],
-        trail: tuple[str, ...],
+        trail: Trail,
         frozen: bool,
     ) -> str:
         if name in self.names:
@@ -133,14 +136,14 @@ def _in_order(model: Model, outputs: dict[str, str]) -> list[Layer]:
     return ordered
 
 
-def _trails(model: Model) -> list[str]:
-    """What a `.keras` file calls each layer of a model: its class in snake case, numbered from the second on."""
+def _trails(model: Model) -> list[tuple[str, int]]:
+    """Class in snake case and number of each layer of a model."""
     seen: dict[str, int] = {}
     trails = []
     for layer in model.layers:
         word = _snake_case("Functional" if layer.kind == "Model" else layer.kind)
         seen[word] = seen.get(word, -1) + 1
-        trails.append(f"{word}_{seen[word]}" if seen[word] else word)
+        trails.append((word, seen[word]))
     return trails
 
 

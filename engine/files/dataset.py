@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from engine.files.description import DataSpec
-from engine.files.finding import refused
+from engine.files.finding import Finding, refused
 from engine.files.images import pixel_line
 from engine.files.pixels import DecodedPixels, Pixels, PlainPixels
 from engine.files.source import open_source
+from engine.files.verifying import verify_data
 from engine.files.warden import warden
 
 _lone = [object()]
@@ -90,9 +91,13 @@ def open_dataset(path: Path, shape: tuple[int, int, int] | None, classes: int | 
     try:
         report, arrays = warden.ask(path, descriptor, job="data", shape=shape, classes=classes)
         assert report.data is not None
-        (labels,) = arrays
+        labels = arrays[0]
+        verify_data(report.data, labels, descriptor, classes)
         source = PlainPixels if report.data.offset is not None else DecodedPixels
         return Dataset(path, source(path, descriptor, report.data), report.data, labels)
+    except Finding as finding:
+        os.close(descriptor)
+        raise refused(path, str(finding)) from None
     except BaseException:
         os.close(descriptor)
         raise

@@ -8,12 +8,15 @@ from typing import Any
 import msgspec
 
 from engine.files.finding import Finding, layer_line, quoted
-from engine.files.layers import OPERATIONS
+from engine.files.layers import FUNCTIONS, KNOWN, OPERATIONS
 from engine.files.limits import LAYERS as MOST_LAYERS
 
 MODELS = ("Model", "Functional", "Sequential")
 MODULES = ("keras", "keras.layers", "keras.models", "keras.activations")
-INNER_MODULES = ("keras.src.models.", "keras.src.engine.", "keras.engine.", "keras.src.layers.", "keras.layers.")
+INNER_MODULES = (
+    "keras.src.models.", "keras.src.engine.", "keras.engine.", "keras.src.layers.", "keras.layers.",
+    "tf_keras.src.engine.", "tf_keras.src.layers.",
+)  # fmt: skip
 NO_MODEL = "has a 'model_config' that does not describe a Keras model."
 
 
@@ -72,6 +75,7 @@ def _model(data: dict[str, Any], budget: Budget) -> Model:
 
 
 def _layer(data: dict[str, Any], sources: list[str], budget: Budget) -> Layer:
+    """One layer of a model; `sources` replaces what it says of its inputs."""
     budget.spend()
     kind, config = data.get("class_name"), data.get("config")
     named = config.get("name") if isinstance(config, dict) else None
@@ -84,6 +88,8 @@ def _layer(data: dict[str, Any], sources: list[str], budget: Budget) -> Layer:
         return Layer(name, kind, {}, sources, _model(data, budget))
     if not isinstance(config, dict):
         raise unsafe(name, kind)
+    if kind == "TFOpLambda" and config.get("function") in FUNCTIONS:
+        return Layer(name, FUNCTIONS[config["function"]], {}, sources)
     return Layer(name, kind, config, sources)
 
 
@@ -128,7 +134,11 @@ def _written_shape(config: dict[str, Any]) -> Any:
 
 
 def _functional(config: dict[str, Any], budget: Budget) -> Model:
-    layers = [_layer(data, _sources(data), budget) for data in config["layers"]]
+    layers = [_layer(data, [], budget) for data in config["layers"]]
+    for layer, data in zip(layers, config["layers"], strict=True):
+        if layer.model is None and layer.kind not in KNOWN:
+            raise unsafe(layer.name, layer.kind)
+        layer.sources = _sources(data)
     return Model("Functional", layers, _ends(config.get("input_layers")), _ends(config.get("output_layers")))
 
 
@@ -167,11 +177,20 @@ def _sources(data: dict[str, Any]) -> list[str]:
 
 def _old_call(call: Any) -> list[str]:
     """Keras 2: a list of [name, node, tensor, keyword arguments]."""
-    if isinstance(call, list) and call and isinstance(call[0], str):  # one reference without its list
-        call = [call]
+    if isinstance(call, list) and call and isinstance(call[0], str):
+        return _operation_call(call)
     if not isinstance(call, list) or any(_arguments(item[3:]) for item in call if isinstance(item, list)):
         raise Finding(NO_MODEL)
     return [_history(item) for item in call]
+
+
+def _operation_call(call: list[Any]) -> list[str]:
+    """Keras 2, x + y: the reference to x, which carries that to y among its keyword arguments."""
+    words = dict(call[3]) if len(call) == 4 and isinstance(call[3], dict) else {}
+    other = words.pop("y", None)
+    if other is None or _arguments([words]):
+        raise Finding("has a layer that is fed with something else than another layer's output.")
+    return [_history(call), _history(other)]
 
 
 def _arguments(extra: Any) -> bool:

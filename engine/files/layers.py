@@ -128,7 +128,9 @@ LAYERS: Mapping[str, Mapping[str, Setting]] = MappingProxyType(
 )
 
 MERGING = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
-OPERATIONS = ("Add", "Subtract", "Multiply", "Maximum", "Minimum")  # x + y, which Keras 3 writes like a layer
+# x + y: Keras 3 writes it like a layer of this class, Keras 2 as a TFOpLambda of one of these functions
+OPERATIONS = ("Add", "Subtract", "Multiply", "Maximum", "Minimum")
+FUNCTIONS = {"__operators__.add": "Add", "math.add": "Add", "math.subtract": "Subtract", "math.multiply": "Multiply"}
 FUSED = ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax")  # layers that may be another layer's activation
 CHANNELS_APART = ("ReLU", "LeakyReLU", "ELU", "PReLU")  # activations as layers that act on each number alone
 # what changes images in training only: an identity for us
@@ -142,7 +144,8 @@ RENAMED = {"GlobalAvgPool2D": "GlobalAveragePooling2D", "GlobalMaxPool2D": "Glob
     "BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization",
     "SyncBatchNormalization": "BatchNormalization",
 }  # fmt: skip
-FIXED = {"renorm": False, "rms_scaling": False, "stateful": False, "sparse": False, "ragged": False}
+KNOWN = {*LAYERS, *TRAINING_ONLY, *RENAMED}  # every class name that is not refused
+FIXED = {"groups": 1, "renorm": False, "rms_scaling": False, "stateful": False, "sparse": False, "ragged": False}
 UNREAD = {
     "name", "trainable", "dtype", "data_format", "batch_input_shape", "batch_shape", "batch_size", "input_shape",
     "input_dtype", "optional", "seed", "noise_shape", "momentum", "renorm_momentum", "renorm_clipping", "fused",
@@ -180,7 +183,7 @@ def _refuse_unknown(name: str, kind: str, config: Mapping[str, Any], table: Mapp
     for key, value in config.items():
         if key in known or key in UNREAD or key.endswith(UNREAD_ENDINGS) or value is None:
             continue
-        if key in FIXED and value is FIXED[key]:
+        if key in FIXED and type(value) is type(FIXED[key]) and value == FIXED[key]:
             continue
         if key in FIXED:
             raise _outside(name, kind, key, value)

@@ -10,8 +10,9 @@ import numpy as np
 
 from engine.files.archive import renew_checksum
 from engine.files.description import ModelFile, ModelSpec, WeightSpec
-from engine.files.finding import refused
+from engine.files.finding import Finding, refused
 from engine.files.source import open_source
+from engine.files.verifying import verify_model
 from engine.files.warden import warden
 
 CHANGED = "changed since it was opened. Open it again."
@@ -23,7 +24,10 @@ def read_model(path: Path) -> ModelFile:
     try:
         report, arrays = warden.ask(path, descriptor, job="model")
         assert report.model is not None
+        verify_model(report.model, arrays)
         return ModelFile(path, report.model, _by_layer(report.model, arrays))
+    except Finding as finding:
+        raise refused(path, str(finding)) from None
     finally:
         os.close(descriptor)
 

@@ -127,11 +127,17 @@ def _without_config(root: h5py.File) -> Network:
         if isinstance(child(root, "layers"), h5py.Group) or child(root, "_layer_checkpoint_dependencies") is not None:
             raise Finding(WEIGHTS_ONLY)
         raise Finding("is HDF5 but not a Keras model: it has no 'model_config'.")
-    kernel = descend(root, ["output", "output", "kernel:0"])
-    if kernel is None:
-        kernel = descend(root, ["output", "output", "kernel"])
-    if not set(deepid.WEIGHTED) <= set(names) or not isinstance(kernel, h5py.Dataset) or len(kernel.shape) != 2:
+    kernel = _last_kernel(root)
+    if not set(deepid.WEIGHTED) <= set(names) or kernel is None:
         raise Finding(WEIGHTS_ONLY)
     writer = text_attribute(root, "keras_version") or ""
-    architecture, feeds = _checked(deepid.deepid_config(int(kernel.shape[1])), writer)
+    architecture, feeds = _checked(deepid.deepid_config(kernel.shape[1]), writer)
     return Network("weights", writer, architecture, h5_weights(root, architecture.nodes, feeds), 0)
+
+
+def _last_kernel(root: h5py.File) -> h5py.Dataset | None:
+    """The kernel of the layer that gives the classes: as wide as there are classes."""
+    group = child(root, deepid.WEIGHTED[-1])
+    names = names_attribute(group, "weight_names") if isinstance(group, h5py.Group) else None
+    kernel = descend(group, names[0].split("/")) if names else None
+    return kernel if isinstance(kernel, h5py.Dataset) and len(kernel.shape) == 2 else None

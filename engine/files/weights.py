@@ -1,6 +1,6 @@
 """Where a model file keeps each weight, found by Keras's own rules and checked against the architecture."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from math import prod
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.files.architecture import Node
 from engine.files.finding import Finding, layer_line
-from engine.files.hdf5 import check_storage, descend, names_attribute, reading
+from engine.files.hdf5 import check_storage, child, descend, names_attribute, reading
 from engine.files.limits import WEIGHT_BYTES, amount
 from engine.files.shapes import Shape, needed_weights
 
@@ -59,12 +59,12 @@ def _group_weights(root: h5py.Group, top: str, needed: list[tuple[Node, str, Sha
 def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> list[Place]:
     """The weights of a `.keras` file: layers/CLASS_NUMBER/vars/0, 1, ... and so on inside models."""
     found: list[Place] = []
+    old = child(root, "layers") is None
     for node in nodes:
         needed = _needed(node, feeds[node.spec.name])
         if not needed:
             continue
-        steps = [step for name in node.trail for step in ("layers", name)]
-        group = descend(root, [*steps, "vars"])
+        group = descend(root, [*_steps(node, old), "vars"])
         held = [group and descend(group, [str(index)]) for index in range(len(needed))]
         count = len(group) if isinstance(group, h5py.Group) else 0
         if count != len(needed):
@@ -72,6 +72,14 @@ def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) 
         for data, (weight, shape, _) in zip(held, needed, strict=True):
             found.append((node, weight, _fitting(node, weight, data, shape)))
     return found
+
+
+def _steps(node: Node, old: bool) -> Iterator[str]:
+    """The path to a layer's weights. Keras 2.12 and 2.13 had another word and counted layers with weights twice."""
+    for word, number in node.trail:
+        yield "_layer_checkpoint_dependencies" if old else "layers"
+        count = 2 * number if old else number
+        yield f"{word}_{count}" if count else word
 
 
 def _fitting(node: Node, weight: str, data: Any, shape: Shape | None) -> h5py.Dataset:

@@ -17,6 +17,7 @@ EXACT = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "JAX_DEFAULT_MATMUL_PRECISION": "highest",
 }
+FEWEST_ROWS = 256  # where every shape is compiled, batches are filled up to a power of two, from here on
 # take memory as it is needed instead of the whole card, which others may use too
 SHARED_CARD = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
@@ -95,12 +96,8 @@ class Forward:
     """
 
     def __init__(self, model: Any, batched: int, on_halved: Callable[[int], None] = lambda size: None) -> None:
-        import keras
-
-        self.fixed_shapes = keras.backend.backend() == "jax"  # XLA compiles anew for each number of rows
-        # TensorFlow's plain graph beats XLA on CPUs; JAX has no other graph than XLA's
-        model.compile(jit_compile=self.fixed_shapes)
-        self.model, self.batched, self.on_halved = model, batched, on_halved
+        self.call, self.batched, self.on_halved = graph(model), batched, on_halved
+        self.fixed_shapes = fixed_shapes()
         self.limit: int | None = None
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -125,13 +122,34 @@ class Forward:
     def run(self, arrays: Sequence[np.ndarray], rows: int) -> list[np.ndarray]:
         if self.fixed_shapes:
             arrays = [padded(array, rows) if i < self.batched else array for i, array in enumerate(arrays)]
-        found = self.model.predict_on_batch(list(arrays))
+        found = self.call(*arrays)
         return [np.asarray(array)[:rows] for array in (found if isinstance(found, list | tuple) else [found])]
+
+
+def fixed_shapes() -> bool:
+    """Whether the backend compiles anew for every shape it meets, as XLA does."""
+    import keras
+
+    return bool(keras.backend.backend() == "jax")
+
+
+def graph(model: Any) -> Callable[..., Any]:
+    """`model` as a function of its inputs. TensorFlow's plain graph, made once for every shape, beats XLA on CPUs."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+        traced = tf.function(lambda *arrays: model(list(arrays), training=False), signature, autograph=False)
+        return lambda *arrays: tf.nest.map_structure(lambda tensor: tensor.numpy(), traced(*arrays))
+    model.compile(jit_compile=fixed_shapes())
+    return lambda *arrays: model.predict_on_batch(list(arrays))
 
 
 def padded(array: np.ndarray, rows: int) -> np.ndarray:
     """`array` with zero rows up to the next power of two."""
-    wanted = max(32, 1 << (rows - 1).bit_length())
+    wanted = max(FEWEST_ROWS, 1 << (rows - 1).bit_length())
     return np.concatenate([array, np.zeros((wanted - rows, *array.shape[1:]), array.dtype)])
 
 

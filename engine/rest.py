@@ -17,7 +17,7 @@ from engine.features import FeatureStore
 from engine.network import Cut, Network, class_scores, wire
 
 PASSES = {"Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout"}  # identities when used
-SLOTS = 4  # slots come in steps of so many: JAX compiles anew for every number of them
+SLOTS = 4  # slots come in steps of so many
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Rest:
         They depend on the mask alone, not on the way to it. `check` runs before each batch; it may raise to stop.
         """
         channels = np.flatnonzero(~pruned & self.ever_active) if self.readers else np.arange(len(pruned))
-        slots = max(SLOTS, -(-len(channels) // SLOTS) * SLOTS) if self.readers else len(channels)
+        slots = self.slot_count(len(channels)) if self.readers else len(channels)
         kernels = [reader.slice(channels, slots) for reader in self.readers or []]
         found = np.empty(len(rows), "uint16")
         for start in range(0, len(rows), self.batch):
@@ -104,6 +104,12 @@ class Rest:
             )[0]
             self.store.release()
         return found
+
+    def slot_count(self, channels: int) -> int:
+        """How many slots to make for so many channels: few sizes, and very few where each is compiled."""
+        if self.forward.fixed_shapes:
+            return max(SLOTS, 1 << (channels - 1).bit_length()) if channels else SLOTS
+        return max(SLOTS, -(-channels // SLOTS) * SLOTS)
 
     def slots(self, rows: np.ndarray, channels: np.ndarray, slots: int, pruned: np.ndarray) -> np.ndarray:
         """The feature (rows, slots, positions) of some images: their channels, pruned ones at the base."""

@@ -1,0 +1,125 @@
+"""Small networks of every shape that the engine has to prune, and data on which pruning changes answers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+from keras import layers
+
+SHAPE = (18, 14, 3)
+CLASSES = 7
+
+
+def sequential() -> Any:
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            layers.Conv2D(6, 3, activation="relu", name="first"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(8, 3, activation="relu", name="last"),
+            layers.MaxPooling2D(2, name="pool"),
+            layers.Flatten(),
+            layers.Dense(16, activation="relu"),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
+
+
+def residual() -> Any:
+    """A block with a skip connection and batch normalisation; `inner` is not on every path."""
+    start = keras.Input(SHAPE)
+    stem = layers.Conv2D(8, 3, padding="same", activation="relu", name="stem")(start)
+    x = layers.Conv2D(8, 3, padding="same", use_bias=False, name="inner")(stem)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.ReLU(name="active")(x)
+    x = layers.Conv2D(8, 3, padding="same", name="outer")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.ReLU()(layers.Add()([x, stem]))
+    x = layers.Conv2D(9, 3, activation="relu", name="last")(layers.MaxPooling2D(2)(x))
+    x = layers.BatchNormalization(name="last_norm")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(start, layers.Dense(CLASSES, activation="softmax")(layers.Dropout(0.5, name="drop")(x)))
+
+
+def awake_at_zero() -> Any:
+    """The pruned convolution ends in a sigmoid: a pruned channel gives 0.5, not 0."""
+    start = keras.Input(SHAPE)
+    x = layers.Conv2D(5, 5, strides=2, activation="sigmoid", name="last")(start)
+    x = layers.AveragePooling2D(2, name="pool")(x)
+    return keras.Model(start, layers.Dense(CLASSES, activation="softmax")(layers.Flatten()(x)))
+
+
+def branching() -> Any:
+    """The lab's own pattern: the feature is read by a dense layer and by one more convolution."""
+    start = keras.Input(SHAPE)
+    x = layers.Conv2D(10, 3, activation="relu", name="last")(start)
+    pool = layers.MaxPooling2D(2, name="pool")(x)
+    dense = layers.Dense(12)(layers.Flatten()(pool))
+    more = layers.Conv2D(6, 2, strides=2, padding="same", activation="elu", name="more")(pool)
+    both = layers.Add()([dense, layers.Dense(12)(layers.Flatten()(more))])
+    return keras.Model(start, layers.Softmax()(layers.Dense(CLASSES)(layers.Activation("relu")(both))))
+
+
+def crossing() -> Any:
+    """A second tensor crosses the cut, and the feature is joined to it before anything sums over channels."""
+    start = keras.Input(SHAPE)
+    side = layers.Conv2D(4, 3, padding="same", activation="relu", name="side")(start)
+    x = layers.Conv2D(6, 3, padding="same", activation="relu", name="last")(start)
+    joined = layers.Concatenate()([layers.MaxPooling2D(2, name="pool")(x), layers.MaxPooling2D(2)(side)])
+    return keras.Model(start, layers.Dense(CLASSES, activation="softmax")(layers.Flatten()(joined)))
+
+
+Case = tuple[Callable[[], Any], str | None, str]
+CASES: dict[str, Case] = {  # network, --layer (None: the default), ranking feature
+    "sequential": (sequential, None, "pool"),
+    "sequential, first layer": (sequential, "first", "max_pooling2d"),
+    "residual": (residual, None, "drop"),
+    "residual, inside the block": (residual, "inner", "active"),
+    "residual, before the block": (residual, "stem", "stem"),
+    "sigmoid": (awake_at_zero, None, "pool"),
+    "branching": (branching, None, "pool"),
+    "crossing": (crossing, "last", "pool"),
+}
+
+
+def trained_looking(build: Callable[[], Any], seed: int) -> Any:
+    """A network with weights of a trained one's size, some channels idle, and statistics that are not neutral."""
+    keras.utils.set_random_seed(seed)
+    model = build()
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        weights = layer.get_weights()
+        if isinstance(layer, layers.Conv2D) and len(weights) == 2:
+            weights[1] = rng.normal(0, 20, weights[1].shape)
+            weights[1][:2] = -4000  # never active on pixels of 0..255, once a relu has seen them
+        if isinstance(layer, layers.BatchNormalization):
+            weights = [rng.uniform(0.5, 1.5, w.shape) for w in weights[:2]] + [
+                rng.uniform(0.5, 40, w.shape) for w in weights[2:]
+            ]
+        layer.set_weights(weights)
+    return model
+
+
+def write_lab(folder: Path, model: Any, seed: int, counts: tuple[int, int] = (60, 50)) -> None:
+    """A lab folder around `model`: labels are mostly what it answers, so that pruning costs accuracy."""
+    rng = np.random.default_rng(seed)
+    for place, count, dtype in (
+        ("cl/valid", counts[0], "f8"),
+        ("cl/test", counts[1], "f4"),
+        ("bd/bd_test", counts[1], "u1"),
+        ("bd/bd_valid", counts[0], "f4"),
+    ):
+        coarse = rng.integers(0, 256, (count, 6, 5, 3)).repeat(3, 1).repeat(3, 2)[:, : SHAPE[0], : SHAPE[1]]
+        images = np.clip(coarse + rng.integers(-20, 20, coarse.shape), 0, 255)
+        answers = model.predict(images.astype("f4"), verbose=0).argmax(1)
+        labels = np.where(rng.random(count) < 0.9, answers, rng.integers(0, CLASSES, count))
+        path = folder / "data" / f"{place}.h5"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(path, "w") as file:
+            file["data"] = images.transpose(0, 3, 1, 2).astype(dtype)
+            file["label"] = labels.astype(dtype)
+    (folder / "models").mkdir()
+    model.save(folder / "models" / "bd_net.h5")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from engine.api import protocol as p
-from engine.published import NOISE, published
+from engine.published import CLOSE, applies, published_counts
 from engine.report.record import RunRecord, SavedStep
 
-# column of Counts -> the set its images are counted on, and the file of the lab that this set must be
+# column of Counts -> the set its images are counted on
 SET_OF: dict[str, p.SetName] = {
     "valid": "valid",
     "test": "test",
@@ -16,12 +16,6 @@ SET_OF: dict[str, p.SetName] = {
     "g_poisoned": "poisoned",
     "detected": "poisoned",
     "false_alarms": "test",
-}
-FILE_OF: dict[p.SetName, str] = {
-    "valid": "data/cl/valid.h5",
-    "test": "data/cl/test.h5",
-    "poisoned": "data/bd/bd_test.h5",
-    "poisoned_valid": "data/bd/bd_valid.h5",
 }
 
 
@@ -71,19 +65,14 @@ def rate(record: RunRecord, counts: p.Counts, column: str) -> float | None:
 
 def published_hits(record: RunRecord, row: Row, column: str) -> int | None:
     """Images that the lab published for this figure; None where the inputs, or the channels, are not the lab's."""
-    facts, opened, name = published(), record.opened, SET_OF[column]
-    used: set[p.SetName] = {"valid", name}
-    theirs = opened.model.known == "models/bd_net.h5" and opened.layer == facts.layer
-    theirs = theirs and all(other in opened.sets and opened.sets[other].known == FILE_OF[other] for other in used)
-    pruned = row.saved.pruned if row.saved else ()
-    if not theirs or column not in facts.hits or not facts.covers(pruned):
-        return None
-    return facts.hits[column][len(pruned)]
+    theirs = published_counts(row.saved.pruned if row.saved else ()) if applies(record.opened) else None
+    hits: int | None = getattr(theirs, column) if theirs else None
+    return hits
 
 
 def published_rate(record: RunRecord, row: Row, column: str) -> float | None:
-    hits = published_hits(record, row, column)
-    return None if hits is None else p.percent(hits, published().images[SET_OF[column]])
+    hits, images = published_hits(record, row, column), record.images(SET_OF[column])
+    return None if hits is None or images is None else p.percent(hits, images)
 
 
 def differences(record: RunRecord) -> list[str]:
@@ -92,7 +81,7 @@ def differences(record: RunRecord) -> list[str]:
     for row in rows(record):
         for title, column in row.columns.items():
             hits, theirs = getattr(row.counts, column), published_hits(record, row, column)
-            if hits is not None and theirs is not None and abs(hits - theirs) > NOISE:
+            if hits is not None and theirs is not None and abs(hits - theirs) > CLOSE:
                 words = title.replace("_", " ")
                 found.append(f"{row.network} at step {row.step}, {words}: {hits:,} images, published {theirs:,}.")
     return found

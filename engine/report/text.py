@@ -1,7 +1,7 @@
 """report.md: what was run on what, the picture, the results table, and what the curve says."""
 
 from engine.api.protocol import SetName
-from engine.published import NOISE
+from engine.published import CLOSE
 from engine.report.figures import RATES, Row, compares, differences, published_rate, rate, rows
 from engine.report.record import RunRecord
 from engine.report.table import markdown, plain
@@ -89,9 +89,9 @@ def comparison(record: RunRecord) -> list[str]:
     intro = "These are the lab's own files; values in brackets are what public solutions of the lab report."
     found = differences(record)
     if not found:
-        return [HEADING, f"{intro} No figure differs by more than {NOISE} images."]
+        return [HEADING, f"{intro} No figure differs by more than {CLOSE} images."]
     listed = "\n".join(f"* {plain(line)}" for line in found)
-    return [HEADING, f"{intro} They differ by more than {NOISE} images here:", listed]
+    return [HEADING, f"{intro} They differ by more than {CLOSE} images here:", listed]
 
 
 def inputs_table(record: RunRecord) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import ClassVar
 
-from textual.app import App
 from textual.binding import BindingType
+from textual.driver import Driver
 from textual.reactive import reactive
 
 from engine.api import protocol as p
+from tui.frugal import FrugalApp
 from tui.link import Client, Link
 from tui.pace import Pacer
 from tui.state import Died, Happening, RunState, Sent, reduce
@@ -15,14 +16,14 @@ from tui.state import Died, Happening, RunState, Sent, reduce
 SHOW_EVERY = 1 / 30  # seconds; events in between share a frame
 
 
-class EngineApp(App[int]):
+class EngineApp(FrugalApp):
     """Folds events into `latest`; screens watch `state`, which follows it at the pace of a screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
     state: reactive[RunState] = reactive(RunState, repaint=False, always_update=True)
 
-    def __init__(self, connect: Callable[[], Client]) -> None:
-        super().__init__()
+    def __init__(self, connect: Callable[[], Client], driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class)
         self._connect = connect
         self.latest = RunState()
         self.link = Link(connect)

@@ -1,11 +1,13 @@
-"""Work that newer work may replace: done at once, then at most once every interval."""
+"""Work that newer work may replace: done a moment after it is asked for, then at most once every interval."""
 
 import asyncio
 from collections.abc import Callable
 
+MOMENT = 0.004  # seconds; a step and the move to it come as two events, and must not be shown one by one
+
 
 class Pacer:
-    """Calls `work` at the first request, and once more after `interval` seconds for all requests in between."""
+    """Calls `work` a moment after the first request, and once more after `interval` seconds for all in between."""
 
     def __init__(self, work: Callable[[], None], interval: float) -> None:
         self._work = work
@@ -17,6 +19,10 @@ class Pacer:
         if self._timer is not None:
             self._again = True
             return
+        self._timer = asyncio.get_running_loop().call_later(MOMENT, self._now)
+
+    def _now(self) -> None:
+        self._again = False
         self._timer = asyncio.get_running_loop().call_later(self._interval, self._over)
         self._work()
 

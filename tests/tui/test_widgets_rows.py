@@ -52,6 +52,17 @@ def test_changed_names_the_columns_to_paint() -> None:
     assert changed(old, Row("abcdef", "......", "cursor")) == (0, 6)
 
 
+def test_changed_never_halves_a_wide_character() -> None:
+    old, new = row(6, ("日本x", "v")), row(6, ("日文x", "v"))
+    assert changed(old, new) == (2, 4)
+    assert changed(row(4, ("日", "v")), row(4, ("ab", "v"))) == (0, 2)
+
+
+def test_a_blank_has_no_ink() -> None:
+    assert changed(Row("a b", "vvv"), Row("a b", "vav")) is None
+    assert runs(Row("a b", "vaa")) == [("a ", "v"), ("b", "a")]
+
+
 def test_runs_are_pieces_of_one_ink() -> None:
     assert runs(Row("abcd", "vvad")) == [("ab", "v"), ("c", "a"), ("d", "d")]
     assert runs(Row("", "")) == []

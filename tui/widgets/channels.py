@@ -113,6 +113,9 @@ class ChannelTable(Panel):
         self._top = 0
         self._highlighted: int | None = None
 
+    def on_mount(self) -> None:
+        self.entitle((("channels", "."), (", active on % of images", "d")))
+
     @property
     def highlighted(self) -> int | None:
         """The channel that the user has highlighted; until then the one that goes next."""
@@ -124,7 +127,6 @@ class ChannelTable(Panel):
             self._lines = ordered(channels(state), self._column, state.step)
         elif self._column == BY_STATE and before.step != state.step:
             self._lines = ordered(self._lines, self._column, state.step)
-        self._entitle()
         self.redraw()
 
     def move(self, lines: int) -> None:
@@ -132,20 +134,19 @@ class ChannelTable(Panel):
         if self._lines:
             at = min(len(self._lines) - 1, max(0, self._at() + lines))
             self._highlighted = self._lines[at].channel
-            self.redraw()
+            self.flush()
 
     def follow(self) -> None:
         """Let the highlight go with the playhead again."""
         self._highlighted = None
-        self.redraw()
+        self.flush()
 
     def sort(self, column: int | None = None) -> None:
         """Sort by a column (0..5), or by the one after the present one."""
         self._column = (self._column + 1) % (BY_STATE + 1) if column is None else column
         self._lines = ordered(self._lines, self._column, self._state.step)
         self._top = 0
-        self._entitle()
-        self.redraw()
+        self.flush()
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         if not self._lines:
@@ -169,11 +170,6 @@ class ChannelTable(Panel):
         if not self._top <= at < self._top + room or (at == self._top + room - 1 and at + 1 < len(self._lines)):
             self._top = at - room // 3
         self._top = max(0, min(self._top, len(self._lines) - room))
-
-    def _entitle(self) -> None:
-        pruned, total = self._state.step, len(self._lines)
-        below = ((f"{pruned} pruned of {total}", "d"),) if total else ()
-        self.entitle((("channels", "."), (", active on % of images", "d")), below)
 
 
 def scrollbar(top: int, room: int, total: int) -> list[str]:

@@ -61,9 +61,14 @@ class Chart(Panel):
 
     @data.setter
     def data(self, data: ChartData) -> None:
-        if data != self._data:
-            self._data = data
-            self.entitle(legend(data), zoom_name(data))
+        if data == self._data:
+            return
+        asked = (data.zoom, len(data.curves)) != (self._data.zoom, len(self._data.curves))
+        self._data = data
+        self.entitle(legend(data), zoom_name(data))
+        if asked:
+            self.flush()  # what a key asked for does not wait
+        else:
             self.redraw()
 
     def on_mount(self) -> None:
@@ -83,6 +88,6 @@ def legend(data: ChartData) -> tuple[Part, ...]:
 
 
 def zoom_name(data: ChartData) -> tuple[Part, ...]:
-    """The range of the y axis, and whether it follows the curves."""
+    """The range of the y axis where the user chose it; else it follows the curves, and its ticks say so."""
     low, high = window(data)
-    return ((f"{low:g} to {high:g} %" + ("" if data.zoom else ", follows"), "d"),) if data.curves else ()
+    return ((f"zoom: {low:g} to {high:g} %", "d"),) if data.zoom and data.curves else ()

@@ -88,16 +88,31 @@ def changed(old: Row, new: Row) -> tuple[int, int] | None:
         return None
     if len(old.text) != len(new.text) or old.back != new.back:
         return 0, len(new.text)
-    differ = [i for i in range(len(new.text)) if old.text[i] != new.text[i] or old.ink[i] != new.ink[i]]
-    return differ[0], differ[-1] + 1
+    differ = [i for i, (a, b) in enumerate(zip(_seen(old), _seen(new), strict=True)) if a != b]
+    return _whole(old.text, new.text, differ[0], differ[-1] + 1) if differ else None
+
+
+def _whole(old: str, new: str, start: int, end: int) -> tuple[int, int]:
+    """The span widened so that it cuts no double-width character in two, neither before nor after the change."""
+    while TAIL in (old[start], new[start]):
+        start -= 1
+    while end < len(new) and TAIL in (old[end], new[end]):
+        end += 1
+    return start, end
+
+
+def _seen(line: Row) -> list[Part]:
+    """Character and ink of each cell; a blank looks the same in every ink."""
+    return [(char, "" if char == " " else ink) for char, ink in zip(line.text, line.ink, strict=True)]
 
 
 def runs(line: Row) -> list[Part]:
-    """The row as pieces of one ink each."""
+    """The row as pieces of one ink each. A blank has no ink of its own, so it joins the piece before it:
+    a terminal takes forty bytes to change colours."""
     pieces: list[Part] = []
     start = 0
-    for end in range(1, len(line.ink) + 1):
-        if end == len(line.ink) or line.ink[end] != line.ink[start]:
+    for end in range(1, len(line.text) + 1):
+        if end == len(line.text) or (line.ink[end] != line.ink[start] and line.text[end] != " "):
             pieces.append((line.text[start:end].replace(TAIL, ""), line.ink[start]))
             start = end
     return pieces

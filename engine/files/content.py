@@ -7,6 +7,7 @@ from typing import Literal
 from engine.files.finding import Finding
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+FIRST_BLOCK = 52  # bytes of HDF5's first block that are looked at
 NEITHER = "is neither HDF5 (.h5) nor .keras."
 # how other files begin, and what to say about them
 OTHERS = (
@@ -52,13 +53,12 @@ def _signature(descriptor: int, size: int) -> int | None:
 
 def _refuse_short(descriptor: int, start: int, size: int) -> None:
     """HDF5's first block says where the file ends."""
-    block = os.pread(descriptor, 96, start)
-    version = block[8] if len(block) > 8 else 0
-    width = block[13] if version < 2 else block[9] if len(block) > 13 else 8
-    fields = 24 + (4 if version == 1 else 0) if version < 2 else 12
-    end_field = fields + 2 * width
-    end = int.from_bytes(block[end_field : end_field + width], "little")
-    base = int.from_bytes(block[fields : fields + width], "little")
-    if len(block) < end_field + width or (width == 8 and size < end < 2**62 and base in (0, start)):
-        whole = f"{size:,} of {end:,} bytes are there" if len(block) == 96 else f"only {size:,} bytes are there"
-        raise Finding(f"is cut short: {whole}. Copy or download it again.")
+    block = os.pread(descriptor, FIRST_BLOCK, start)
+    if len(block) < FIRST_BLOCK:
+        raise Finding(f"is cut short: only {size:,} bytes are there. Copy or download it again.")
+    version = block[8]
+    width = block[13] if version < 2 else block[9]
+    fields = 12 if version >= 2 else 28 if version == 1 else 24  # where the addresses begin: base, another, end
+    base, _, end = (int.from_bytes(block[at : at + 8], "little") for at in range(fields, fields + 24, 8))
+    if width == 8 and size < end < 2**62 and base in (0, start):
+        raise Finding(f"is cut short: {size:,} of {end:,} bytes are there. Copy or download it again.")

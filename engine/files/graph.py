@@ -26,7 +26,7 @@ def output_shapes(layers: tuple[LayerSpec, ...]) -> dict[str, Shape]:
 def check_classifier(layers: tuple[LayerSpec, ...], output: str) -> dict[str, Shape]:
     """The shapes of a network with an image input, a class output and a convolution. Raises Finding if it is none."""
     shapes = output_shapes(layers)
-    if [layer.kind for layer in layers].index("InputLayer") or sum(layer.kind == "InputLayer" for layer in layers) > 1:
+    if layers[:1] != tuple(layer for layer in layers if layer.kind == "InputLayer"):
         raise Finding("has an input that is not its own, expected one image input.")
     if not any(layer.kind in CONVOLUTIONS for layer in layers):
         raise Finding("has no convolution layer, so there are no channels to prune.")

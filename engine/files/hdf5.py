@@ -62,7 +62,7 @@ def child(group: h5py.Group, name: str) -> Any:
         info = group.id.links.get_info(key)
         if info.type != h5l.TYPE_HARD:
             target = group.id.links.get_val(key)
-            shown = target[-1] if isinstance(target, tuple) else target
+            shown = target[0] if isinstance(target, tuple) else target
             raise Finding(
                 f"{quoted(name)} is a link to another {'object' if info.type == h5l.TYPE_SOFT else 'file'} "
                 f"({quoted(_text(shown))}). Refused: it could read any file you can."

@@ -77,6 +77,11 @@ class Warden:
                 self._process.wait()
             self._process = self._channel = None
 
+    @property
+    def pid(self) -> int | None:
+        """The process, if it is there."""
+        return self._process.pid if self._process else None
+
     def _running(self) -> socket.socket:
         if self._channel is None or self._process is None or self._process.poll() is not None:
             ours, theirs = socket.socketpair()

@@ -1,0 +1,103 @@
+"""Files that are something else altogether: the same line whether a model or data was expected."""
+
+import os
+import socket
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from engine.api.errors import Refused
+from engine.files.model import read_model
+from tests.making import write_keras
+from tests.refusing import DAMAGED, Table, bytes_of, cut, h5, line_of_data, line_of_model, within_a_gigabyte
+
+pytestmark = pytest.mark.usefixtures(within_a_gigabyte.__name__)
+
+
+def unix_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(os.path.relpath(path))
+
+
+def pytorch(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("archive/data.pkl", b"\x80\x02.")
+
+
+NOT_REGULAR = "is not a regular file (pipe, device or socket). Copy the data to a normal file first."
+BAD: Table = {
+    "missing": (lambda path: None, "no such file. Check the spelling or press Tab to list files."),
+    "folder": (lambda path: path.mkdir(), "is a folder, expected one .h5 or .keras file."),
+    "pipe": (os.mkfifo, NOT_REGULAR),
+    "socket": (unix_socket, NOT_REGULAR),
+    "link": (lambda path: path.symlink_to("/etc"), "is a link to another file. Name that file itself: '/etc'"),
+    "empty": (bytes_of(b""), "is empty (0 bytes). The download or copy did not finish; fetch it again."),
+    "text": (bytes_of(b"epoch,loss\n1,0.3\n"), "is a text file, expected HDF5 (.h5) or .keras."),
+    "text of escapes": (bytes_of(b"\x1b[2J\x1b]0;owned\x07"), "is neither HDF5 (.h5) nor .keras."),
+    "HTML": (
+        bytes_of(b"\n<!DOCTYPE html><html><title>Virus scan warning</title>"),
+        "is an HTML page (often a download warning saved as the file). Download it again from the browser.",
+    ),
+    "LFS pointer": (
+        bytes_of(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7278252\n"),
+        "is a Git LFS pointer, not the file itself. Run: git lfs pull",
+    ),
+    "pickle": (
+        bytes_of(b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00]\x94(K\x01K\x02e."),
+        "is a Python pickle. Pickles can run code and are never opened.",
+    ),
+    "NumPy array": (bytes_of(b"\x93NUMPY\x01\x00"), "is a NumPy array file (.npy), expected HDF5 (.h5) or .keras."),
+    "gzip": (bytes_of(b"\x1f\x8b\x08\x00"), "is compressed with gzip. Run: gunzip on it"),
+    "tar": (bytes_of(bytes(257) + b"ustar"), "is a tar archive. Unpack it first."),
+    "noise": (bytes_of(bytes(range(256))), "is neither HDF5 (.h5) nor .keras."),
+    "head of HDF5": (
+        bytes_of(b"\x89HDF\r\n\x1a\n" + bytes(20)),
+        "is cut short: only 28 bytes are there. Copy or download it again.",
+    ),
+    "zeros behind the head": (bytes_of(b"\x89HDF\r\n\x1a\n" + bytes(5000)), DAMAGED),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_something_else(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make, line = BAD[name]
+    (tmp_path / "as_model").mkdir()
+    (tmp_path / "as_data").mkdir()
+    assert line_of_model(make, tmp_path / "as_model") == line
+    assert line_of_data(make, tmp_path / "as_data") == line
+
+
+def test_half_a_file_says_how_much_is_there(tmp_path: Path) -> None:
+    whole = h5()(tmp_path / "whole.h5").stat().st_size
+    line = f"is cut short: {whole // 2:,} of {whole:,} bytes are there. Copy or download it again."
+    assert line_of_model(cut(h5(), 0.5), tmp_path) == line
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.7, 0.99])
+def test_half_an_archive(keep: float, tmp_path: Path) -> None:
+    line = "is cut short or damaged: its end is missing. Copy or download it again."
+    assert line_of_model(cut(write_keras, keep), tmp_path) == line
+
+
+def test_an_archive_of_pickles(tmp_path: Path) -> None:
+    line = "holds a Python pickle (a PyTorch file?). Pickles can run code and are never opened."
+    assert line_of_model(pytorch, tmp_path) == line
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_no_permission(tmp_path: Path) -> None:
+    def forbidden(path: Path) -> None:
+        h5()(path).chmod(0)
+
+    assert (
+        line_of_model(forbidden, tmp_path) == "permission denied. Run: chmod u+r on it, or copy it to your own folder."
+    )
+
+
+def test_a_name_full_of_escapes_is_shown_harmlessly(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as caught:
+        read_model(tmp_path / ("\x1b[31m[b]" + "x" * 90))
+    shown = "\\x1b\\x5b31m\\x5bb]" + "x" * 30 + "…"
+    assert str(caught.value) == f"{shown}: no such file. Check the spelling or press Tab to list files."

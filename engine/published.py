@@ -1,45 +1,64 @@
-"""What the lab itself published for its BadNet on its own data, and the SHA-256 of its five files."""
+"""What the lab itself published: which files are the lab's own, and how many images its networks got right.
 
+The facts lie in `published.json`, collected from public solutions of the lab that agree with each other.
+"""
+
+from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 
 import msgspec
 
-FACTS = Path(__file__).with_name("published.json")
-NOISE = 2  # images by which public solutions differ among themselves
+from engine.api.lab import PLACES
+from engine.api.protocol import Counts, Opened
+
+MODEL = "models/bd_net.h5"
+CLOSE = 2  # images: networks written and run by other versions differ by no more
 
 
-class File(msgspec.Struct, frozen=True):
-    bytes: int
-    sha256: str
-
-
-class Published(msgspec.Struct, frozen=True):
-    """`hits` by column of Counts: images at each step, 0 (B itself) to 60."""
+class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`hits` by the name of a field of Counts: images after each channel of `order`, B first."""
 
     about: str
-    files: dict[str, File]
-    images: dict[str, int]
+    files: dict[str, str]  # SHA-256 by the lab's path
     layer: str
-    thresholds: dict[str, int]
+    images: dict[str, int]  # by data set
+    thresholds: dict[str, int]  # channels pruned at each
     order: tuple[int, ...]
-    means: tuple[float, ...]
+    dormant: frozenset[int]  # channels that no clean validation image activates
     hits: dict[str, tuple[int, ...]]
-
-    def covers(self, pruned: tuple[int, ...]) -> bool:
-        """Whether some published step has these channels gone, or others as dormant as they are."""
-        return self.active(pruned) == self.active(self.order[: len(pruned)])
-
-    def active(self, channels: tuple[int, ...]) -> set[int]:
-        return {channel for channel in channels if self.means[channel] > 0}
 
 
 @cache
 def published() -> Published:
-    """The published numbers."""
-    return msgspec.json.decode(FACTS.read_bytes(), type=Published)
+    """The facts."""
+    text = files("engine").joinpath("published.json").read_bytes()
+    return msgspec.json.decode(text, type=Published)
+
+
+@cache
+def _paths() -> Mapping[str, str]:
+    return {digest: path for path, digest in published().files.items()}
 
 
 def known_file(sha256: str) -> str | None:
-    """Which of the lab's own files this is, byte for byte: its place in a lab folder, as `data/cl/valid.h5`."""
-    return next((place for place, file in published().files.items() if file.sha256 == sha256), None)
+    """The lab's path of the file with these bytes, like "data/cl/valid.h5"; None for any other file."""
+    return _paths().get(sha256)
+
+
+def applies(opened: Opened) -> bool:
+    """Whether the published numbers are about this run: the lab's layer, and each input the lab's, in its place."""
+    places = all(info.known == PLACES[name] for name, info in opened.sets.items())
+    return opened.lab and places and opened.model.known == MODEL and opened.layer == published().layer
+
+
+def published_counts(pruned: Iterable[int]) -> Counts | None:
+    """What was published for B with these channels pruned; None where the published order never prunes them.
+
+    Which of the dormant channels they are does not matter: without them the network answers as before.
+    """
+    facts, wanted = published(), frozenset(pruned)
+    step = len(wanted)
+    if step > len(facts.order) or frozenset(facts.order[:step]) - facts.dormant != wanted - facts.dormant:
+        return None
+    return Counts(**{name: hits[step] for name, hits in facts.hits.items()})

@@ -1,9 +1,22 @@
-"""What a run leaves for its user, made from its journal alone: curve, picture, results, report, G's answers."""
+"""What a run leaves for people and programs: pure functions from a record of its events to the bytes of files."""
+
+from collections.abc import Iterator
 
 from engine.report.answers import answers_file
-from engine.report.files import files
-from engine.report.painter import Painter
+from engine.report.curve import curve_csv
+from engine.report.picture import curve_png
 from engine.report.record import RunRecord, SavedStep, record
+from engine.report.results import results_csv, results_json
+from engine.report.text import report_md
 from engine.report.verdict import verdict
 
-__all__ = ["Painter", "RunRecord", "SavedStep", "answers_file", "files", "record", "verdict"]
+__all__ = ["RunRecord", "SavedStep", "answers_file", "files", "record", "verdict"]
+
+
+def files(record: RunRecord) -> Iterator[tuple[str, bytes]]:
+    """Every result file of a run with its name in the run folder, each made when it is asked for."""
+    yield "curve.csv", curve_csv(record)
+    yield "curve.png", curve_png(record)
+    yield "results.csv", results_csv(record)
+    yield "report.md", report_md(record)
+    yield "results.json", results_json(record)

@@ -1,19 +1,23 @@
-"""G's answers as the HDF5 file `g_prune_X.h5`, made in memory: HDF5 itself never writes to disk."""
+"""g_prune_X.h5: what B, B' and G answer to every test image."""
 
 from collections.abc import Mapping
 
+import h5py
 import numpy as np
 
 
 def answers_file(columns: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
-    """A group for each data set, a data set for each column (images,); the same bytes for the same columns."""
-    import h5py  # slow to import, and nothing else in this package needs it
+    """An HDF5 file, made in memory: a group a set, in it `label`, `B`, `B_prime` and `G`, (images,) int32 each.
 
-    with h5py.File("answers.h5", "w", driver="core", backing_store=False) as file:
+    The same answers always give the same bytes.
+    """
+    with h5py.File("answers", "w", driver="core", backing_store=False) as file:
         for name, answers in columns.items():
-            group = file.create_group(name)
+            group = file.create_group(GROUPS.get(name, name))
             for column, values in answers.items():
-                group.create_dataset(column, data=values)
+                group.create_dataset(column, data=np.asarray(values, "<i4"), track_times=False)
         file.flush()
-        image: bytes = file.id.get_file_image()
-    return image
+        return bytes(file.id.get_file_image())
+
+
+GROUPS = {"test": "clean", "poisoned": "poisoned"}

@@ -1,168 +1,135 @@
-"""A run as its journal tells it: the steps known of the current order, what was saved, what it took."""
+"""A run as plain data, folded from its events: all that the result files are made of."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
-from engine.api.errors import Refused
-from engine.api.protocol import (
-    AnyEvent,
-    Began,
-    Counts,
-    Opened,
-    Progress,
-    Ranked,
-    Reordered,
-    Saved,
-    SaveMeasured,
-    SetName,
-    Stepped,
-    Thresholds,
-    drop,
-    percent,
-    reached,
-)
-from engine.api.textsafe import escape
+from engine.api import protocol as p
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SavedStep:
-    """A B′ on disk: when it was saved, the channels pruned in it, what was counted then, and its files' names."""
+    """A B' on disk and what was counted for it. `pruned`: its channels, in the order they went."""
 
     step: int
     threshold: str | None
-    pruned: tuple[int, ...]
-    counts: Counts
-    model: str
-    answers: str | None
+    path: str
     sha256: str
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """What the files of a run tell of. `steps` are those known of the current order, from step 0 without a gap."""
-
-    began: Began
-    opened: Opened
-    ranked: Ranked
-    order: tuple[int, ...]
-    thresholds: tuple[str, ...]
-    steps: tuple[Stepped, ...]
-    saved: tuple[SavedStep, ...]
-    seconds: Mapping[str, float]  # by phase, over all the times that the run was taken up
+    pruned: tuple[int, ...]
+    counts: p.Counts
 
     @property
-    def baseline(self) -> Counts:
-        """Counts of B."""
-        return self.steps[0].counts
-
-    def images(self, name: SetName) -> int:
-        """How many images a data set has; 0 where it is not there."""
-        return self.opened.sets[name].images if name in self.opened.sets else 0
-
-    def drop(self, counts: Counts) -> float:
-        """Points of clean validation accuracy lost."""
-        return drop(self.baseline.valid, counts.valid, self.images("valid"))
-
-    def rate(self, hits: int | None, name: SetName) -> float | None:
-        """Percent of a data set's images; None where nothing was counted."""
-        return None if hits is None else percent(hits, self.images(name))
-
-    def first_step(self, threshold: str) -> int | None:
-        """The first known step of the current order that drops so far."""
-        images, before = self.images("valid"), self.baseline.valid
-        found = (at.step for at in self.steps if reached(threshold, before, at.counts.valid, images))
-        return next(found, None)
+    def file(self) -> str:
+        return Path(self.path).name
 
 
-@dataclass
-class _Reading:
-    """What the events so far amount to. A step's key is the set of its channels, a bit each."""
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """`steps`: counts of the known steps of the current `order`, from 0 (B) up without a gap."""
 
-    began: Began | None = None
-    opened: Opened | None = None
-    ranked: Ranked | None = None
-    order: tuple[int, ...] = ()
-    thresholds: tuple[str, ...] = ()
-    keys: list[int] = field(default_factory=list)
-    counts: dict[int, Counts] = field(default_factory=dict)
-    measured: dict[int, Counts] = field(default_factory=dict)
-    models: dict[str, tuple[Saved, tuple[int, ...], int]] = field(default_factory=dict)  # by path
-    answers: dict[tuple[int, str | None], str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    began: p.Began
+    opened: p.Opened
+    ranked: p.Ranked
+    order: tuple[int, ...]
+    steps: tuple[p.Counts, ...]
+    saved: tuple[SavedStep, ...]
+    thresholds: tuple[str, ...]
+    base: p.Counts  # B, with the poisoned validation set where there is one
+    seconds: dict[str, float]  # by phase; "steps" is the sum over steps computed
 
-    def take(self, event: AnyEvent) -> None:
-        """Go on by one event."""
+    def images(self, name: p.SetName) -> int | None:
+        """Images in a set, None where it is not there."""
+        found = self.opened.sets.get(name)
+        return found.images if found else None
+
+    def fraction(self, step: int) -> float:
+        """Step k is k/channels of the layer."""
+        return step / self.opened.channels
+
+    def drop(self, counts: p.Counts) -> float:
+        """Percentage points of clean validation accuracy lost."""
+        return p.drop(self.base.valid, counts.valid, self.opened.sets["valid"].images)
+
+    def first_reached(self, threshold: str) -> int | None:
+        """The first step of the current order whose drop is at least `threshold` points."""
+        images = self.opened.sets["valid"].images
+        reached = (p.reached(threshold, self.base.valid, counts.valid, images) for counts in self.steps)
+        return next((step for step, hit in enumerate(reached) if hit), None)
+
+
+def record(events: Iterable[p.AnyEvent]) -> RunRecord:
+    """Fold the events of a run that has measured B. Raises ValueError for less."""
+    fold = _Fold()
+    for event in events:
+        fold.take(event)
+    return fold.result()
+
+
+class _Fold:
+    def __init__(self) -> None:
+        self.began: p.Began | None = None
+        self.opened: p.Opened | None = None
+        self.ranked: p.Ranked | None = None
+        self.order: tuple[int, ...] = ()
+        self.steps: dict[int, p.Counts] = {}
+        self.saved: dict[str, SavedStep] = {}
+        self.thresholds: tuple[str, ...] = ()
+        self.base: p.Counts | None = None
+        self.seconds: dict[str, float] = {}
+
+    def take(self, event: p.AnyEvent) -> None:
         match event:
-            case Began():
+            case p.Began():
                 self.began, self.thresholds = event, event.settings.save_at
-            case Opened():
+            case p.Opened():
                 self.opened = event
-            case Ranked():
-                self.ranked = event
-                self.reorder(event.order)
-            case Reordered():
-                self.reorder(event.order)
-            case Stepped():
-                self.counts[self.keys[event.step]] = event.counts
-                if event.step:
-                    self.spend("steps", event.seconds)
-            case SaveMeasured():
-                self.measured[self.keys[event.step]] = event.counts
-            case Thresholds():
+            case p.Ranked():
+                self.ranked, self.order = event, event.order
+            case p.Reordered():
+                self.order = event.order
+                self.steps = {step: counts for step, counts in self.steps.items() if step <= event.kept}
+            case p.Stepped():
+                self.steps[event.step] = event.counts
+                self.seconds["steps"] = self.seconds.get("steps", 0.0) + event.seconds
+            case p.Thresholds():
                 self.thresholds = event.save_at
-            case Saved(what="model", step=int(step)):
-                self.models[event.path] = event, self.order[:step], self.keys[step]
-            case Saved(what="answers", step=int(step)):
-                self.answers[self.keys[step], event.threshold] = escape(Path(event.path).name)
-            case Progress() if event.done >= event.total:
-                self.spend(event.phase, event.seconds)
+            case p.Saved(what="model", step=int(step)) if step in self.steps:
+                pruned, counts = self.order[:step], self.steps[step]
+                self.saved[event.path] = SavedStep(step, event.threshold, event.path, event.sha256, pruned, counts)
+            case p.SaveMeasured():
+                self.measured(event)
+            case p.Progress(phase=phase) if phase != "steps" and event.done >= event.total:
+                self.seconds[phase] = event.seconds
             case _:
                 pass
 
-    def reorder(self, order: tuple[int, ...]) -> None:
-        self.order, self.keys = order, [0]
-        for channel in order:
-            self.keys.append(self.keys[-1] | 1 << channel)
+    def measured(self, event: p.SaveMeasured) -> None:
+        """Counts with the poisoned validation set, for B or for what was just saved at that step."""
+        if event.step == 0:
+            self.base = event.counts
+        pruned = self.order[: event.step]
+        for path, saved in self.saved.items():
+            if saved.pruned == pruned:
+                self.saved[path] = replace(saved, counts=event.counts)
 
-    def spend(self, phase: str, seconds: float) -> None:
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
-
-    def steps(self) -> list[Stepped]:
-        """The known steps of the order, up to the first that is not; with all that was ever counted at them."""
-        found = []
-        for step, key in enumerate(self.keys):
-            if key not in self.counts:
-                break
-            counts = self.measured.get(key, self.counts[key])
-            found.append(Stepped(step, self.order[step - 1] if step else None, counts))
-        return found
-
-    def saved(self) -> list[SavedStep]:
-        """What lies on disk, thresholds and steps in rising order, whichever was saved first."""
-        found = []
-        for path, (event, pruned, key) in self.models.items():
-            counts = self.measured.get(key, self.counts[key])
-            name, answers = escape(Path(path).name), self.answers.get((key, event.threshold))
-            found.append(SavedStep(len(pruned), event.threshold, pruned, counts, name, answers, event.sha256))
-        return sorted(found, key=lambda at: (at.step, float(at.threshold or "inf"), at.model))
+    def result(self) -> RunRecord:
+        if not (self.began and self.opened and self.ranked and 0 in self.steps):
+            raise ValueError("this run has not measured B yet")
+        known = range(next(step for step in range(len(self.steps) + 1) if step not in self.steps))
+        return RunRecord(
+            self.began,
+            self.opened,
+            self.ranked,
+            self.order,
+            tuple(self.steps[step] for step in known),
+            tuple(sorted(self.saved.values(), key=_place)),
+            self.thresholds,
+            self.base or self.steps[0],
+            self.seconds,
+        )
 
 
-def record(events: Sequence[AnyEvent]) -> RunRecord:
-    """The record of a run, from the events of its journal. Raises Refused where B was not measured yet."""
-    reading = _Reading()
-    for event in events:
-        reading.take(event)
-    steps = reading.steps()
-    if reading.began is None or reading.opened is None or reading.ranked is None or not steps:
-        raise Refused("There is nothing to report yet: B has not been measured.")
-    return RunRecord(
-        reading.began,
-        reading.opened,
-        reading.ranked,
-        reading.order,
-        reading.thresholds,
-        tuple(steps),
-        tuple(reading.saved()),
-        reading.seconds,
-    )
+def _place(saved: SavedStep) -> tuple[int, Decimal, str]:
+    """Saved networks in the order of their steps; among equals the smaller threshold, then the name."""
+    return saved.step, Decimal(saved.threshold or 1000), saved.path

@@ -1,76 +1,75 @@
-"""What a curve says, in one sentence: did the accuracy fall first, or the attack?"""
+"""What a curve says, in one sentence: whether accuracy or the attack fell first."""
 
-from collections.abc import Callable
-
-from engine.api.protocol import Counts
+from engine.api import protocol as p
 from engine.report.record import RunRecord
 
-FELL = 5.0  # points lost that count as a fall, of accuracy and of the attack alike
-BROKEN, GONE = 50.0, 5.0  # percent of attack success: under the first it fails more often than not
+FALL = "4"  # points that count as a fall, of clean validation accuracy and of the attack success rate alike
+NO_ATTACK = 50.0  # percent: below this B answers the trigger with its target too seldom to speak of an attack
 
 
-def verdict(run: RunRecord) -> str:
-    """One sentence on what the curve says, accuracy from clean validation data, the attack from poisoned test data."""
-    if run.baseline.poisoned is None:
-        return _cost_only(run)
-    if attack(run, run.baseline) < BROKEN:
+def verdict(record: RunRecord) -> str:
+    """One sentence, naming the sets it rests on."""
+    accuracy, attack = record.first_reached(FALL), attack_falls(record)
+    images = record.images("poisoned")
+    if images is None or record.base.poisoned is None:
+        return f"{_accuracy(accuracy, record)}; without poisoned test images nothing can be said about the attack."
+    asr = p.percent(record.base.poisoned, images)
+    if asr < NO_ATTACK:
+        return f"B answers only {asr:.1f} % of the poisoned test images with their target: no attack to prune away."
+    if accuracy is None and attack is None:
+        return f"Neither clean validation accuracy nor the attack lost {FALL} points in {_steps(record)}."
+    if attack is None or (accuracy is not None and accuracy < attack):
+        assert accuracy is not None
+        return f"Accuracy fell first: {_accuracy_first(record, accuracy, attack)}"
+    if accuracy is None or attack < accuracy:
+        return f"The attack fell first: {_attack_first(record, accuracy, attack)}"
+    return f"Accuracy and the attack fell together: both had lost {FALL} points at step {accuracy}."
+
+
+def attack_falls(record: RunRecord) -> int | None:
+    """The first step at which the attack success rate on poisoned test images is down by FALL points."""
+    images, base = record.images("poisoned"), record.base.poisoned
+    if images is None or base is None:
+        return None
+    for step, counts in enumerate(record.steps):
+        if counts.poisoned is not None and p.reached(FALL, base, counts.poisoned, images):
+            return step
+    return None
+
+
+def _accuracy_first(record: RunRecord, accuracy: int, attack: int | None) -> str:
+    then = f"the attack lost as much only at step {attack}" if attack is not None else "the attack never lost as much"
+    return (
+        f"at step {accuracy} clean validation accuracy had lost {FALL} points while the attack still reached "
+        f"{_asr(record, accuracy)} of poisoned test images; {then}."
+    )
+
+
+def _attack_first(record: RunRecord, accuracy: int | None, attack: int) -> str:
+    lost = record.drop(record.steps[attack])
+    if accuracy is None:
         return (
-            f"There is hardly an attack to remove: B itself answers {attack(run, run.baseline):.2f} % of the "
-            "poisoned test images with the target label."
+            f"at step {attack} it reached {_asr(record, attack)} of poisoned test images at a drop of {lost:.2f} pt "
+            f"in clean validation accuracy, which never lost {FALL} points."
         )
-    broken = first(run, lambda counts: attack(run, counts) < BROKEN)
-    if broken is None:
-        return _attack_stayed(run)
-    return f"{_order_of_falls(run)}: the attack success rate (poisoned test) {_crossings(run, broken)}."
-
-
-def attack(run: RunRecord, counts: Counts) -> float:
-    """Attack success rate on the poisoned test set, in percent."""
-    return run.rate(counts.poisoned, "poisoned") or 0.0
-
-
-def first(run: RunRecord, holds: Callable[[Counts], bool]) -> int | None:
-    """The first known step of which something holds."""
-    return next((at.step for at in run.steps if holds(at.counts)), None)
-
-
-def _order_of_falls(run: RunRecord) -> str:
-    accuracy = first(run, lambda counts: run.drop(counts) >= FELL)
-    before = attack(run, run.baseline)
-    fallen = first(run, lambda counts: before - attack(run, counts) >= FELL)
-    if fallen is not None and (accuracy is None or fallen < accuracy):
-        return "The attack fell first"
-    return "Accuracy and attack fell together" if fallen == accuracy else "Accuracy fell first"
-
-
-def _crossings(run: RunRecord, broken: int) -> str:
-    text = f"went under 50 % at step {broken}, {_price(run, broken)}"
-    gone = first(run, lambda counts: attack(run, counts) < GONE)
-    if gone is None:
-        last = run.steps[-1]
-        return f"{text}, and never under 5 % in the {last.step} steps known"
-    if gone == broken:
-        return f"went under 5 % at step {gone}, {_price(run, gone)}"
-    return f"{text}, and under 5 % at step {gone}, {_price(run, gone)}"
-
-
-def _price(run: RunRecord, step: int) -> str:
-    return f"where clean validation accuracy had dropped {run.drop(run.steps[step].counts):.2f} pt"
-
-
-def _attack_stayed(run: RunRecord) -> str:
-    last = run.steps[-1]
-    lost = run.drop(last.counts)
-    head = "Accuracy fell and the attack did not" if lost >= FELL else "Neither accuracy nor the attack fell"
     return (
-        f"{head}: at step {last.step}, the last one known, clean validation accuracy had dropped {lost:.2f} pt "
-        f"and the attack success rate (poisoned test) was {attack(run, last.counts):.2f} %."
+        f"at step {attack} it reached {_asr(record, attack)} of poisoned test images at a drop of {lost:.2f} pt in "
+        f"clean validation accuracy, and {_asr(record, accuracy)} when that had lost {FALL} points, at step {accuracy}."
     )
 
 
-def _cost_only(run: RunRecord) -> str:
-    last = run.steps[-1]
-    return (
-        f"Without a poisoned test set the curve shows what pruning costs, not what it wins: at step {last.step}, the "
-        f"last one known, clean validation accuracy had dropped {run.drop(last.counts):.2f} pt."
-    )
+def _accuracy(step: int | None, record: RunRecord) -> str:
+    if step is None:
+        return f"Clean validation accuracy did not lose {FALL} points in {_steps(record)}"
+    return f"Clean validation accuracy had lost {FALL} points at step {step}"
+
+
+def _asr(record: RunRecord, step: int) -> str:
+    hits, images = record.steps[step].poisoned, record.images("poisoned")
+    assert hits is not None and images is not None
+    return f"{p.percent(hits, images):.2f} %"
+
+
+def _steps(record: RunRecord) -> str:
+    steps = len(record.steps) - 1
+    return f"{steps} step" if steps == 1 else f"{steps} steps"

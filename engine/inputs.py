@@ -19,6 +19,7 @@ from engine.files.finding import Finding, refused
 from engine.files.graph import default_layer, output_shapes, prunable, ranking_feature, refuse_layer
 from engine.files.model import read_model
 from engine.published import known_file
+from engine.ranking import checked
 
 
 def paths(settings: Settings) -> dict[str, Path]:
@@ -54,6 +55,16 @@ class Inputs:
     classes: int
     sets: dict[SetName, Dataset]
     sha256: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def suffix(self) -> str:
+        """How the name of a file like B ends."""
+        return ".keras" if self.model.spec.format == "keras" else ".h5"
+
+    @property
+    def channels(self) -> int:
+        """Channels of the pruned layer."""
+        return int(next(each for each in self.model.spec.layers if each.name == self.layer).config["filters"])
 
     @property
     def rows(self) -> dict[SetName, slice]:
@@ -109,7 +120,17 @@ def open_inputs(settings: Settings) -> Inputs:
     classes = shapes[model.spec.output][0]
     present = [name for name in SETS if name in files]
     sets = {name: open_dataset(files[name], (height, width, colours), classes) for name in present}
-    return Inputs(model, layer, feature, classes, sets)
+    inputs = Inputs(model, layer, feature, classes, sets)
+    check_steps(settings, inputs.channels)
+    return inputs
+
+
+def check_steps(settings: Settings, channels: int) -> None:
+    """Raises Refused for an order of channels that are not there, or a step that will not come."""
+    last = channels if settings.order is None else len(checked(settings.order, channels))
+    beyond = next((step for step in settings.save_steps if not 1 <= step <= last), None)
+    if beyond is not None:
+        raise Refused(f"--save-step {beyond}: there is no such step, expected 1..{last}.")
 
 
 def pruned_layer(model: ModelFile, name: str | None) -> tuple[str, str]:

@@ -137,8 +137,8 @@ def pruned_feature(network: Network, layer: str, feature: str) -> np.ndarray:
     start = keras.Input(shape)
     end = wire(network.spec, network.layers, {sums: start}, [feature])[feature]
     outputs = keras.Model(start, end)(np.zeros((1, *shape), "float32"), training=False)
-    found: np.ndarray = keras.ops.convert_to_numpy(outputs)
-    return found[0]
+    base: np.ndarray = keras.ops.convert_to_numpy(outputs)[0]
+    return base
 
 
 def class_scores(network: Network) -> str:

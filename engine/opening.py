@@ -9,17 +9,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from engine import backend
 from engine.api import journal, locks
 from engine.api.enginelog import settle
 from engine.api.errors import Refused
+from engine.api.lab import points
 from engine.api.protocol import AnyEvent, Began, Open, Opened, Progress, Settings
 from engine.api.textsafe import escape
 from engine.files.warden import warden
 from engine.inputs import Hashes, Inputs, changed_inputs, open_inputs, paths
 from engine.recorder import Recorder
 from engine.run import Run
-from engine.saving import Saver
+from engine.saving import Saver, out_folder, refuse_foreign, runs_folder
 
 PACKAGES = ("lab3-tui", "keras", "tensorflow", "numpy", "h5py")
 
@@ -28,7 +31,7 @@ class Opening:
     """One Open command being carried out. `run` and `saver` are there once `inputs` has returned."""
 
     def __init__(self, command: Open, recorder: Recorder, check: Callable[[], None], held: ExitStack) -> None:
-        self.command, self.settings = command, command.settings
+        self.command, self.settings = command, normal(command.settings)
         self.recorder, self.check, self.held = recorder, check, held
         self.begin = time.perf_counter()
         self.holder: str | None = None
@@ -39,12 +42,11 @@ class Opening:
         keras = import_keras(self.settings.device)
         hashes = Hashes(paths(self.settings))
         inputs = open_inputs(self.settings)
-        folder = self.folder(inputs)
-        run = Run(self.settings, folder, inputs, self.recorder.emit, self.check)
-        saver = Saver(run, self.recorder)
-        past = journal.read(folder) if self.command.run else []
+        past = journal.read(Path(self.command.run)) if self.command.run else []
         if not past:
-            saver.refuse_foreign()
+            refuse_foreign(self.settings, inputs.suffix)
+        run = Run(self.settings, self.folder(inputs), inputs, self.recorder.emit, self.check)
+        saver = Saver(run, self.recorder)
         inputs.sha256 = hashes.all(lambda done, total: self.progress("hash", done, total))
         keras.result()
         self.progress("tensorflow", 1, 1, backend.name())
@@ -91,8 +93,7 @@ class Opening:
         for event in past:
             self.recorder.send(opened if isinstance(event, Opened) else event)
             run.session.replay(event)
-        for key in [key for key in run.session.counts if key not in run.session.answers]:
-            del run.session.counts[key]
+        run.session.forget_unanswered()
         if self.holder is None:
             self.recorder.resume(run.folder, past)
 
@@ -106,14 +107,9 @@ def import_keras(device: str | None) -> Future[Any]:
     return future
 
 
-def out_folder(settings: Settings) -> Path:
-    """Where B' goes."""
-    return Path(settings.out or Path(settings.root) / "models")
-
-
-def runs_folder(settings: Settings) -> Path:
-    """Where run folders are."""
-    return Path(settings.runs or Path(settings.root) / "runs")
+def normal(settings: Settings) -> Settings:
+    """Settings with thresholds written as files are named after them, each once."""
+    return msgspec.structs.replace(settings, save_at=tuple(dict.fromkeys(map(points, settings.save_at))))
 
 
 def describe(run: Run, device: str, holder: str | None) -> Opened:
@@ -126,7 +122,7 @@ def describe(run: Run, device: str, holder: str | None) -> Opened:
         model=model,
         layer=escape(inputs.layer, 48),
         feature=escape(inputs.feature, 48),
-        channels=run.channels,
+        channels=inputs.channels,
         classes=inputs.classes,
         layers=inputs.layer_infos(),
         sets=sets,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.api.journal import Journal
-from engine.api.protocol import AnyEvent, ChannelView, Failed, Idle, Images, Progress
+from engine.api.protocol import AnyEvent, ChannelView, Failed, Idle, Images, Progress, Saved, SaveMeasured
 
 UNRECORDED = (Images, ChannelView, Idle, Failed)  # answers to looking, and the state of the queue
 
@@ -26,6 +26,21 @@ class Recorder:
     def resume(self, folder: Path, past: list[AnyEvent]) -> None:
         """Go on recording behind the events of the past."""
         self.journal, self.events = Journal.resume(folder), past
+
+    def stop(self) -> None:
+        """Record nothing more, and forget."""
+        if self.journal is not None:
+            self.journal.close()
+        self.journal, self.events = None, []
+
+    @property
+    def saved(self) -> list[Saved]:
+        return [event for event in self.events if isinstance(event, Saved)]
+
+    @property
+    def measured(self) -> set[int]:
+        """Steps whose counts include the poisoned validation set."""
+        return {event.step for event in self.events if isinstance(event, SaveMeasured)}
 
     def emit(self, event: AnyEvent) -> None:
         """Record the event, where it counts, then send it."""

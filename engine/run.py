@@ -14,7 +14,7 @@ from engine.answers import AnswersFile
 from engine.api.protocol import ChannelView, Counts, Note, Progress, Ranked, SetName, Settings
 from engine.evaluation import Evaluator, ImageSet, counted
 from engine.inputs import Inputs, ahead
-from engine.ranking import checked, increasing, mean_activations
+from engine.ranking import increasing, mean_activations
 from engine.session import Session, mask_of
 
 Emit = Callable[..., None]
@@ -34,16 +34,11 @@ class Run:
 
     @cached_property
     def session(self) -> Session:
-        channels = self.channels
+        channels = self.inputs.channels
         answers = AnswersFile(self.folder / "answers.bin", self.inputs.stepped, channels)
         poisoned = self.inputs.sets.get("poisoned")
         valid = self.inputs.sets["valid"].images
         return Session(channels, valid, poisoned.images if poisoned else 0, answers, self.count)
-
-    @property
-    def channels(self) -> int:
-        spec, layer = self.inputs.model.spec, self.inputs.layer
-        return int(next(each for each in spec.layers if each.name == layer).config["filters"])
 
     @cached_property
     def image_sets(self) -> dict[SetName, ImageSet]:
@@ -107,7 +102,7 @@ class Run:
         store, rows = self.evaluator.rest.store, self.inputs.rows
         means = mean_activations(store, rows["valid"])
         given = self.settings.order
-        order = increasing(means) if given is None else checked(given, len(means))
+        order = increasing(means) if given is None else given
         poisoned = rows.get("poisoned")
         event = Ranked(
             order,
@@ -132,7 +127,7 @@ class Run:
     def channel_view(self, channel: int) -> ChannelView:
         """The mean maps of a channel's feature, and what pruning it alone from B would cost."""
         store, rows = self.evaluator.rest.store, self.inputs.rows
-        alone, _ = self.evaluator.after(self.b_answers, mask_of([channel], self.channels), channel, self.check)
+        alone, _ = self.evaluator.after(self.b_answers, mask_of([channel], self.inputs.channels), channel, self.check)
         maps = [
             tuple(store.values[channel, rows[name]].mean(axis=0, dtype="float64").tolist())
             for name in ("valid", "poisoned")

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+
 from engine.api import journal, lab
 from engine.api.errors import Refused
-from engine.api.protocol import Question, Saved
+from engine.api.protocol import Question, Saved, Settings
 from engine.api.textsafe import escape
 from engine.evaluation import repaired
 from engine.files.atomic import sha256_file, write_atomically
@@ -16,37 +18,41 @@ from engine.report import answers_file
 from engine.run import Run
 
 
+def out_folder(settings: Settings) -> Path:
+    """Where B' goes."""
+    return Path(settings.out or Path(settings.root) / "models")
+
+
+def runs_folder(settings: Settings) -> Path:
+    """Where run folders are."""
+    return Path(settings.runs or Path(settings.root) / "runs")
+
+
+def refuse_foreign(settings: Settings, suffix: str) -> None:
+    """Raises Refused, before anything is computed, where a B' would replace somebody else's file."""
+    names = [lab.model_name(suffix=suffix, threshold=each) for each in settings.save_at]
+    names += [lab.model_name(suffix=suffix, step=each) for each in settings.save_steps]
+    out, recorded = out_folder(settings), journal.recorded_files(runs_folder(settings))
+    foreign = [name for name in names if not settings.overwrite and not ours(out / name, recorded)]
+    if foreign:
+        raise Refused(
+            f"{', '.join(foreign)}: there already in {escape(str(out))}, and not from a run recorded here. "
+            "Choose another folder with --out, or replace them with --overwrite."
+        )
+
+
+def ours(path: Path, recorded: dict[str, set[str]]) -> bool:
+    """Whether `path` may be written: nothing is there, or what a run recorded and nobody has changed since."""
+    return not path.exists() or (str(path) in recorded and sha256_file(path) in recorded[str(path)])
+
+
 class Saver:
     """Writes the files of one run. `recorded` holds, by path, the hashes that runs beside this one recorded."""
 
     def __init__(self, run: Run, recorder: Recorder) -> None:
         self.run, self.recorder = run, recorder
-        self.out = Path(run.settings.out or Path(run.settings.root) / "models")
-        self.suffix = ".keras" if run.inputs.model.spec.format == "keras" else ".h5"
+        self.out, self.suffix = out_folder(run.settings), run.inputs.suffix
         self.recorded = journal.recorded_files(run.folder.parent)
-
-    def planned(self) -> list[Path]:
-        """The B' files that the settings ask for."""
-        settings = self.run.settings
-        names = [lab.model_name(suffix=self.suffix, threshold=each) for each in settings.save_at]
-        names += [lab.model_name(suffix=self.suffix, step=each) for each in settings.save_steps]
-        return [self.out / name for name in names]
-
-    def ours(self, path: Path) -> bool:
-        """Whether `path` may be written: nothing is there, or what a run recorded and nobody has changed since."""
-        if self.run.settings.overwrite or not path.exists():
-            return True
-        return str(path) in self.recorded and sha256_file(path) in self.recorded[str(path)]
-
-    def refuse_foreign(self) -> None:
-        """Raises Refused, before anything is computed, where an output is somebody else's file."""
-        foreign = [path for path in self.planned() if not self.ours(path)]
-        if foreign:
-            names = ", ".join(escape(path.name, 48) for path in foreign)
-            raise Refused(
-                f"{names}: there already in {self.out}, and not from a run recorded here. "
-                "Choose another folder with --out, or replace them with --overwrite."
-            )
 
     def model(self, name: str, step: int, threshold: str | None = None, overwrite: bool = False) -> bool:
         """Save B' of a step under `name`, and what G answers there.
@@ -54,7 +60,7 @@ class Saver:
         Where the file is somebody else's it asks instead, and returns False.
         """
         path = self.out / name
-        if not overwrite and not self.ours(path):
+        if not (overwrite or self.run.settings.overwrite or ours(path, self.recorded)):
             text = f"{escape(name, 48)} is there already, and not from a run recorded here. Replace it?"
             self.recorder.emit(Question("overwrite", text, threshold, step, str(path)))
             return False
@@ -71,7 +77,7 @@ class Saver:
         g = repaired(b, b_prime, run.inputs.classes)
         sets = {name: run.image_sets[name] for name in ("test", "poisoned") if name in run.image_sets}
         if sets:
-            columns = {
+            columns: dict[str, dict[str, np.ndarray]] = {
                 name: {"label": at.labels, "B": b[at.rows], "B_prime": b_prime[at.rows], "G": g[at.rows]}
                 for name, at in sets.items()
             }

@@ -1,6 +1,7 @@
 """The engine's commands, one method each: what they do to the run, and which events tell of it."""
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -97,17 +98,49 @@ class Service:
             raise Refused("A run is open already. Start another engine for another run.")
         if command.demo is not None:
             self.lay_out_demo(command)
-        self.state = Opening(command, self.recorder, self.check, self.held).carry_out()
-        if self.recorder.journal is None or self.run.session.order:
-            return
-        ranked = self.run.rank()
-        self.run.session.replay(ranked)
-        self.emit(ranked)
-        begin = time.perf_counter()
-        self.walk(p.Goto(0))
-        self.emit(p.Progress("baseline", 1, 1, time.perf_counter() - begin))
-        for event in self.run.session.set_thresholds(self.run.settings.save_at):
+        try:
+            self.state = Opening(command, self.recorder, self.check, self.held).carry_out()
+            if self.recorder.journal is not None:
+                self.catch_up()
+        except BaseException:
+            self.close_run(forget=command.run is None)
+            raise
+
+    def catch_up(self) -> None:
+        """What a run begins with, as far as it is missing: order, B's own figures, thresholds, and what to save."""
+        session = self.run.session
+        if not session.order:
+            ranked = self.run.rank()
+            session.replay(ranked)
+            self.emit(ranked)
+        if not any(session.known()):
+            begin = time.perf_counter()
+            self.walk(p.Goto(0))
+            self.emit(p.Progress("baseline", 1, 1, time.perf_counter() - begin))
+        if 0 not in self.recorder.measured:
+            self.measure(0)
+        for event in session.set_thresholds(session.thresholds or self.run.settings.save_at):
             self.tell(event)
+        for threshold, step in session.crossings():
+            self.save_missing(step, threshold)
+        for step in self.run.settings.save_steps:
+            if step <= len(list(session.known())) - 1:
+                self.save_missing(step)
+
+    def save_missing(self, step: int, threshold: str | None = None) -> None:
+        """Save a step that a run was to save and, ended early, did not."""
+        saved = {each.what for each in self.recorder.saved if (each.step, each.threshold) == (step, threshold)}
+        answers = {"answers"} if {"test", "poisoned"} & set(self.run.inputs.sets) else set()
+        if not {"model"} | answers <= saved or step not in self.recorder.measured:
+            self.save(step, threshold)
+
+    def close_run(self, forget: bool) -> None:
+        """Let go of a run that could not be opened; `forget`: its folder too, when it is new."""
+        if forget and self.recorder.journal is not None:
+            shutil.rmtree(self.recorder.journal.path.parent)
+        self.recorder.stop()
+        self.held.close()
+        self.state = None
 
     def lay_out_demo(self, command: p.Open) -> None:
         from pathlib import Path
@@ -143,8 +176,7 @@ class Service:
 
     def measure(self, step: int) -> None:
         """Look at the poisoned validation set at a step that is saved."""
-        if "poisoned_valid" in self.run.inputs.sets:
-            self.emit(p.SaveMeasured(step, self.run.measured(step)))
+        self.emit(p.SaveMeasured(step, self.run.measured(step)))
 
     def save(self, step: int, threshold: str | None = None, name: str | None = None, overwrite: bool = False) -> None:
         saver = self.saver

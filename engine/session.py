@@ -180,6 +180,16 @@ class Session:
 
     # --- the way back from a journal ---
 
+    def forget_unanswered(self) -> None:
+        """Steps whose answers are not on disk were not finished: they will be computed again."""
+        for key in [key for key in self.counts if key not in self.answers]:
+            del self.counts[key]
+
+    def crossings(self) -> Iterator[tuple[str, int]]:
+        """The thresholds crossed in the current order, each with its step."""
+        steps = {key: step for step, key in enumerate(step_keys(self.order, self.channels))}
+        yield from ((each, steps[key]) for each, key in self.crossed.items() if key in steps)
+
     def replay(self, event: AnyEvent) -> None:
         """Take over one event of this run's journal."""
         match event:

@@ -1,0 +1,52 @@
+"""The same counts whatever computes: TensorFlow, JAX and PyTorch, where they are installed."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.keras
+pytest.importorskip("keras")
+
+from tests.engine.nets import CASES, trained_looking, write_lab  # noqa: E402
+
+CASE = ["branching", "residual, inside the block", "sigmoid"]
+WALK = """
+import json, sys
+from pathlib import Path
+from engine import backend
+backend.configure("cpu")
+backend.load()
+from tests.engine.test_parity import opened
+from engine.api.protocol import Goto, Stepped
+import msgspec
+run = opened(Path(sys.argv[1]), layer=sys.argv[2] or None)
+events = run.session.goto(Goto(99), lambda: run.evaluator, lambda: None)
+print(json.dumps([list(run.session.order), [msgspec.to_builtins(e.counts) for e in events if isinstance(e, Stepped)]]))
+"""
+
+
+def walk(backend: str, lab: Path, layer: str | None) -> object:
+    """Order and counts of a run in a process of its own."""
+    found = subprocess.run(
+        [sys.executable, "-c", WALK, str(lab), layer or ""],
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(found.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("case", CASE)
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_gives_the_same_run(backend: str, case: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    build, layer, _ = CASES[case]
+    write_lab(tmp_path, trained_looking(build, seed=11), seed=11)
+    assert walk(backend, tmp_path, layer) == walk("tensorflow", tmp_path, layer)

@@ -7,6 +7,7 @@ from time import monotonic, strftime
 from typing import ClassVar
 
 from msgspec.structs import replace
+from textual.driver import Driver
 from textual.events import Resize
 from textual.screen import Screen
 
@@ -44,8 +45,9 @@ class LabApp(DrivingApp):
         config: Config | None = None,
         connect: Callable[[], Client] = EngineClient,
         clock: Callable[[], float] = monotonic,
+        driver_class: type[Driver] | None = None,
     ) -> None:
-        super().__init__(connect)
+        super().__init__(connect, driver_class)
         self.launch = launch
         self.config = config or Config()
         self.clock = clock
@@ -118,7 +120,7 @@ class LabApp(DrivingApp):
         if words := toast(before, event):
             self.tell(*words)
         if self.latest.ready and not before.ready:
-            self.call_later(self._show_workbench)
+            self.call_later(self.show_workbench)
         elif isinstance(event, p.Failed) and before.busy == "opening":
             self.call_later(self._refused, event.message)
         if isinstance(event, p.Idle) and self.latest.complete and not self.latest.written:
@@ -180,11 +182,12 @@ class LabApp(DrivingApp):
 
     # --- screens
 
-    def _show_workbench(self) -> None:
+    def show_workbench(self) -> None:
+        """Put the workbench in the place of the checklist; where something lies over that, when it has gone."""
         from tui.screens.workbench import Workbench
 
-        self._unstack()
-        self.switch_screen(Workbench(self.config.show_g))
+        if isinstance(self.screen, StartScreen):
+            self.switch_screen(Workbench(self.config.show_g))
 
     def _unstack(self) -> None:
         """Leave only the screen at the bottom, which gets its place taken next."""

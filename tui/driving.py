@@ -28,7 +28,7 @@ class DrivingApp(EngineApp):
         if isinstance(event, p.Idle) and self._waiting:
             go, self._waiting = self._waiting, None
             go()
-        elif isinstance(event, p.Idle) and self._then:
+        elif isinstance(event, p.Idle) and self._then and self.latest.written:
             then, self._then = self._then, None
             then()
         elif isinstance(event, p.Failed):

@@ -282,6 +282,8 @@ def _stepped(state: RunState, event: p.Stepped) -> RunState:
     state = replace(state, steps={**state.steps, event.step: event})
     if not event.step or not new:
         return state
+    if event.seconds and not state.busy:  # an Idle on its way crossed our command
+        state = replace(state, busy="running")
     now = figures(state, event.step)
     text = f"channel {event.channel}"
     if now:

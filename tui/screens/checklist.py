@@ -67,6 +67,13 @@ def _detail(phase: str, state: RunState) -> str:
     return ""
 
 
+def under_way(listed: list[Item]) -> set[str]:
+    """The names of phases that must be going on, said or not: the first that is not done; checksums beside Keras."""
+    first = next((item.name for item in listed if not item.done), "")
+    beside = {NAMES["hash"]} if first in (NAMES["tensorflow"], NAMES["device"]) else set()
+    return {first, *beside}
+
+
 class Checklist(RowsView):
     """One row a phase: a tick or a spinner, its name, a bar while it lasts, and the seconds it took."""
 
@@ -89,26 +96,24 @@ class Checklist(RowsView):
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         now = self._clock()
-        rows = [self._row(item, width, now) for item in items(self._state)]
+        listed = list(items(self._state))
+        busy = under_way(listed) if self._state.busy == "opening" or not self._state.hello else set()
+        rows = [self._row(item, width, now, item.name in busy) for item in listed]
         total: Row = row(width, ("", "."), right=((f"{now - self._began:.1f} s", "b"),))
         return [*rows, blank(width), total]
 
-    def _row(self, item: Item, width: int, now: float) -> Row:
-        name: list[Part] = [(item.name, "." if item.progress else "d")]
+    def _row(self, item: Item, width: int, now: float, busy: bool) -> Row:
+        name: list[Part] = [(item.name, "." if item.progress or busy else "d")]
         if item.detail and width > 60:
             name.append((f"  {item.detail}", "d"))
         if item.done and item.progress:
             note = f"{item.progress.note}  " if item.progress.note else ""
             return row(width, ("✓ ", "s"), *name, right=((note, "d"), (f"{item.progress.seconds:.1f} s", ".")))
-        if item.progress is None and not self._started(item):
+        if item.progress is None and not busy:
             return row(width, ("· ", "d"), *name)
         spin = SPIN[int(now * 10) % len(SPIN)]
         since = self._since.setdefault(item.name, now)
         return row(width, (f"{spin} ", "v"), *name, right=(*_bar(item.progress), (f"{now - since:.1f} s", "d")))
-
-    def _started(self, item: Item) -> bool:
-        """The first phase has begun before the engine can say so."""
-        return item.name == NAMES["start"]
 
 
 def _bar(progress: Progress | None) -> tuple[Part, ...]:

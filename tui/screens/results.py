@@ -10,6 +10,7 @@ from engine.api.protocol import Saved
 from tui.actions import bindings
 from tui.screens.looking import Looking
 from tui.state import Figures, RunState, figures
+from tui.widgets.events import fold
 from tui.widgets.rows import Part, Row, blank, row
 from tui.widgets.view import RowsView, css_beside
 from tui.wording import file_name, points, rate, short_path
@@ -138,7 +139,7 @@ class Facts(RowsView):
 
     def __init__(self) -> None:
         super().__init__()
-        self.styles.height = 4
+        self.styles.height = 5
         self._state, self._path = RunState(), ""
 
     def show(self, state: RunState, path: str) -> None:
@@ -150,8 +151,10 @@ class Facts(RowsView):
         verdict = state.finished.verdict if state.finished else ""
         files = "curve, results and report are written" if state.written else "e writes curve, results and report"
         run = state.opened.run if state.opened else ""
+        said = [row(width, ("  " + line, "b")) for line in fold(verdict, width - 4)[:2]] if verdict else []
         return [
-            row(width, ("  " + verdict, "b")) if verdict else blank(width),
+            *said,
+            *[blank(width)] * (2 - len(said)),
             row(width, ("  B′ ", "d"), (short_path(self._path, width - 6), ".")) if self._path else blank(width),
             row(width, ("  run folder ", "d"), (short_path(run, width - 14), ".")),
             row(width, (f"  {files}", "d")),

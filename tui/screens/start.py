@@ -35,6 +35,10 @@ class StartScreen(Sized):
     def on_mount(self) -> None:
         self.watch(self.app, "state", self._show)
 
+    def on_screen_resume(self) -> None:
+        if self.lab.latest.ready:
+            self.lab.show_workbench()
+
     def _show(self, state: RunState) -> None:
         self.query_one(Checklist).show(state)
         if state.settings:

@@ -1,0 +1,137 @@
+"""The workbench on a terminal that hangs up, sends rubbish, stops reading, or is ended by a signal."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pseudo import Pseudo
+
+pytestmark = pytest.mark.e2e
+SCRIPT = str(Path(__file__).with_name("workbench_on_fake.py"))
+READY = "next save"
+LAST = "valid 0.1"  # the label in the chart at the last step
+
+
+def workbench(root: Path, *options: str, **environment: str) -> Pseudo:
+    return Pseudo([sys.executable, SCRIPT, str(root), *options], **environment)
+
+
+@pytest.fixture
+def at_work(tmp_path: Path) -> Iterator[Pseudo]:
+    """A workbench with B measured."""
+    started = workbench(tmp_path, "--step-seconds", "0.02")
+    started.wait_for_text(READY)
+    yield started
+    started.close()
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_quit_restores_the_terminal_and_takes_the_engine_along(at_work: Pseudo) -> None:
+    engines = children(at_work.pid)
+    at_work.write(b"q")
+    assert at_work.wait() == 0 and at_work.restored()
+    assert engines and all(map(gone, engines))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_leaves_properly(at_work: Pseudo, number: int, code: int) -> None:
+    engines = children(at_work.pid)
+    at_work.write(b"r")
+    at_work.wait_for_text("running")
+    at_work.send(number)
+    assert at_work.wait() == code and at_work.restored()
+    assert engines and all(map(gone, engines))
+
+
+def test_a_hang_up_ends_it(at_work: Pseudo) -> None:
+    engines = children(at_work.pid)
+    os.close(at_work.slave)
+    os.close(at_work.master)
+    end = time.monotonic() + 30
+    while not at_work.ended() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert at_work.status == 129
+    assert engines and all(map(gone, engines))
+
+
+def test_bytes_that_are_no_text_are_survived(at_work: Pseudo) -> None:
+    at_work.write(b"\xff\xe9\xc3(\x80")
+    at_work.write(b"m")
+    at_work.wait_for_text("as it came")
+    at_work.write(b"q")
+    assert at_work.wait() == 0 and at_work.restored()
+
+
+def test_a_terminal_that_stops_reading_stops_nothing(tmp_path: Path) -> None:
+    """All steps are computed while nobody reads what is drawn; then a whole screen is."""
+    done = tmp_path / "finished"
+    started = workbench(tmp_path, "--step-seconds", "0.05")
+    try:
+        started.wait_for_text(READY)
+        started.write(b"r")
+        end = time.monotonic() + 30
+        while not done.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert done.exists()
+        started.output = b""
+        started.wait_for_text("bd_net.h5")  # the title, which changes never: a whole screen
+        started.wait_for_text(LAST)
+        started.write(b"q")
+        assert started.wait() == 0 and started.restored()
+    finally:
+        started.close()
+
+
+def test_a_storm_of_resizes_is_survived(at_work: Pseudo) -> None:
+    at_work.write(b"r")
+    for columns, rows in [(120, 40), (40, 10), (200, 60), (80, 24), (61, 17), (30, 5), (100, 30)] * 5:
+        at_work.resize(columns, rows)
+        at_work.send(signal.SIGWINCH)
+        at_work.read(0.01)
+    at_work.output = b""
+    at_work.resize(90, 28)
+    at_work.send(signal.SIGWINCH)
+    at_work.wait_for_text(LAST)
+    at_work.write(b"q")
+    assert at_work.wait() == 0 and at_work.restored()
+
+
+@pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"PYTHONIOENCODING": "latin-1"}])
+def test_terminals_that_cannot_show_it_are_refused_in_one_line(tmp_path: Path, environment: dict[str, str]) -> None:
+    started = workbench(tmp_path, **environment)
+    assert started.wait() == 2
+    started.read()
+    text = started.output.decode()
+    assert text.count("\n") == 1 and "--headless" in text
+    started.close()
+
+
+def test_a_file_as_stderr_is_refused(tmp_path: Path) -> None:
+    command = f"exec {sys.executable} {SCRIPT} {tmp_path} 2>{tmp_path}/err"
+    started = Pseudo(["sh", "-c", command])
+    assert started.wait() == 2
+    assert "--headless" in (tmp_path / "err").read_text()
+    started.close()

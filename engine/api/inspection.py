@@ -29,6 +29,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["model", "data"] | None = None
     size: int = 0  # bytes
     sha256: str = ""
+    known: str | None = None  # which of the lab's own files this is, byte for byte: its place in a lab folder
     notes: tuple[str, ...] = ()
     protection: str | None = None  # what this machine lacks to look at files safely
     # a model

@@ -36,6 +36,7 @@ from engine.files.handover import REPORT_BYTES, write_arrays, write_report
 from engine.files.images import open_images, read_labels
 from engine.files.networks import open_network, zeroed
 from engine.files.source import open_source
+from engine.published import known_file
 
 FILES = 3  # that come with a request: what to read, where the report goes, where the arrays go
 
@@ -118,7 +119,9 @@ def describe(path: Path) -> Description:
     found = Description(name=name, refusal=ending(status)) if status else msgspec.json.decode(text, type=Description)
     line = None if found.refusal is None else f"{name}: {found.refusal}"
     size, digest = os.fstat(source).st_size, sha256_file(path)
-    return msgspec.structs.replace(found, refusal=line, size=size, sha256=digest, protection=jail.missing())
+    return msgspec.structs.replace(
+        found, refusal=line, size=size, sha256=digest, known=known_file(digest), protection=jail.missing()
+    )
 
 
 def _describe(source: int, name: str, out: int) -> None:

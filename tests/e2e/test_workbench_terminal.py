@@ -107,6 +107,7 @@ def test_a_terminal_that_stops_reading_stops_nothing(tmp_path: Path) -> None:
 
 def test_a_storm_of_resizes_is_survived(at_work: Pseudo) -> None:
     at_work.write(b"r")
+    at_work.wait_for_text("running")
     for columns, rows in [(120, 40), (40, 10), (200, 60), (80, 24), (61, 17), (30, 5), (100, 30)] * 5:
         at_work.resize(columns, rows)
         at_work.send(signal.SIGWINCH)

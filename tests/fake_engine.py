@@ -183,9 +183,11 @@ class FakeEngine:
     # --- commands ---
 
     def answer(self, command: p.AnyCommand) -> Iterator[p.AnyEvent]:
+        if not self.known and not isinstance(command, p.Open | p.Evaluate | p.TrainDemo):
+            raise ValueError("No run is open.")
         match command:
-            case p.Open(settings=settings, run=run):
-                yield from self.open(settings, run)
+            case p.Open():
+                yield from self.open(command)
             case p.SetThresholds(save_at=save_at):
                 self.thresholds = save_at
                 yield p.Thresholds(save_at)
@@ -214,16 +216,19 @@ class FakeEngine:
                 yield p.Progress("steps", 1, 1, 0.1, "training")
                 yield p.Saved("model", path, "d" * 64, "written")
 
-    def open(self, settings: p.Settings, run: str | None) -> Iterator[p.AnyEvent]:
-        self.settings, self.thresholds = settings, settings.save_at
+    def open(self, command: p.Open) -> Iterator[p.AnyEvent]:
+        self.settings = settings = command.settings
+        self.thresholds = settings.save_at
         self.order, self.known, self.step = settings.order or ORDER, {}, 0
-        self.run = run or str(Path(settings.runs or Path(settings.root, "runs")) / "20240501-140200-bd_net")
+        self.run = command.run or str(Path(settings.runs or Path(settings.root, "runs")) / "20240501-140200-bd_net")
         if Path(self.run).is_dir():
             settle(Path(self.run))
         sets = self.sets()
         yield p.Began(settings, {"model": "0" * 64}, {"keras": "3.0"}, "2024-05-01T14:02:00")
         for phase in p.PHASES[1:-2]:
             self.phase(phase)
+            if phase == "demo" and command.demo is None:
+                continue
             if phase in SET_OF_PHASE and SET_OF_PHASE[phase] not in sets:
                 continue
             yield from self.progress(phase, sets)
@@ -297,8 +302,8 @@ class FakeEngine:
         return p.Counts(valid, clean[0], poison[0], clean[1], poison[1], poison[2], clean[2], again)
 
     def goto(self, number: int, command: p.Goto) -> str:
-        if self.settings is None:
-            raise ValueError("Nothing is open.")
+        if not self.known:
+            raise ValueError("No run is open.")
         target = max(0, min(command.step, len(self.order)))
         self.restore(target)
         if target < self.step:

@@ -8,15 +8,15 @@ import msgspec
 from engine.api.enginelog import LOG_NAME
 from engine.api.errors import EngineDied, EngineNotStarted
 from engine.api.process import ENGINE_COMMAND, ProcessWire, spawn
-from engine.api.protocol import PROTOCOL, AnyCommand, AnyEvent, Hello, Note, Opened, Quit, decode_event, encode
+from engine.api.protocol import PROTOCOL, AnyCommand, AnyEvent, Detach, Hello, Note, Opened, Quit, decode_event, encode
 from engine.api.wire import Ending, LineTooLong, Wire
 
 
 class EngineClient:
     """One engine, from `start` to `close`.
 
-    `command` starts it (default: this installation's engine), `log` is where its stderr goes (default: a temporary
-    file until the engine has a run folder). `attach` takes a wire that is connected already instead.
+    `command` starts it (default: this installation's engine), `log` is where its stderr goes (default: a file
+    without a name until the engine has a run folder). `attach` takes a wire that is connected already instead.
 
         async with EngineClient() as engine:
             await engine.send(Open(settings))
@@ -65,11 +65,6 @@ class EngineClient:
         """The engine's process, where this client started it."""
         return self._wire.pid if isinstance(self._wire, ProcessWire) else None
 
-    @property
-    def log(self) -> Path | None:
-        """Where the engine's libraries print now, where this client started it."""
-        return self._wire.log if isinstance(self._wire, ProcessWire) else None
-
     async def send(self, command: AnyCommand) -> None:
         """Send a command; one to an engine that has gone is dropped, `events` tells of the death."""
         self._leaving = self._leaving or isinstance(command, Quit)
@@ -100,6 +95,13 @@ class EngineClient:
         if self.ending is None:
             await self._wire.write(encode(Quit()))
         self.ending = await self._wire.close(patience)
+
+    async def detach(self) -> None:
+        """Leave the engine to finish by itself what it was told; a front end may attach to it again."""
+        self._leaving = True
+        await self.wire.write(encode(Detach()))
+        self.wire.release()
+        self._wire = None
 
     async def _line(self) -> bytes:
         try:

@@ -2,18 +2,10 @@
 
 import os
 import re
-import tempfile
 from pathlib import Path
 
 LOG_NAME = "engine.log"
 _UNSHOWN = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\t\x20-\x7e\xa0-\U0010ffff]")
-
-
-def temporary_log() -> Path:
-    """A new empty file that only this user can read."""
-    handle, name = tempfile.mkstemp(prefix="lab3-engine-", suffix=".log")
-    os.close(handle)
-    return Path(name)
 
 
 def settle(run: Path) -> None:
@@ -35,10 +27,15 @@ def tail(log: Path, lines: int = 20) -> tuple[str, ...]:
     """The last lines of a log that say something, without escape sequences; empty where it cannot be read."""
     try:
         with log.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 2**16))
-            text = file.read().decode("utf-8", "replace")
+            return tail_of(file.fileno(), lines)
     except OSError:
         return ()
+
+
+def tail_of(descriptor: int, lines: int = 20) -> tuple[str, ...]:
+    """As `tail`, for an open file; where it stands in the file stays as it is."""
+    size = os.fstat(descriptor).st_size
+    begin = max(0, size - 2**16)
+    text = os.pread(descriptor, size - begin, begin).decode("utf-8", "replace")
     shown = (_UNSHOWN.sub("", line).rstrip()[:200] for line in text.splitlines())
     return tuple(line for line in shown if line)[-lines:]

@@ -5,11 +5,13 @@ import contextlib
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+import tempfile
+from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO, cast
 
-from engine.api.enginelog import tail, temporary_log
+from engine.api.enginelog import tail, tail_of
 from engine.api.errors import EngineNotStarted
 from engine.api.wire import READ_LIMIT, Ending, ending_of, read_line
 
@@ -20,10 +22,11 @@ ENGINE_COMMAND = (sys.executable, "-P", "-m", "engine")
 class ProcessWire:
     """A `Wire` over the pipes of an engine process in a session of its own."""
 
-    def __init__(self, process: Process, log: Path, owns_log: bool) -> None:
+    def __init__(self, process: Process, transport: asyncio.SubprocessTransport, log: IO[bytes]) -> None:
         self._process = process
-        self.log = log
-        self._owns_log = owns_log
+        self._transport = transport
+        self._log = log
+        self._log_in_run: Path | None = None
         self._ending: Ending | None = None
         self._ends = asyncio.Lock()
         self._closing = False
@@ -46,8 +49,8 @@ class ProcessWire:
         async with self._ends:
             if self._ending is None:
                 await self._wait(patience)
-                self._ending = ending_of(self._process.returncode, tail(self.log))
-                self._forget_log()
+                self._ending = ending_of(self._process.returncode, self._tail())
+                self._log.close()
         return self._ending
 
     async def close(self, patience: float = 2.0) -> Ending:
@@ -59,11 +62,20 @@ class ProcessWire:
             await self._process.stdin.wait_closed()
         return ending
 
+    def release(self) -> None:
+        """Leave the engine running on its own: asyncio would kill it with the last reference."""
+        self._closing = True
+        child = self._transport.get_extra_info("subprocess")
+        child.returncode = 0
+        self._transport.close()
+        self._log.close()
+
     def log_moved(self, log: Path) -> None:
-        """The engine writes its log to `log` from now on; the temporary one is dropped."""
-        if log.exists() and log != self.log:
-            self._forget_log()
-            self.log, self._owns_log = log, False
+        """The engine writes its log to `log` from now on."""
+        self._log_in_run = log
+
+    def _tail(self) -> tuple[str, ...]:
+        return (tail(self._log_in_run) if self._log_in_run else ()) or tail_of(self._log.fileno())
 
     async def _wait(self, patience: float) -> None:
         """Wait for the process, then end it and whatever it started, the hard way last."""
@@ -89,27 +101,26 @@ class ProcessWire:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
 
-    def _forget_log(self) -> None:
-        if self._owns_log:
-            self.log.unlink(missing_ok=True)
-
 
 async def spawn(
     command: Sequence[str] = ENGINE_COMMAND, log: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> ProcessWire:
-    """Start an engine. `log`: where its stderr goes (None: a temporary file). Raises EngineNotStarted."""
-    target = log or temporary_log()
+    """Start an engine. `log`: where its stderr goes (None: a file without a name). Raises EngineNotStarted."""
+    loop = asyncio.get_running_loop()
+    stderr: IO[bytes] | None = None
     try:
-        with target.open("ab+") as stderr:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=stderr,
-                limit=READ_LIMIT,
-                start_new_session=True,
-                env=None if environment is None else dict(environment),
-            )
+        stderr = log.open("ab+") if log else cast(IO[bytes], tempfile.TemporaryFile())  # noqa: SIM115
+        transport, streams = await loop.subprocess_exec(
+            lambda: SubprocessStreamProtocol(READ_LIMIT, loop),
+            *command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=stderr,
+            start_new_session=True,
+            env=None if environment is None else dict(environment),
+        )
     except OSError as error:
+        if stderr:
+            stderr.close()
         raise EngineNotStarted(f"The engine could not be started: {error.strerror or error}.") from error
-    return ProcessWire(process, target, owns_log=log is None)
+    return ProcessWire(Process(transport, streams, loop), transport, stderr)

@@ -44,6 +44,9 @@ class Wire(Protocol):
     async def close(self, patience: float = 2.0) -> Ending:
         """Say that no more commands will come, then as `ended`."""
 
+    def release(self) -> None:
+        """Let go of an engine that goes on by itself."""
+
 
 def ending_of(returncode: int | None, log_tail: tuple[str, ...] = ()) -> Ending:
     """What a child's return code means (negative: the signal that killed it)."""

@@ -1,0 +1,76 @@
+"""Which run the command line means: a new one, one to go on with, or the demo."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from engine.api import journal
+from engine.api.demo import Attack, demo_root
+from engine.api.errors import Refused
+from engine.api.textsafe import SHORT, escape
+from tui.launch import Launch, demo_launch
+from tui.options import NoLab, Options, absolute, lab_settings, with_options
+
+# options that may stand beside --resume and --run
+BESIDE_RUN = {"--root", "--runs", "--save-at"}
+# options that the demo answers by itself
+OF_DEMO = {"--root", "--model", "--valid", "--test", "--poisoned", "--scale"}
+
+
+def choose(options: Options, attack: str | None, resume: bool, run: Path | None, headless: bool) -> Launch:
+    """What to open. Without a lab folder here the workbench asks; headless that is refused. Raises Refused."""
+    demo = cast(Attack, attack) if attack else None
+    if demo:
+        refuse(OF_DEMO & set(options.given()), "--demo brings its own files")
+    if resume or run:
+        return going_on(options, demo, resume, run, headless)
+    if demo:
+        return new_demo(demo, options)
+    try:
+        return Launch(Path(options.home), lab_settings(options))
+    except NoLab as error:
+        if headless:
+            raise
+        named = bool(options.model or options.valid)
+        return Launch(Path(options.home), None, notice=str(error) if named else "")
+
+
+def refuse(options: set[str], why: str) -> None:
+    if options:
+        raise Refused(f"{why}; leave out {', '.join(sorted(options))}.")
+
+
+def new_demo(attack: Attack, options: Options) -> Launch:
+    launch = demo_launch(attack)
+    assert launch.settings is not None
+    settings = with_options(launch.settings, options)
+    out = settings.out or str(launch.root / "models")
+    notice = f"The demo's lab folder is {launch.root} (about 90 MB); B' goes to {out}"
+    return replace(launch, settings=settings, notice=notice)
+
+
+def going_on(options: Options, demo: Attack | None, resume: bool, run: Path | None, headless: bool) -> Launch:
+    """A run that has begun. It keeps the settings that it began with."""
+    if resume and run:
+        raise Refused("--resume takes the newest unfinished run, --run names one; give one of them.")
+    beside = BESIDE_RUN if headless else BESIDE_RUN - {"--save-at"}
+    refuse(set(options.given()) - beside, "A run goes on as it began")
+    if demo:
+        options = replace(options, root=demo_root(demo))
+    found = named_run(run, options.runs_folder) if run else newest_unfinished(options.runs_folder)
+    return Launch(Path(found.settings.root), found.settings, run=found.folder)
+
+
+def newest_unfinished(runs: Path) -> journal.RunSummary:
+    unfinished = journal.unfinished_runs(runs)
+    if not unfinished:
+        raise Refused(f"{escape(str(runs))}: no unfinished run there. Name a run with --run, or its lab with --root.")
+    return unfinished[0]
+
+
+def named_run(run: Path, runs: Path) -> journal.RunSummary:
+    """The run in a folder, or of that name among the runs."""
+    for folder in (Path(absolute(run)), runs / run.name):
+        if found := journal.summary(folder):
+            return found
+    raise Refused(f"{escape(run.name, SHORT)}: is no run folder, it has no {journal.NAME} that begins a run.")

@@ -1,0 +1,293 @@
+"""The command line. It imports what a command needs when that command runs: --help must be instant."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.api.errors import LabError, Refused
+from tui.help import GroupedHelp
+
+if TYPE_CHECKING:
+    from tui.launch import Launch
+
+app = typer.Typer(
+    name="lab3-tui",
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    rich_markup_mode=None,
+    cls=GroupedHelp,
+)
+demo_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The embedded demo's networks.")
+config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The workbench's settings file.")
+app.add_typer(demo_app, name="demo")
+app.add_typer(config_app, name="config")
+
+
+class AttackName(StrEnum):
+    """The demo's two attacks."""
+
+    pruning_aware = "pruning-aware"
+    plain = "plain"
+
+
+class Scale(StrEnum):
+    """What pixels are multiplied by."""
+
+    as_is = "1"
+    to_one = "1/255"
+
+
+INPUTS, PRUNING, OUTPUTS, ENGINE, MODES = "What to open", "What to prune and save", "Where it goes", "How", "Which run"
+
+HeadlessFlag = Annotated[bool, typer.Option("--headless", help="Run without a screen, to the end.")]
+Root = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Lab folder: data/cl, data/bd, models. Default: here.", rich_help_panel=INPUTS),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The BadNet, .h5 or .keras. Default: models/bd_net.h5", rich_help_panel=INPUTS),
+]
+Valid = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Clean validation images. Default: data/cl/valid.h5", rich_help_panel=INPUTS),
+]
+Test = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Clean test images. Default: data/cl/test.h5", rich_help_panel=INPUTS),
+]
+Poisoned = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Poisoned test images. Default: data/bd/bd_test.h5", rich_help_panel=INPUTS),
+]
+Demo = Annotated[bool, typer.Option("--demo", help="Open the embedded demo.", rich_help_panel=INPUTS)]
+AttackOption = Annotated[
+    AttackName | None, typer.Option(help="Which demo. Default: pruning-aware", rich_help_panel=INPUTS)
+]
+ScaleOption = Annotated[Scale, typer.Option(help="Multiply pixels by this.", rich_help_panel=INPUTS)]
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The convolution to prune. Default: the last on every path from input to output.",
+        rich_help_panel=PRUNING,
+    ),
+]
+Order = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Prune in the order of this file: a JSON list of channels, or one a line.",
+        rich_help_panel=PRUNING,
+    ),
+]
+SaveAt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POINTS",
+        help="Save B' at the first step whose clean validation accuracy is down by so many points. Default: 2,4,10,30",
+        rich_help_panel=PRUNING,
+    ),
+]
+SaveStep = Annotated[
+    str | None, typer.Option(metavar="STEPS", help="Save B' at these steps too: 45,48", rich_help_panel=PRUNING)
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Folder for B'. Default: ROOT/models", rich_help_panel=OUTPUTS)
+]
+Runs = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Folder for run folders. Default: ROOT/runs", rich_help_panel=OUTPUTS),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are from no run here.", rich_help_panel=OUTPUTS)
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Headless: print every event as a line of JSON.", rich_help_panel=OUTPUTS)
+]
+BatchSize = Annotated[
+    int | None, typer.Option(metavar="IMAGES", help="Images computed at a time.", rich_help_panel=ENGINE)
+]
+FeatureMemory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Features held in memory, 2G; the rest is mapped from disk. Default: half of what is free",
+        rich_help_panel=ENGINE,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="cpu, gpu or gpu:1. Default: a GPU where there is one", rich_help_panel=ENGINE),
+]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Let the engine finish when the connection drops.", rich_help_panel=ENGINE)
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the newest unfinished run of this lab.", rich_help_panel=MODES)
+]
+Run = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Go on with, or look at, this run folder.", rich_help_panel=MODES)
+]
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"lab3-tui {version('lab3-tui')}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")]
+
+
+@app.callback(invoke_without_command=True)
+def main_command(
+    context: typer.Context,
+    headless: HeadlessFlag = False,
+    root: Root = None,
+    model: Model = None,
+    valid: Valid = None,
+    test: Test = None,
+    poisoned: Poisoned = None,
+    scale: ScaleOption = Scale.as_is,
+    demo: Demo = False,
+    attack: AttackOption = None,
+    layer: Layer = None,
+    order: Order = None,
+    save_at: SaveAt = None,
+    save_step: SaveStep = None,
+    out: Out = None,
+    runs: Runs = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    batch_size: BatchSize = None,
+    feature_memory: FeatureMemory = None,
+    device: Device = None,
+    keep: Keep = False,
+    resume: Resume = False,
+    run: Run = None,
+    version: Version = False,
+) -> None:
+    """Prune a backdoored network channel by channel, and see whether accuracy or the attack falls first.
+
+    Without options: the workbench on the lab folder here. On a machine without the lab's files: lab3-tui --demo
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from tui.choosing import choose
+    from tui.options import Options
+
+    options = Options(
+        root, model, valid, test, poisoned, layer, order, save_at, save_step, out, runs, overwrite,
+        None if scale is Scale.as_is else scale.value, batch_size, feature_memory, device,
+    )  # fmt: skip
+    launch = choose(options, attack.value if attack else "pruning-aware" if demo else None, resume, run, headless)
+    if json and not headless:
+        raise Refused("--json goes with --headless.")
+    raise typer.Exit(run_headless(launch, save_at, json, keep) if headless else run_workbench(launch, keep))
+
+
+def run_headless(launch: "Launch", save_at: str | None, json: bool, keep: bool) -> int:
+    from engine.api.protocol import Open
+    from tui.headless import Plan, run
+    from tui.options import thresholds
+
+    assert launch.settings is not None
+    command = Open(launch.settings, launch.run, launch.demo)
+    others = thresholds(save_at) if save_at is not None and launch.run else None
+    return run(Plan(command, others, json, keep, launch.notice))
+
+
+def run_workbench(launch: "Launch", keep: bool) -> int:
+    from dataclasses import replace
+
+    from tui.workbench import refusal, run
+
+    if why := refusal():
+        raise Refused(why)
+    return run(replace(launch, keep=keep))
+
+
+@app.command("eval", short_help="The lab's eval.py, for a network or for G.")
+def eval_command(
+    clean: Annotated[Path, typer.Argument(metavar="CLEAN", help="Clean test images.")],
+    poisoned: Annotated[Path, typer.Argument(metavar="POISONED", help="Poisoned test images.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The network to judge.")],
+    badnet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Judge G made of this network and MODEL, with what it detects.")
+    ] = None,
+    scale: Annotated[Scale, typer.Option(help="Multiply pixels by this.")] = Scale.as_is,
+    batch_size: Annotated[int, typer.Option(metavar="IMAGES", min=1, help="Images computed at a time.")] = 1024,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="cpu, gpu or gpu:1.")] = None,
+) -> None:
+    """The lab's eval.py: clean accuracy and attack success rate of a network, or of G."""
+    from engine.api.protocol import Evaluate
+    from tui import options
+    from tui.commands import evaluate
+
+    command = Evaluate(
+        options.absolute(clean),
+        options.absolute(poisoned),
+        options.absolute(model),
+        options.absolute(badnet) if badnet else None,
+        scale.value,
+        batch_size,
+        options.device(device) if device else None,
+    )
+    raise typer.Exit(evaluate(command))
+
+
+@app.command("inspect", short_help="What a file holds; nothing in it is run.")
+def inspect_command(file: Annotated[Path, typer.Argument(metavar="FILE", help="A model or data file.")]) -> None:
+    """What a file holds, and whether it would be opened; nothing in it is run."""
+    from tui.commands import inspect
+
+    raise typer.Exit(inspect(file))
+
+
+@demo_app.command("train")
+def train_command(
+    attack: Annotated[AttackName, typer.Option(help="The attack to train.")] = AttackName.pruning_aware,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file to write. Default: demo_ATTACK.h5, here")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Train one of the demo's networks anew; takes minutes."""
+    from tui.commands import train_demo
+    from tui.options import absolute
+
+    path = Path(absolute(out or Path(f"demo_{attack.value.replace('-', '_')}.h5")))
+    if path.exists() and not overwrite:
+        raise Refused(f"{path.name}: is there already. Name another file with --out, or replace it with --overwrite.")
+    raise typer.Exit(train_demo(attack.value, str(path)))
+
+
+@config_app.command("path")
+def config_path_command() -> None:
+    """Where the settings file is looked for."""
+    from tui.config import config_path
+
+    typer.echo(config_path())
+
+
+def main() -> None:
+    """The program. What is refused is said in one line."""
+    try:
+        app()
+    except LabError as error:
+        from tui.narration import complain
+
+        complain(str(error))
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""One engine driven from a script: commands one after the other, signals, and the exit code it all comes to."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from engine.api import protocol as p
+from engine.api.client import EngineClient
+from engine.api.errors import EngineDied, EngineNotStarted, ExitCode, LabError
+from tui.narration import Narrator, complain
+from tui.state import RunState, Sent, reduce
+
+ENDS = {signal.SIGTERM: ExitCode.TERMINATED, signal.SIGHUP: ExitCode.HUNG_UP}
+LOG_LINES = 8  # of a dead engine's log
+PATIENCE = 2.0  # seconds for the engine to leave
+
+
+class CommandFailed(LabError):
+    """The engine said that a command failed."""
+
+    def __init__(self, failed: p.Failed) -> None:
+        super().__init__(failed.message)
+        self.exit_code = ExitCode(failed.exit_code)
+
+
+class Interrupted(LabError):
+    """The user stopped the work, by key or by signal."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class Driver:
+    """`heard` is called for every event, with the states before and after it."""
+
+    def __init__(self, client: EngineClient, narrator: Narrator, heard: Callable[[p.AnyEvent], None]) -> None:
+        self.client = client
+        self.narrator = narrator
+        self.heard = heard
+        self.state = RunState()
+        self.interrupts = 0
+        self.keep = False
+        self.ended_by: ExitCode | None = None
+        self._events: AsyncIterator[p.AnyEvent] = client.events()
+
+    async def perform(self, command: p.AnyCommand) -> p.Idle:
+        """Send a command and take events until the engine is free. Raises CommandFailed, Interrupted, EngineDied."""
+        if self.interrupts:
+            raise Interrupted(STOPPED)
+        self.state = reduce(self.state, Sent(command))
+        await self.client.send(command)
+        async for event in self._events:
+            self._take(event)
+            if isinstance(event, p.Failed):
+                raise CommandFailed(event)
+            if isinstance(event, p.Idle):
+                break
+        else:
+            raise EngineDied("The engine left in the middle of the work.")
+        if event.why == "paused":
+            raise Interrupted(STOPPED)
+        return event
+
+    def _take(self, event: p.AnyEvent) -> None:
+        before, self.state = self.state, reduce(self.state, event)
+        self.narrator.tell(before, self.state, event)
+        self.heard(event)
+
+    # --- signals ---
+
+    def listen(self, work: asyncio.Task[None]) -> None:
+        """Ctrl-C cancels the step, and a second one leaves; TERM and HUP leave."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self.interrupt, work)
+        for number, code in ENDS.items():
+            loop.add_signal_handler(number, self.end, work, code)
+
+    def interrupt(self, work: asyncio.Task[None]) -> None:
+        self.interrupts += 1
+        if self.interrupts > 1:
+            return self.end(work, ExitCode.INTERRUPTED)
+        self.narrator.say("Stopping after this batch; press Ctrl-C again to leave at once.")
+        self._pause = asyncio.ensure_future(self.client.send(p.Pause()))
+
+    def end(self, work: asyncio.Task[None], code: ExitCode) -> None:
+        self.ended_by = self.ended_by or code
+        work.cancel()
+
+
+STOPPED = "Stopped."
+
+
+def drive(driver: Driver, work: Callable[[], Awaitable[None]]) -> int:
+    """Start the engine, do `work` with it, and see it off. Returns the exit code; failures are said in one line."""
+    try:
+        code = asyncio.run(_drive(driver, work))
+    except BrokenPipeError:
+        code = _nobody_reads()
+    except OSError as error:
+        complain(f"stdout: {(error.strerror or str(error)).lower()}. The run stopped; it can be resumed.")
+        code = _nobody_reads()
+    return int(code)
+
+
+async def _drive(driver: Driver, work: Callable[[], Awaitable[None]]) -> int:
+    task = asyncio.ensure_future(_work(driver, work))
+    driver.listen(task)
+    try:
+        await task
+        code = ExitCode.DONE
+    except asyncio.CancelledError:
+        if driver.ended_by is None:
+            raise
+        code = driver.ended_by
+        _explain(driver, Interrupted(STOPPED))
+    except LabError as error:
+        code = error.exit_code
+        _explain(driver, error)
+    finally:
+        driver.narrator.close()
+        await _see_off(driver)
+    return code
+
+
+async def _work(driver: Driver, work: Callable[[], Awaitable[None]]) -> None:
+    await driver.client.start()
+    await work()
+
+
+async def _see_off(driver: Driver) -> None:
+    """End the engine, or with --keep let it go on after a hang-up."""
+    if driver.keep and driver.ended_by is ExitCode.HUNG_UP and driver.client.ending is None:
+        await driver.client.detach()
+    else:
+        await driver.client.close(PATIENCE)
+
+
+def _explain(driver: Driver, error: LabError) -> None:
+    """The failure in one line; after a death what the engine did, and the last lines of its log."""
+    driver.narrator.close()
+    unfinished = isinstance(error, EngineDied | Interrupted)
+    complain(str(error) + where(driver.state) if unfinished else str(error))
+    if isinstance(error, EngineDied | EngineNotStarted) and driver.client.ending:
+        for line in driver.client.ending.log_tail[-LOG_LINES:]:
+            complain(f"  {line}")
+
+
+def where(state: RunState) -> str:
+    """What was under way, and how to go on."""
+    if not state.ready:
+        phase = next((name for name, at in reversed(list(state.phases.items())) if at.done < at.total), "")
+        return f" It was at: {phase}." if phase else ""
+    text = f" It had come to step {max(state.steps)} of {state.channels}."
+    return text + " Go on with: lab3-tui --headless --resume" if state.opened else text
+
+
+def _nobody_reads() -> int:
+    """stdout is closed: nothing more can be said there, not even by the interpreter when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.NOT_WRITTEN

@@ -1,0 +1,93 @@
+"""The run without a screen: every step, every result, over the same client as the workbench."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.api import protocol as p
+from engine.api.client import EngineClient
+from engine.api.errors import ExitCode, LabError, Refused
+from tui.driver import Driver, drive
+from tui.narration import Narrator, narrator
+from tui.tables import results_table, step_line
+
+Connect = Callable[[], EngineClient]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. `save_at`: thresholds instead of those that the run to go on with has."""
+
+    command: p.Open
+    save_at: tuple[str, ...] | None = None
+    json: bool = False
+    keep: bool = False
+    first_line: str = ""
+
+
+class ThresholdMissed(LabError):
+    """The run is complete, and a threshold was never reached."""
+
+    exit_code = ExitCode.THRESHOLD_MISSED
+
+
+def run(plan: Plan, connect: Connect = EngineClient, told: Narrator | None = None) -> int:
+    """Run to the end. Returns the exit code."""
+    return Headless(plan, connect(), told or narrator()).run()
+
+
+class Headless:
+    def __init__(self, plan: Plan, client: EngineClient, told: Narrator) -> None:
+        self.plan = plan
+        self.narrator = told
+        self.driver = Driver(client, told, self.heard)
+        self.driver.keep = plan.keep
+        self.questions: list[p.Question] = []
+
+    def run(self) -> int:
+        if self.plan.first_line:
+            self.narrator.say(self.plan.first_line)
+        return drive(self.driver, self.work)
+
+    async def work(self) -> None:
+        driver, plan = self.driver, self.plan
+        await driver.perform(plan.command)
+        self.refuse_what_cannot_end_well()
+        if plan.save_at is not None:
+            await driver.perform(p.SetThresholds(plan.save_at))
+        await driver.perform(p.Goto(driver.state.channels))
+        await driver.perform(p.Finish())
+        self.conclude()
+
+    def refuse_what_cannot_end_well(self) -> None:
+        """Before anything is computed: a run that another process holds, steps beyond the last."""
+        state = self.driver.state
+        assert state.opened and state.settings
+        if state.opened.held_by:
+            raise Refused(f"This folder is in use by another window ({state.opened.held_by}).")
+        beyond = [step for step in state.settings.save_steps if step > state.channels]
+        if beyond:
+            raise Refused(f"--save-step {beyond[0]}: this run has {state.channels} steps.")
+
+    def heard(self, event: p.AnyEvent) -> None:
+        if isinstance(event, p.Question):
+            self.questions.append(event)
+        if self.plan.json:
+            self.narrator.out(p.encode(event).decode())
+        elif isinstance(event, p.Stepped):
+            self.narrator.out(step_line(self.driver.state, event))
+
+    def conclude(self) -> None:
+        """The table, what the curve says, and whether all that was asked for is there."""
+        finished = self.driver.state.finished
+        assert finished is not None
+        if not self.plan.json:
+            for line in ["", *results_table(self.driver.state)]:
+                self.narrator.out(line)
+        sys.stdout.flush()
+        self.narrator.say(finished.verdict)
+        if self.questions:
+            raise Refused(self.questions[0].text + " Nothing was replaced; see --overwrite and --out.")
+        if finished.missed:
+            names = ", ".join(f"-{threshold} pt" for threshold in finished.missed)
+            raise ThresholdMissed(f"Never reached: {names}. Everything else is written.")

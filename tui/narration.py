@@ -1,0 +1,75 @@
+"""What is told on stderr while the engine works: a bar with phases on a terminal, plain lines elsewhere."""
+
+import contextlib
+import os
+import sys
+from typing import Protocol, TextIO
+
+from engine.api import protocol as p
+from tui.state import Line, RunState
+
+QUIET_KINDS = ("step",)  # told on stdout
+
+
+class Narrator(Protocol):
+    """Tells what happens. `out` puts a line on stdout without disturbing the rest."""
+
+    def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None: ...
+    def say(self, text: str) -> None: ...
+    def out(self, line: str) -> None: ...
+    def close(self) -> None: ...
+
+
+def narrator() -> Narrator:
+    """The one that suits stderr. NO_COLOR and a dumb terminal are heeded."""
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from tui.progress import Bar
+
+        return Bar()
+    return Plain()
+
+
+def told(before: RunState, state: RunState) -> list[Line]:
+    """Lines that the log has got since, but for those of steps."""
+    last = before.log[-1] if before.log else None
+    new: list[Line] = []
+    for line in reversed(state.log):
+        if line is last:
+            break
+        new.append(line)
+    return [line for line in reversed(new) if line.kind not in QUIET_KINDS]
+
+
+def worded(line: Line) -> str:
+    return f"{line.text} at step {line.step}" if line.kind == "threshold" else line.text
+
+
+def put(stream: TextIO, text: str) -> None:
+    """A line on a stream at once. Characters that its encoding lacks become escapes."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()
+
+
+def complain(text: str) -> None:
+    """A line on stderr; a terminal that has gone is nothing to fail for."""
+    with contextlib.suppress(OSError, ValueError):
+        put(sys.stderr, text)
+
+
+class Plain:
+    """A line for every phase that ends and every file; nothing that moves."""
+
+    def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
+        for line in told(before, state):
+            if line.kind != "error":  # said at the end, by whoever gives up
+                self.say(worded(line))
+
+    def say(self, text: str) -> None:
+        complain(text)
+
+    def out(self, line: str) -> None:
+        put(sys.stdout, line)
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,85 @@
+"""Lines and tables in plain text, for stdout."""
+
+from collections.abc import Iterable, Sequence
+
+from engine.api import protocol as p
+from tui.state import Figures, RunState, figures, of_counts
+from tui.wording import EMPTY, file_name
+
+HEADER = (
+    ("", "", "", "drop", "clean", "clean", "ASR", "ASR", "detected", "false al."),
+    ("", "saved at", "step", "valid pt", "valid %", "test %", "test %", "valid %", "test %", "test %"),
+)
+
+
+def step_line(state: RunState, event: p.Stepped) -> str:
+    """A step with every rate and the set it was measured on; sets that are not there do not come."""
+    now = figures(state, event.step)
+    assert now is not None
+    width = len(str(state.channels))
+    channel = "B itself" if event.channel is None else f"channel {event.channel}"
+    change = f"({-now.drop if now.drop else 0:+.2f} pt)"
+    parts = [
+        f"step {event.step:>{width}}/{state.channels}  {channel:<{8 + width}}",
+        f"valid {now.valid:6.2f} % {change:>11}",
+    ]
+    named = (
+        ("test", now.test),
+        ("ASR", now.asr),
+        ("G test", now.g_test),
+        ("G ASR", now.g_asr),
+        ("detected", now.detection),
+        ("false alarms", now.false_alarm),
+    )
+    return "  ".join(parts + [f"{name} {value:6.2f} %" for name, value in named if value is not None])
+
+
+def results_table(state: RunState) -> list[str]:
+    """The lab's table: B, and B' and G at every saved step."""
+    return aligned([*HEADER, *_body(state)])
+
+
+def _body(state: RunState) -> Iterable[Sequence[str]]:
+    base = figures(state, 0)
+    if base is None:
+        return
+    yield ["B", "", "0", *_network(base)]
+    for saved in saved_models(state):
+        assert saved.step is not None
+        now = _figures_at(state, saved.step)
+        at = f"-{saved.threshold} pt" if saved.threshold else file_name(saved.path)
+        yield ["B'", at, str(saved.step), *_network(now)]
+        yield ["G", at, str(saved.step), *_detector(now)]
+
+
+def saved_models(state: RunState) -> list[p.Saved]:
+    """What was saved at steps of the current order, each file once, in the order of the steps."""
+    newest = {saved.path: saved for saved in state.saved if saved.what == "model" and saved.step in state.steps}
+    return sorted(newest.values(), key=lambda saved: (saved.step or 0, float(saved.threshold or 1000), saved.path))
+
+
+def _figures_at(state: RunState, step: int) -> Figures:
+    return of_counts(state, state.steps[step].counts, state.steps[0].counts, state.measured.get(step))
+
+
+def _network(now: Figures) -> list[str]:
+    return [_cell(-now.drop if now.drop else 0.0), *map(_cell, (now.valid, now.test, now.asr, now.valid_asr)), "", ""]
+
+
+def _detector(now: Figures) -> list[str]:
+    return ["", "", _cell(now.g_test), _cell(now.g_asr), "", _cell(now.detection), _cell(now.false_alarm)]
+
+
+def _cell(value: float | None) -> str:
+    return EMPTY if value is None else f"{value:.2f}"
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 2) -> list[str]:
+    """Columns side by side: the first `left` ones to the left, all others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(_padded(row, widths, left)).rstrip() for row in rows]
+
+
+def _padded(row: Sequence[str], widths: Sequence[int], left: int) -> Iterable[str]:
+    for column, (text, width) in enumerate(zip(row, widths, strict=True)):
+        yield text.ljust(width) if column < left else text.rjust(width)

@@ -45,6 +45,7 @@ class Row(NamedTuple):
 
 
 Part = tuple[str, str]  # text, and the letter of its ink
+BLANK: Part = (" ", ".")
 
 
 def cells(text: str) -> str:
@@ -83,13 +84,18 @@ def over(under: Row, column: int, text: str, ink: str) -> Row:
 
 
 def changed(old: Row, new: Row) -> tuple[int, int] | None:
-    """The columns, first and one past the last, in which two rows differ; None where they are the same."""
+    """The columns, first and one past the last, in which two rows look different; None where they look the same."""
     if old == new:
         return None
-    if len(old.text) != len(new.text) or old.back != new.back:
-        return 0, len(new.text)
-    differ = [i for i, (a, b) in enumerate(zip(_seen(old), _seen(new), strict=True)) if a != b]
-    return _whole(old.text, new.text, differ[0], differ[-1] + 1) if differ else None
+    width = len(new.text)
+    if len(old.text) != width or old.back != new.back:
+        return 0, width
+    before, after = _seen(old), _seen(new)
+    start = next((i for i in range(width) if before[i] != after[i]), width)
+    if start == width:
+        return None
+    end = next(i for i in range(width, start, -1) if before[i - 1] != after[i - 1])
+    return _whole(old.text, new.text, start, end)
 
 
 def _whole(old: str, new: str, start: int, end: int) -> tuple[int, int]:
@@ -103,7 +109,7 @@ def _whole(old: str, new: str, start: int, end: int) -> tuple[int, int]:
 
 def _seen(line: Row) -> list[Part]:
     """Character and ink of each cell; a blank looks the same in every ink."""
-    return [(char, "" if char == " " else ink) for char, ink in zip(line.text, line.ink, strict=True)]
+    return [(char, ink) if char != " " else BLANK for char, ink in zip(line.text, line.ink, strict=True)]
 
 
 def runs(line: Row) -> list[Part]:

@@ -23,7 +23,8 @@ def css_beside(module: str) -> str:
 class RowsView(Widget):
     """Shows the rows that `draw` makes. `redraw` compares them with those on the screen and repaints the difference.
 
-    `INTERVAL`: seconds that pass at least between two redraws; newer contents replace those that wait.
+    `INTERVAL`: seconds that pass at least between two redraws; newer contents replace those that wait. A view that has
+    one also lets those without go first: figures are on the screen before the curves that take longer to draw.
     """
 
     DEFAULT_CSS = css_beside(__file__)
@@ -35,7 +36,8 @@ class RowsView(Widget):
         self._rows: Sequence[Row] = ()
         self._drawn_for = Size(-1, -1)
         self._drawn_at = 0.0
-        self._waiting: Timer | None = None
+        self._waiting = False
+        self._timer: Timer | None = None
         self._styles_by_ink: dict[tuple[str, str], Style] = {}
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
@@ -43,20 +45,29 @@ class RowsView(Widget):
         raise NotImplementedError
 
     def redraw(self) -> None:
-        """What is shown has changed: repaint, at once or when `INTERVAL` is over."""
+        """What is shown has changed: repaint at once, or when it is this view's turn."""
         if not self.is_mounted or self._waiting:
             return
+        if not self.INTERVAL:
+            self.flush()
+            return
+        self._waiting = True
         wait = self.INTERVAL - (monotonic() - self._drawn_at)
         if wait > 0:
-            self._waiting = self.set_timer(wait, self.flush)
+            self._timer = self.set_timer(wait, self.flush)
         else:
+            self.call_after_refresh(self._turn)
+
+    def _turn(self) -> None:
+        if self._waiting:
             self.flush()
 
     def flush(self) -> None:
         """Draw now, and repaint the cells that differ from those on the screen."""
-        if self._waiting:
-            self._waiting.stop()
-            self._waiting = None
+        self._waiting = False
+        if self._timer:
+            self._timer.stop()
+            self._timer = None
         if self._drawn_for != self.content_size:
             return  # the whole widget will be painted anyway
         old, new = self._rows, self._draw()

@@ -18,7 +18,7 @@ def write_atomically(path: Path, data: bytes, what: str = "") -> None:
 
     Raises NotWritten, in one line for the user; then what was at `path` stands and nothing is left beside it.
     """
-    beside = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     try:
         _write(beside, data)
         os.replace(beside, path)

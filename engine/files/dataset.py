@@ -12,7 +12,7 @@ from engine.files.description import DataSpec
 from engine.files.finding import Finding, refused
 from engine.files.images import pixel_line
 from engine.files.pixels import DecodedPixels, Pixels, PlainPixels
-from engine.files.source import open_source
+from engine.files.source import HDF5_ENDINGS, misnamed, open_source
 from engine.files.verifying import verify_data
 from engine.files.warden import warden
 
@@ -33,7 +33,7 @@ class Dataset:
         self.images, *shape = spec.shape
         self.shape = (shape[0], shape[1], shape[2])
         self.dtype = np.dtype(spec.dtype).name
-        self.notes = spec.notes
+        self.notes = spec.notes + misnamed(path, HDF5_ENDINGS, "is HDF5")
         self._pixels = pixels
 
     def close(self) -> None:
@@ -90,11 +90,9 @@ def open_dataset(path: Path, shape: tuple[int, int, int] | None, classes: int | 
     descriptor = open_source(path)
     try:
         report, arrays = warden.ask(path, descriptor, job="data", shape=shape, classes=classes)
-        assert report.data is not None
-        labels = arrays[0]
-        verify_data(report.data, labels, descriptor, classes)
-        source = PlainPixels if report.data.offset is not None else DecodedPixels
-        return Dataset(path, source(path, descriptor, report.data), report.data, labels)
+        spec, labels = verify_data(report.data, arrays, descriptor, shape, classes)
+        source = PlainPixels if spec.offset is not None else DecodedPixels
+        return Dataset(path, source(path, descriptor, spec), spec, labels)
     except Finding as finding:
         os.close(descriptor)
         raise refused(path, str(finding)) from None

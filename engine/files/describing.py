@@ -41,7 +41,7 @@ def _model(network: Network, name: str) -> Description:
         name=name,
         kind="model",
         format=spec.format,
-        writer=escape(spec.writer, 20),
+        writer=spec.writer,
         image=(channels, height, width),
         classes=shapes[spec.output][0],
         parameters=sum(prod(weight.shape) for weight in spec.weights),

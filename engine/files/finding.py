@@ -8,6 +8,8 @@ from engine.api.errors import Refused
 from engine.api.textsafe import SHORT, escape
 from engine.files.limits import WALL_SECONDS
 
+CONFUSED = "confused the file reader; nothing was loaded. The file is damaged or hostile."
+
 
 class Finding(Exception):
     """`str(finding)` completes the sentence that the file's name begins. Text from the file is escaped in it."""
@@ -26,6 +28,17 @@ def layer_line(name: str, kind: str, text: str) -> Finding:
 def refused(path: Path | str, text: str) -> Refused:
     """The line a user reads about the file at `path`."""
     return Refused(f"{escape(Path(path).name, SHORT)}: {text}")
+
+
+def harmless(value: Any) -> bool:
+    """Whether every text in `value`, a message of the inspector's, has been escaped as it should be."""
+    if isinstance(value, str):
+        return value.isprintable() and "[" not in value
+    if isinstance(value, dict):
+        return all(harmless(item) for pair in value.items() for item in pair)
+    if isinstance(value, list | tuple):
+        return all(map(harmless, value))
+    return True
 
 
 def ending(status: int) -> str:

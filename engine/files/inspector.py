@@ -31,7 +31,7 @@ from engine.files.atomic import sha256_file
 from engine.files.decoding import decode
 from engine.files.describing import describe_file
 from engine.files.description import Report
-from engine.files.finding import Finding, ending
+from engine.files.finding import CONFUSED, Finding, ending, harmless
 from engine.files.handover import REPORT_BYTES, write_arrays, write_report
 from engine.files.images import open_images, read_labels
 from engine.files.networks import open_network, zeroed
@@ -116,12 +116,21 @@ def describe(path: Path) -> Description:
     with tempfile.TemporaryFile() as out:
         status = _in_child(lambda: _describe(source, name, out.fileno()))
         text = os.pread(out.fileno(), REPORT_BYTES, 0)
-    found = Description(name=name, refusal=ending(status)) if status else msgspec.json.decode(text, type=Description)
+    found = Description(name=name, refusal=ending(status)) if status else _read(text, name)
     line = None if found.refusal is None else f"{name}: {found.refusal}"
     size, digest = os.fstat(source).st_size, sha256_file(path)
     return msgspec.structs.replace(
         found, refusal=line, size=size, sha256=digest, known=known_file(digest), protection=jail.missing()
     )
+
+
+def _read(text: bytes, name: str) -> Description:
+    """What the child wrote, if it is in order."""
+    try:
+        found = msgspec.json.decode(text, type=Description)
+    except ValueError:
+        return Description(name=name, refusal=CONFUSED)
+    return found if harmless(msgspec.to_builtins(found)) else Description(name=name, refusal=CONFUSED)
 
 
 def _describe(source: int, name: str, out: int) -> None:

@@ -53,7 +53,7 @@ def enter(wall_seconds: int = WALL_SECONDS, cpu_seconds: int = CPU_SECONDS) -> N
     _limit(resource.RLIMIT_FSIZE, 2 * ADDRESS_SPACE)
     _limit(resource.RLIMIT_CORE, 0)
     if cpu_seconds:
-        _limit(resource.RLIMIT_CPU, cpu_seconds)
+        _limit(resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1)  # first told by SIGXCPU, then killed
     if sys.platform == "linux":
         _libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
         _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -73,10 +73,11 @@ def missing() -> str | None:
     return f"This system lacks {' and '.join(lacks)}: files are checked in a process with limits, but no jail."
 
 
-def _limit(what: int, most: int) -> None:
-    hard = resource.getrlimit(what)[1]
-    value = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(what, (value, value))
+def _limit(what: int, soft: int, hard: int | None = None) -> None:
+    """Lower a limit; one that is lower already stays."""
+    now = resource.getrlimit(what)[1]
+    ceiling = 2**62 if now == resource.RLIM_INFINITY else now
+    resource.setrlimit(what, (min(soft, ceiling), min(hard or soft, ceiling)))
 
 
 def _landlock_version() -> int:

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from math import prod
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from engine.files.archive import renew_checksum
 from engine.files.description import ModelFile, ModelSpec, WeightSpec
 from engine.files.finding import Finding, refused
-from engine.files.source import open_source
+from engine.files.source import HDF5_ENDINGS, misnamed, open_source
 from engine.files.verifying import verify_model
 from engine.files.warden import warden
 
@@ -23,13 +24,19 @@ def read_model(path: Path) -> ModelFile:
     descriptor = open_source(path)
     try:
         report, arrays = warden.ask(path, descriptor, job="model")
-        assert report.model is not None
-        verify_model(report.model, arrays)
-        return ModelFile(path, report.model, _by_layer(report.model, arrays))
+        spec = verify_model(report.model, arrays)
+        spec = msgspec.structs.replace(spec, notes=spec.notes + _name_notes(path, spec.format))
+        return ModelFile(path, spec, _by_layer(spec, arrays))
     except Finding as finding:
         raise refused(path, str(finding)) from None
     finally:
         os.close(descriptor)
+
+
+def _name_notes(path: Path, form: str) -> tuple[str, ...]:
+    if form == "keras":
+        return misnamed(path, (".keras",), "is a .keras archive")
+    return misnamed(path, HDF5_ENDINGS, "is HDF5")
 
 
 def _by_layer(spec: ModelSpec, arrays: list[np.ndarray]) -> dict[str, list[np.ndarray]]:
@@ -86,8 +93,7 @@ def _rewritten(model: ModelFile, layer: str, pruned: list[int]) -> bytes:
         scratch.write(data)
         scratch.flush()
         report, arrays = warden.ask(model.path, scratch.fileno(), job="model")
-    assert report.model is not None
-    for name, held in _by_layer(report.model, arrays).items():
+    for name, held in _by_layer(verify_model(report.model, arrays), arrays).items():
         for before, after in zip(model.arrays[name], held, strict=True):
             expected = before.copy()
             if name == layer:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,8 @@ class Network:
     def spec(self) -> ModelSpec:
         layers = tuple(_constants(node, self.places) for node in self.architecture.nodes)
         kept = tuple(self._weight(place) for place in self.kept())
-        return ModelSpec(self.form, self.writer, layers, self.architecture.output, kept)
+        notes = (deepid.NOTE,) if self.form == "weights" else ()
+        return ModelSpec(self.form, self.writer, layers, self.architecture.output, kept, notes)
 
     def kept(self) -> list[Place]:
         """The weights that become arrays of the layer; those of a Normalization become settings."""
@@ -92,7 +94,7 @@ def zeroed(descriptor: int, layer: str, channels: list[int]) -> bytes:
 def _from_archive(archive: Archive, root: h5py.File) -> Network:
     metadata = read_json(METADATA, archive.text(METADATA))
     writer = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    writer = writer if isinstance(writer, str) else ""
+    writer = _version(writer)
     architecture, feeds = _checked(read_json(CONFIG, archive.text(CONFIG)), writer)
     return Network("keras", writer, architecture, keras_weights(root, architecture.nodes, feeds), archive.stored_at)
 
@@ -105,9 +107,14 @@ def network_in(root: h5py.File) -> Network:
     group = child(root, "model_weights")
     if not isinstance(group, h5py.Group):
         raise Finding("has an architecture but no weights ('model_weights'). Save the whole model with model.save().")
-    writer = text_attribute(root, "keras_version") or text_attribute(group, "keras_version") or ""
+    writer = _version(text_attribute(root, "keras_version") or text_attribute(group, "keras_version"))
     architecture, feeds = _checked(read_json("'model_config'", config.encode()), writer)
     return Network("h5", writer, architecture, h5_weights(group, architecture.nodes, feeds), 0)
+
+
+def _version(text: Any) -> str:
+    """A version as Keras writes it, or nothing."""
+    return text if isinstance(text, str) and re.fullmatch(r"[\w.+-]{1,24}", text, re.ASCII) else ""
 
 
 def _checked(config: Any, writer: str) -> tuple[Architecture, dict[str, Shape]]:
@@ -130,7 +137,7 @@ def _without_config(root: h5py.File) -> Network:
     kernel = _last_kernel(root)
     if not set(deepid.WEIGHTED) <= set(names) or kernel is None:
         raise Finding(WEIGHTS_ONLY)
-    writer = text_attribute(root, "keras_version") or ""
+    writer = _version(text_attribute(root, "keras_version"))
     architecture, feeds = _checked(deepid.deepid_config(kernel.shape[1]), writer)
     return Network("weights", writer, architecture, h5_weights(root, architecture.nodes, feeds), 0)
 

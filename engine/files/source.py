@@ -6,6 +6,8 @@ from pathlib import Path
 
 from engine.files.finding import quoted, refused
 
+HDF5_ENDINGS = (".h5", ".hdf5", ".hdf", ".he5")
+
 
 def open_source(path: Path) -> int:
     """A file descriptor for reading. Raises Refused, in the user's words, for anything but a readable file."""
@@ -26,6 +28,13 @@ def open_source(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def misnamed(path: Path, endings: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """A note where a file's name promises something else than the file holds."""
+    if path.suffix.lower() in endings:
+        return ()
+    return (f"{what} although its name does not end in {endings[0]}",)
 
 
 def _refuse_special(path: Path, mode: int) -> None:

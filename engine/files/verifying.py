@@ -6,27 +6,31 @@ from math import prod
 import numpy as np
 
 from engine.files.description import DataSpec, ModelSpec
-from engine.files.finding import Finding
+from engine.files.finding import CONFUSED, Finding, harmless
 from engine.files.graph import check_classifier
 from engine.files.layers import LAYERS, checked
 from engine.files.shapes import needed_weights
 
-UNEQUAL = "confused the file reader; nothing was loaded. The file is damaged or hostile."
+Image = tuple[int, int, int]  # height, width, channels
+NUMBERS = ("f2", "f4", "f8", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
+TYPES = {order + number for order in "<>|" for number in NUMBERS}
 
 
-def verify_model(spec: ModelSpec, arrays: list[np.ndarray]) -> None:
-    """That every setting is allowed, that layers and weights fit together, and that weights are finite.
+def verify_model(spec: ModelSpec | None, arrays: list[np.ndarray]) -> ModelSpec:
+    """`spec`, if every setting is allowed, layers and weights fit together, and weights are finite.
 
     Raises Finding.
     """
+    if spec is None or not harmless((spec.format, spec.writer, spec.notes)):
+        raise Finding(CONFUSED)
     seen: set[str] = set()
     for layer in spec.layers:
         fits = layer.kind in LAYERS and checked(layer.name, layer.kind, layer.config) == layer.config
         if not fits or layer.name in seen or not seen.issuperset(layer.inputs):
-            raise Finding(UNEQUAL)
+            raise Finding(CONFUSED)
         seen.add(layer.name)
     if spec.output not in seen:
-        raise Finding(UNEQUAL)
+        raise Finding(CONFUSED)
     shapes = check_classifier(spec.layers, spec.output)
     expected = []
     for layer in spec.layers:
@@ -34,19 +38,31 @@ def verify_model(spec: ModelSpec, arrays: list[np.ndarray]) -> None:
         own, others = needed_weights(layer.kind, layer.config, feed)
         expected += [(layer.name, name, shape) for name, shape in own + others]
     if [(weight.layer, weight.name, weight.shape) for weight in spec.weights] != expected:
-        raise Finding(UNEQUAL)
+        raise Finding(CONFUSED)
     if [array.shape for array in arrays] != [shape for _, _, shape in expected]:
-        raise Finding(UNEQUAL)
+        raise Finding(CONFUSED)
     if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):
-        raise Finding(UNEQUAL)
+        raise Finding(CONFUSED)
+    return spec
 
 
-def verify_data(spec: DataSpec, labels: np.ndarray, descriptor: int, classes: int | None) -> None:
-    """That the images are numbers that lie in the file, one label each, in range. Raises Finding."""
-    kind = np.dtype(spec.dtype)
-    inside = spec.offset is None or 0 <= spec.offset <= os.fstat(descriptor).st_size - kind.itemsize * prod(spec.shape)
-    in_range = labels.size and labels.min() >= 0 and (classes is None or labels.max() < classes)
-    if not (inside and in_range and min(spec.shape) > 0 and kind.kind in "fiub" and kind.shape == ()):
-        raise Finding(UNEQUAL)
-    if labels.shape != spec.shape[:1] or labels.dtype != np.int64:
-        raise Finding(UNEQUAL)
+def verify_data(
+    spec: DataSpec | None, arrays: list[np.ndarray], descriptor: int, shape: Image | None, classes: int | None
+) -> tuple[DataSpec, np.ndarray]:
+    """`spec` and the labels, if the images are numbers that lie in the file, with one label in range each.
+
+    Raises Finding.
+    """
+    if spec is None or len(arrays) != 1 or spec.dtype not in TYPES or not harmless(spec.notes):
+        raise Finding(CONFUSED)
+    (labels,) = arrays
+    count, channels, rows, columns = spec.shape
+    end = os.fstat(descriptor).st_size - np.dtype(spec.dtype).itemsize * prod(spec.shape)
+    inside = min(spec.shape) > 0 and (spec.offset is None or 0 <= spec.offset <= end)
+    if not inside or shape not in (None, (rows, columns, channels)):
+        raise Finding(CONFUSED)
+    if labels.shape != (count,) or labels.dtype != np.int64 or labels.min() < 0:
+        raise Finding(CONFUSED)
+    if classes is not None and labels.max() >= classes:
+        raise Finding(CONFUSED)
+    return spec, labels

@@ -16,13 +16,11 @@ import numpy as np
 
 from engine.api.inspection import ENVIRONMENT, inspector_command
 from engine.files.description import Report
-from engine.files.finding import ending, refused
+from engine.files.finding import CONFUSED, ending, harmless, refused
 from engine.files.handover import read_arrays, read_report
 from engine.files.limits import WALL_SECONDS
 
-GRACE = 10  # seconds beyond the inspector's own limit before it is ended from outside
-
-CONFUSED = "confused the file reader; nothing was loaded. The file is damaged or hostile."
+PATIENCE = WALL_SECONDS + 10  # seconds: beyond its own limit the inspector is ended from outside
 
 
 class Warden:
@@ -65,7 +63,7 @@ class Warden:
             except ValueError:
                 raise refused(path, CONFUSED) from None
         if found.refusal is not None:
-            raise refused(path, found.refusal)
+            raise refused(path, found.refusal if harmless(found.refusal) else CONFUSED)
         return found
 
     def close(self) -> None:
@@ -83,7 +81,9 @@ class Warden:
         return self._process.pid if self._process else None
 
     def _running(self) -> socket.socket:
-        if self._channel is None or self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            self._end()
+        if self._channel is None:
             ours, theirs = socket.socketpair()
             self._process = subprocess.Popen(
                 inspector_command("serve", str(theirs.fileno())),
@@ -93,7 +93,7 @@ class Warden:
                 pass_fds=[theirs.fileno()],
             )
             theirs.close()
-            ours.settimeout(WALL_SECONDS + GRACE)
+            ours.settimeout(PATIENCE)
             self._channel = ours
         return self._channel
 

@@ -1,0 +1,185 @@
+"""The engine outlives whatever happens to its inspector, and does not believe what it says."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.api.errors import Refused
+from engine.files import model, warden
+from engine.files.dataset import open_dataset
+from engine.files.model import read_model
+from tests.making import CLASSES, IMAGE, small_weights, write_data, write_h5
+
+STAND_IN = """
+import ctypes, json, os, sys, time
+from functools import partial
+import engine.files.inspector as inspector
+from engine.files import jail
+from engine.files.description import DataSpec, Report
+from engine.files.handover import write_arrays, write_report
+{body}
+inspector.main()
+"""
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """Gives a function that puts a few lines of Python into the inspector process."""
+
+    def use(body: str) -> None:
+        def command(*words: str) -> list[str]:
+            return [sys.executable, "-P", "-c", STAND_IN.format(body=body), *words]
+
+        monkeypatch.setattr(warden, "inspector_command", command)
+
+    warden.warden.close()
+    yield use
+    warden.warden.close()
+
+
+CRASHED = "nothing was loaded. The file is damaged or hostile."
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("inspector.inspect = lambda *a: ctypes.string_at(0)", f"crashed the file reader (signal 11); {CRASHED}"),
+        ("inspector.inspect = lambda *a: 1 / 0", f"crashed the file reader (exit 1); {CRASHED}"),
+        ("inspector.inspect = lambda *a: os._exit(7)", f"crashed the file reader (exit 7); {CRASHED}"),
+        ("inspector.inspect = lambda *a: None", f"confused the file reader; {CRASHED}"),
+        ("inspector.serve = lambda *a: None", f"crashed the file reader (exit 1); {CRASHED}"),
+        (
+            "jail.enter = partial(jail.enter, wall_seconds=1)\ninspector.inspect = lambda *a: time.sleep(30)",
+            "took longer than 60 s to check; stopped.",
+        ),
+        (
+            "jail.enter = partial(jail.enter, cpu_seconds=1)\nwhile_true = 'while True: pass'\n"
+            "inspector.inspect = lambda *a: exec(while_true)",
+            "took longer than 60 s to check; stopped.",
+        ),
+        (
+            "def inspect(*a): bytearray(2**32)\nwork = inspector._model\ninspector._model = lambda *a: inspect()",
+            "needs more memory to check than is allowed. The file is damaged or hostile.",
+        ),
+    ],
+)
+def test_what_happens_to_the_inspector_is_a_refusal(stand_in, body: str, line: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    stand_in(body)
+    path = write_h5(tmp_path / "net.h5")
+    with pytest.raises(Refused) as caught:
+        read_model(path)
+    assert str(caught.value) == f"net.h5: {line}"
+
+
+def test_an_inspector_that_never_answers_is_ended(stand_in, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    stand_in("inspector.serve = lambda channel: time.sleep(100)")
+    monkeypatch.setattr(warden, "PATIENCE", 1)
+    with pytest.raises(Refused, match="took longer than 60 s to check; stopped"):
+        read_model(write_h5(tmp_path / "net.h5"))
+    assert warden.warden.pid is None
+
+
+LIES = {
+    "words": "os.write(report, b'hello')",
+    "escapes": "write_report(report, Report(refusal='\\x1b[2J'))",
+    "escapes in notes": "swap(lambda m: {'notes': ('[b]',)})",
+    "nothing": "write_report(report, Report())",
+    "a million words": "os.write(report, b'[' * 1000000)",
+    "another model": "swap(lambda m: {'output': 'conv_1'})",
+    "a layer of its own": "swap(lambda m: {'layers': m.layers + (m.layers[0],)})",
+    "an unlisted layer": "second(kind='TFSMLayer')",
+    "a setting out of range": "second(config={'filters': -1})",
+    "fewer weights": "swap(lambda m: {'weights': m.weights[1:]})",
+    "other arrays": "honest(); os.lseek(arrays, 0, 0); write_arrays(arrays, [np.zeros(3, 'f4')] * 4)",
+    "arrays that are pickles": "honest(); os.pwrite(arrays, b'\\x80\\x04', 0)",
+    "arrays that end early": "honest(); os.ftruncate(arrays, os.fstat(arrays).st_size - 64)",
+    "arrays that are not finite": "honest(); os.pwrite(arrays, b'\\x00\\x00\\xc0\\x7f', 128)",
+}
+LIAR = """
+import numpy as np
+from msgspec.structs import replace
+import msgspec
+truth = inspector.inspect
+def inspect(request, source, report, arrays):
+    def honest(): truth(request, source, report, arrays)
+    def swap(change):
+        honest()
+        held = msgspec.json.decode(os.pread(report, 2**20, 0), type=Report)
+        os.ftruncate(report, 0); os.lseek(report, 0, 0)
+        write_report(report, replace(held, model=replace(held.model, **change(held.model))))
+    def second(**change):
+        swap(lambda m: {{'layers': (m.layers[0], replace(m.layers[1], **change), *m.layers[2:])}})
+    {lie}
+inspector.inspect = inspect
+"""
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lying_inspector_is_not_believed(stand_in, lie: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    stand_in(LIAR.format(lie=LIES[lie]))
+    with pytest.raises(Refused) as caught:
+        read_model(write_h5(tmp_path / "net.h5"))
+    assert str(caught.value).startswith("net.h5: ") and "\x1b" not in str(caught.value)
+
+
+DATA_LIES = {
+    "beyond the end": "DataSpec((20, 3, 8, 6), '<f4', 10**9, 0, 1)",
+    "before the beginning": "DataSpec((20, 3, 8, 6), '<f4', -8, 0, 1)",
+    "objects": "DataSpec((20, 3, 8, 6), '|O', 0, 0, 1)",
+    "no type": "DataSpec((20, 3, 8, 6), 'nonsense', 0, 0, 1)",
+    "another shape": "DataSpec((20, 3, 6, 8), '<f4', 0, 0, 1)",
+    "more images": "DataSpec((21, 3, 8, 6), '<f4', 0, 0, 1)",
+}
+
+
+@pytest.mark.parametrize("lie", DATA_LIES)
+def test_nor_about_data(stand_in, lie: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    stand_in(f"""
+import numpy as np
+def inspect(request, source, report, arrays):
+    write_arrays(arrays, [np.zeros(20, np.int64)])
+    write_report(report, Report(data={DATA_LIES[lie]}))
+inspector.inspect = inspect
+""")
+    with pytest.raises(Refused) as caught:
+        open_dataset(write_data(tmp_path / "data.h5"), IMAGE, CLASSES)
+    assert str(caught.value) == f"data.h5: confused the file reader; {CRASHED}"
+
+
+def test_a_killed_inspector_is_started_again(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "net.h5")
+    read_model(path)
+    before = warden.warden.pid
+    assert before is not None
+    subprocess.run(["kill", "-KILL", str(before)], check=True)
+    warden.warden._process.wait()  # type: ignore[union-attr]
+    assert len(read_model(path).arrays) == 2
+    assert warden.warden.pid != before
+
+
+def test_many_threads_share_one_inspector(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "net.h5")
+    warden.warden.close()
+    found: list[model.ModelFile] = []
+    threads = [threading.Thread(target=lambda: found.append(read_model(path))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kernel = small_weights()["conv_1"][0][1]
+    assert [np.array_equal(held.arrays["conv_1"][0], kernel) for held in found] == [True] * 6
+
+
+def test_it_leaves_when_the_engine_does(tmp_path: Path) -> None:
+    code = "from engine.files.warden import warden; warden.start(); print(warden.pid, flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as engine:
+        pid = int(engine.stdout.readline())  # type: ignore[union-attr]
+        engine.send_signal(signal.SIGKILL)
+    gone = subprocess.run(["timeout", "20", "tail", f"--pid={pid}", "-f", "/dev/null"])
+    assert gone.returncode == 0

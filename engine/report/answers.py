@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-import h5py
 import numpy as np
+
+GROUPS = {"test": "clean", "poisoned": "poisoned"}  # what the sets are called in the file
 
 
 def answers_file(columns: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
@@ -11,6 +12,8 @@ def answers_file(columns: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
 
     The same answers always give the same bytes.
     """
+    import h5py  # slow to import, and only this file needs it
+
     with h5py.File("answers", "w", driver="core", backing_store=False) as file:
         for name, answers in columns.items():
             group = file.create_group(GROUPS.get(name, name))
@@ -18,6 +21,3 @@ def answers_file(columns: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
                 group.create_dataset(column, data=np.asarray(values, "<i4"), track_times=False)
         file.flush()
         return bytes(file.id.get_file_image())
-
-
-GROUPS = {"test": "clean", "poisoned": "poisoned"}

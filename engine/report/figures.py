@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.api import protocol as p
-from engine.published import CLOSE, applies, published_counts
+from engine.published import applies, published, published_counts
 from engine.report.record import RunRecord, SavedStep
 
 # column of Counts -> the set its images are counted on
@@ -21,7 +21,7 @@ SET_OF: dict[str, p.SetName] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the results table: B, or B' or G at a saved step. `columns`: the columns of Counts that it shows."""
+    """A line of the results table: B, or B′ or G at a saved step. `columns`: the columns of Counts that it shows."""
 
     network: str
     saved: SavedStep | None
@@ -31,6 +31,10 @@ class Row:
     @property
     def step(self) -> int:
         return self.saved.step if self.saved else 0
+
+    @property
+    def pruned(self) -> tuple[int, ...]:
+        return self.saved.pruned if self.saved else ()
 
 
 # title of a rate, with its set -> the column of Counts that it comes from
@@ -50,10 +54,10 @@ RATES = tuple(dict.fromkeys([*OF_NETWORK, *OF_G]))
 
 
 def rows(record: RunRecord) -> list[Row]:
-    """B, then B' and G of every saved step."""
+    """B, then B′ and G of every saved step."""
     found = [Row("B", None, record.base, OF_NETWORK)]
     for saved in record.saved:
-        found += [Row("B'", saved, saved.counts, OF_NETWORK), Row("G", saved, saved.counts, OF_G)]
+        found += [Row("B′", saved, saved.counts, OF_NETWORK), Row("G", saved, saved.counts, OF_G)]
     return found
 
 
@@ -63,32 +67,19 @@ def rate(record: RunRecord, counts: p.Counts, column: str) -> float | None:
     return None if hits is None or images is None else p.percent(hits, images)
 
 
-def published_hits(record: RunRecord, row: Row, column: str) -> int | None:
-    """Images that the lab published for this figure; None where the inputs, or the channels, are not the lab's."""
-    theirs = published_counts(row.saved.pruned if row.saved else ()) if applies(record.opened) else None
-    hits: int | None = getattr(theirs, column) if theirs else None
-    return hits
-
-
 def published_rate(record: RunRecord, row: Row, column: str) -> float | None:
-    hits, images = published_hits(record, row, column), record.images(SET_OF[column])
-    return None if hits is None or images is None else p.percent(hits, images)
+    """What the lab published for this figure, in percent; None where inputs or channels are not the lab's."""
+    theirs = published_counts(row.pruned) if compares(record) else None
+    return None if theirs is None else rate(record, theirs, column)
 
 
-def differences(record: RunRecord) -> list[str]:
-    """A sentence for every figure that is more than two images away from the published one."""
-    found = []
-    for row in rows(record):
-        for title, column in row.columns.items():
-            hits, theirs = getattr(row.counts, column), published_hits(record, row, column)
-            if hits is not None and theirs is not None and abs(hits - theirs) > CLOSE:
-                words = title.replace("_", " ")
-                found.append(f"{row.network} at step {row.step}, {words}: {hits:,} images, published {theirs:,}.")
-    return found
+def published_step(record: RunRecord, row: Row) -> int | None:
+    """The step at which this row's threshold was crossed in the published runs."""
+    if row.saved is None or row.saved.threshold is None or not compares(record):
+        return None
+    return published().thresholds.get(row.saved.threshold)
 
 
 def compares(record: RunRecord) -> bool:
-    """Whether there is a published figure beside any of this run's."""
-    return any(
-        published_hits(record, row, column) is not None for row in rows(record) for column in row.columns.values()
-    )
+    """Whether the published numbers are about this run."""
+    return applies(record.opened)

@@ -6,11 +6,16 @@ from decimal import Decimal
 from pathlib import Path
 
 from engine.api import protocol as p
+from engine.api.errors import Refused
+from engine.api.textsafe import SHORT, escape
 
 
 @dataclass(frozen=True, slots=True)
 class SavedStep:
-    """A B' on disk and what was counted for it. `pruned`: its channels, in the order they went."""
+    """A B' on disk and what was counted for it. `pruned`: its channels, in the order they went.
+
+    `answers`: the name of the file that holds G's answers; None without test sets.
+    """
 
     step: int
     threshold: str | None
@@ -18,10 +23,12 @@ class SavedStep:
     sha256: str
     pruned: tuple[int, ...]
     counts: p.Counts
+    answers: str | None = None
 
     @property
     def file(self) -> str:
-        return Path(self.path).name
+        """The file's name, fit to be shown."""
+        return escape(Path(self.path).name, 2 * SHORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ class RunRecord:
     saved: tuple[SavedStep, ...]
     thresholds: tuple[str, ...]
     base: p.Counts  # B, with the poisoned validation set where there is one
-    seconds: dict[str, float]  # by phase; "steps" is the sum over steps computed
+    seconds: dict[str, float]  # by phase, over every time that the run was taken up
 
     def images(self, name: p.SetName) -> int | None:
         """Images in a set, None where it is not there."""
@@ -59,7 +66,7 @@ class RunRecord:
 
 
 def record(events: Iterable[p.AnyEvent]) -> RunRecord:
-    """Fold the events of a run that has measured B. Raises ValueError for less."""
+    """Fold the events of a run that has measured B. Raises Refused for less."""
     fold = _Fold()
     for event in events:
         fold.take(event)
@@ -74,6 +81,7 @@ class _Fold:
         self.order: tuple[int, ...] = ()
         self.steps: dict[int, p.Counts] = {}
         self.saved: dict[str, SavedStep] = {}
+        self.answers: dict[str, tuple[tuple[int, ...], str | None]] = {}  # by name: the channels, the threshold
         self.thresholds: tuple[str, ...] = ()
         self.base: p.Counts | None = None
         self.seconds: dict[str, float] = {}
@@ -91,18 +99,23 @@ class _Fold:
                 self.steps = {step: counts for step, counts in self.steps.items() if step <= event.kept}
             case p.Stepped():
                 self.steps[event.step] = event.counts
-                self.seconds["steps"] = self.seconds.get("steps", 0.0) + event.seconds
+                self.spend("steps" if event.step else "baseline", event.seconds)
             case p.Thresholds():
                 self.thresholds = event.save_at
             case p.Saved(what="model", step=int(step)) if step in self.steps:
                 pruned, counts = self.order[:step], self.steps[step]
                 self.saved[event.path] = SavedStep(step, event.threshold, event.path, event.sha256, pruned, counts)
+            case p.Saved(what="answers", step=int(step)):
+                self.answers[Path(event.path).name] = self.order[:step], event.threshold
             case p.SaveMeasured():
                 self.measured(event)
-            case p.Progress(phase=phase) if phase != "steps" and event.done >= event.total:
-                self.seconds[phase] = event.seconds
+            case p.Progress(phase=phase) if phase not in ("steps", "baseline") and event.done >= event.total:
+                self.spend(phase, event.seconds)
             case _:
                 pass
+
+    def spend(self, phase: str, seconds: float) -> None:
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
 
     def measured(self, event: p.SaveMeasured) -> None:
         """Counts with the poisoned validation set, for B or for what was just saved at that step."""
@@ -115,15 +128,17 @@ class _Fold:
 
     def result(self) -> RunRecord:
         if not (self.began and self.opened and self.ranked and 0 in self.steps):
-            raise ValueError("this run has not measured B yet")
+            raise Refused("There is nothing to report yet: B has not been measured.")
         known = range(next(step for step in range(len(self.steps) + 1) if step not in self.steps))
+        answers = {whose: name for name, whose in self.answers.items()}
+        saved = [replace(at, answers=answers.get((at.pruned, at.threshold))) for at in self.saved.values()]
         return RunRecord(
             self.began,
             self.opened,
             self.ranked,
             self.order,
             tuple(self.steps[step] for step in known),
-            tuple(sorted(self.saved.values(), key=_place)),
+            tuple(sorted(saved, key=_place)),
             self.thresholds,
             self.base or self.steps[0],
             self.seconds,

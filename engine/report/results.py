@@ -6,36 +6,64 @@ from typing import Any
 import msgspec
 
 from engine.api import protocol as p
-from engine.report.figures import RATES, Row, compares, differences, published_rate, rate, rows
+from engine.report.differences import differences
+from engine.report.figures import RATES, Row, compares, published_rate, published_step, rate, rows
 from engine.report.record import RunRecord
 from engine.report.table import csv_text
 from engine.report.verdict import verdict
 
-HEAD = ("network", "threshold", "step", "file", "clean_valid_drop", *RATES)
+HEAD = ("network", "threshold", "step", "channels", "file", "clean_valid_drop", *RATES)
+UNPUBLISHED = ("poisoned_test_detection_rate", "clean_test_false_alarm_rate")
+BESIDE = tuple(title for title in RATES if title not in UNPUBLISHED)
 
 
 def results_csv(record: RunRecord) -> bytes:
-    """A row a network. Published values have columns of their own where the inputs are the lab's."""
-    beside = compares(record)
-    header = (*HEAD, *(f"published_{title}" for title in RATES if beside), "channels")
-    return csv_text(header, (results_row(record, row, beside) for row in rows(record)))
+    """A row a network: how many channels are pruned and, last, which. Rates are in percent, the drop in points.
+
+    Published values have columns of their own where the inputs are the lab's.
+    """
+    beside = ("published_step", *(f"published_{title}" for title in BESIDE)) if compares(record) else ()
+    return csv_text((*HEAD, *beside, "pruned"), (results_row(record, row) for row in rows(record)))
 
 
-def results_row(record: RunRecord, row: Row, beside: bool) -> list[object]:
-    saved = row.saved
-    own = {title: rate(record, row.counts, column) for title, column in row.columns.items()}
-    theirs = {title: published_rate(record, row, column) for title, column in row.columns.items()} if beside else {}
+def results_row(record: RunRecord, row: Row) -> list[object]:
     drop = None if row.network == "G" else record.drop(row.counts)
-    head = [row.network, None, row.step, record.opened.model.name, drop]
-    if saved:
-        threshold = None if saved.threshold is None else Number(saved.threshold)
-        head = [row.network, threshold, row.step, saved.file, drop]
-    shown = [own.get(title) for title in RATES] + [theirs.get(title) for title in RATES if beside]
-    return [*head, *shown, " ".join(map(str, saved.pruned)) if saved else None]
+    own = [_rate(record, row, title) for title in RATES]
+    pruned = " ".join(map(str, row.pruned)) or None
+    return [
+        row.network,
+        _threshold(row),
+        row.step,
+        row.step,
+        file_of(record, row),
+        drop,
+        *own,
+        *_beside(record, row),
+        pruned,
+    ]
 
 
-class Number(str):
-    """A decimal kept as the user wrote it."""
+def _threshold(row: Row) -> str | None:
+    return row.saved.threshold if row.saved else None
+
+
+def file_of(record: RunRecord, row: Row) -> str | None:
+    """The file that holds a network; for G, its answers."""
+    if row.saved is None:
+        return record.opened.model.name
+    return row.saved.answers if row.network == "G" else row.saved.file
+
+
+def _rate(record: RunRecord, row: Row, title: str) -> float | None:
+    return rate(record, row.counts, row.columns[title]) if title in row.columns else None
+
+
+def _beside(record: RunRecord, row: Row) -> list[object]:
+    """What was published for a row; nothing at all where it does not apply to the run."""
+    if not compares(record):
+        return []
+    theirs = [published_rate(record, row, row.columns[title]) if title in row.columns else None for title in BESIDE]
+    return [published_step(record, row), *theirs]
 
 
 def results_json(record: RunRecord) -> bytes:
@@ -77,10 +105,12 @@ def curve_entry(record: RunRecord, step: int, counts: p.Counts) -> dict[str, Any
 
 
 def saved_entry(record: RunRecord, row: Row) -> dict[str, Any]:
-    saved = row.saved
-    entry: dict[str, Any] = {"network": row.network, "step": row.step}
-    if saved:
-        entry |= {"threshold": saved.threshold, "path": saved.path, "sha256": saved.sha256, "pruned": saved.pruned}
+    """A network with its rates in percent, and where it lies: B and B′ as a model, G as its answers."""
+    entry: dict[str, Any] = {"network": row.network, "step": row.step, "file": file_of(record, row)}
+    if row.saved:
+        entry |= {"threshold": row.saved.threshold, "pruned": row.saved.pruned}
+    if row.saved and row.network != "G":
+        entry |= {"path": row.saved.path, "sha256": row.saved.sha256}
     for title, column in row.columns.items():
         entry[title] = rate(record, row.counts, column)
         if (theirs := published_rate(record, row, column)) is not None:

@@ -26,11 +26,23 @@ def cell(value: object) -> str:
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; the first column to the left, all others to the right."""
-    ruler = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(map(plain, row)) + " |" for row in [header, ruler, *rows])
+    """A Markdown table; columns of numbers to the right. Cells are Markdown already: `plain` or `code`."""
+    lines = list(rows)
+    numbers = [all(_number(line[at]) for line in lines) for at in range(len(header))]
+    ruler = ["---:" if number else "---" for number in numbers]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ruler, *lines])
+
+
+def _number(cell: str) -> bool:
+    return not cell or cell[0].isdigit()
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is, inside a table."""
-    return "".join(f"\\{character}" if character in "|`*<>#~" else character for character in text)
+    """Text that Markdown shows as it is, also inside a table."""
+    return "".join(f"\\{character}" if character in "\\|`*_[]<>#~&" else character for character in text)
+
+
+def code(text: str) -> str:
+    """Text as a code span, also inside a table."""
+    shown = text.replace("|", "\\|")
+    return f"`` {shown} ``" if "`" in text else f"`{shown}`"

@@ -1,17 +1,18 @@
-"""report.md: what was run on what, the picture, the results table, and what the curve says."""
+"""report.md: the picture, the results table, what the curve says, and what was measured on what."""
 
 from engine.api.protocol import SetName
 from engine.published import CLOSE
-from engine.report.figures import RATES, Row, compares, differences, published_rate, rate, rows
-from engine.report.record import RunRecord
-from engine.report.table import markdown, plain
+from engine.report.differences import compared, differences
+from engine.report.figures import RATES, Row, compares, published_rate, rate, rows
+from engine.report.record import RunRecord, SavedStep
+from engine.report.table import code, markdown, plain
 from engine.report.verdict import verdict
 
 TITLES = {
-    "clean_valid_accuracy": "clean valid.",
-    "clean_test_accuracy": "clean test",
+    "clean_valid_accuracy": "clean, valid",
+    "clean_test_accuracy": "clean, test",
     "poisoned_test_attack_success_rate": "ASR, test",
-    "poisoned_valid_attack_success_rate": "ASR, valid.",
+    "poisoned_valid_attack_success_rate": "ASR, valid",
     "poisoned_test_detection_rate": "detected, test",
     "clean_test_false_alarm_rate": "false alarms, test",
 }
@@ -21,49 +22,61 @@ SETS: dict[SetName, str] = {
     "poisoned": "poisoned test",
     "poisoned_valid": "poisoned validation",
 }
+USES: dict[SetName, str] = {
+    "valid": "the order, the drop and the thresholds; nothing else decides anything",
+    "test": "clean test accuracy and false alarms; only looked at",
+    "poisoned": "attack success rate and detection; only looked at",
+    "poisoned_valid": "attack success rate of B and of saved B′; only looked at",
+}
 WORDS = """\
-B is the network as it came; B′ is B with the first *step* channels of the order at zero; G answers what B and B′ agree
-on, and "backdoored" where they differ. Clean: images answered with their label. ASR: poisoned images answered with the
-attack's target. Detected, false alarms: poisoned, clean images to which G answers "backdoored". A drop is in percentage
-points (pt) of clean validation accuracy, and a threshold is reached at the first step whose drop is at least that."""
-
-
-HEADING = "## Beside the published values"
+* **B** is the network as it came. **B′** is B with the first *step* channels of the order set to zero. **G** answers
+  what B and B′ agree on, and "backdoored" where they differ.
+* **clean**: percent of clean images answered with their label. **ASR**, attack success rate: percent of poisoned images
+  answered with the attack's target. **detected**, **false alarms**: percent of poisoned, of clean, images to which G
+  answers "backdoored".
+* **drop**: points (pt) of clean validation accuracy that B′ has lost. A threshold is reached at the first step whose
+  drop is at least that many points; accuracy that rises again later changes nothing."""
 
 
 def report_md(record: RunRecord) -> bytes:
-    """The report, without times or places: the same run gives the same bytes."""
+    """The report, without times or folders: the same run gives the same bytes."""
+    opened = record.opened
     parts = [
-        f"# Pruning {plain(record.opened.model.name)}",
-        verdict(record),
-        "![Accuracy and attack success rate over the fraction of channels pruned](curve.png)",
+        f"# Pruning {code(opened.layer)} of {code(opened.model.name)}",
+        f"**{plain(verdict(record))}**",
+        "![Clean test accuracy and attack success rate of B′ and G over the fraction of channels pruned](curve.png)",
         "## Results",
+        "Rates in percent" + ("; in brackets, what the lab published." if compares(record) else "."),
         results_table(record),
-        *missed(record),
-        WORDS,
+        "## Thresholds",
+        thresholds_table(record),
         *comparison(record),
-        "## Inputs",
+        "## What was measured on what",
         inputs_table(record),
         how(record),
-        *(f"* {plain(note)}" for note in record.opened.notes),
+        WORDS,
+        *notes(record),
     ]
     return ("\n\n".join(parts) + "\n").encode()
 
 
 def results_table(record: RunRecord) -> str:
-    """All in percent; a published value stands in brackets behind its own."""
+    """B, then B′ and G of each saved step. A column that nothing fills is left out."""
     found = rows(record)
     shown = [title for title in RATES if any(_cell(record, row, title) for row in found)]
-    header = ["", "saved at", "step", "drop, valid.", *(TITLES[title] for title in shown)]
+    header = ["network", "saved at", "step", "drop (pt)", *(TITLES[title] for title in shown)]
     return markdown(header, ([*_head(record, row), *(_cell(record, row, title) for title in shown)] for row in found))
 
 
 def _head(record: RunRecord, row: Row) -> list[str]:
-    name = row.network.replace("'", "′")
     if row.saved is None:
-        return [name, "", "0", ""]
-    at = row.saved.file if row.saved.threshold is None else f"-{row.saved.threshold} pt"
-    return [name, at, str(row.step), "" if name == "G" else f"{record.drop(row.counts):.2f} pt"]
+        return [row.network, "", "0", f"{0:.2f}"]
+    drop = "" if row.network == "G" else f"{record.drop(row.counts):.2f}"
+    return [row.network, _when(row.saved), str(row.step), drop]
+
+
+def _when(saved: SavedStep) -> str:
+    return "by hand" if saved.threshold is None else f"-{saved.threshold} pt"
 
 
 def _cell(record: RunRecord, row: Row, title: str) -> str:
@@ -72,49 +85,79 @@ def _cell(record: RunRecord, row: Row, title: str) -> str:
     if column is None or own is None:
         return ""
     theirs = published_rate(record, row, column)
-    return f"{own:.2f} %" + (f" ({theirs:.2f})" if theirs is not None else "")
+    return f"{own:.2f}" + (f" ({theirs:.2f})" if theirs is not None else "")
 
 
-def missed(record: RunRecord) -> list[str]:
-    """Thresholds that no step of the curve reaches."""
-    names = [f"-{threshold} pt" for threshold in record.thresholds if record.first_reached(threshold) is None]
-    steps = len(record.steps) - 1
-    return [f"Not reached in {steps} of {record.opened.channels} steps: {', '.join(names)}."] if names else []
+def thresholds_table(record: RunRecord) -> str:
+    """Where each threshold was reached and what was saved there; then what was saved at chosen steps."""
+    lines = []
+    for threshold in record.thresholds:
+        here = [saved for saved in record.saved if saved.threshold == threshold]
+        lines += [_saved_line(record, saved) for saved in here] or [_empty_line(record, threshold)]
+    lines += [_saved_line(record, saved) for saved in record.saved if saved.threshold not in record.thresholds]
+    return markdown(["saved at", "step", "fraction pruned", "drop (pt)", "B′", "answers of G"], lines)
+
+
+def _saved_line(record: RunRecord, saved: SavedStep) -> list[str]:
+    drop, answers = f"{record.drop(saved.counts):.2f}", code(saved.answers) if saved.answers else ""
+    return [_when(saved), str(saved.step), f"{record.fraction(saved.step):.3f}", drop, code(saved.file), answers]
+
+
+def _empty_line(record: RunRecord, threshold: str) -> list[str]:
+    """A threshold without a file: not reached, or reached and not saved."""
+    if (step := record.first_reached(threshold)) is not None:
+        drop = f"{record.drop(record.steps[step]):.2f}"
+        return [f"-{threshold} pt", str(step), f"{record.fraction(step):.3f}", drop, "not saved", ""]
+    most = max(map(record.drop, record.steps))
+    return [f"-{threshold} pt", f"not reached by {len(record.steps) - 1}", "", f"{most:.2f} at most", "", ""]
 
 
 def comparison(record: RunRecord) -> list[str]:
     """How this run compares with what the lab published, where its inputs are the lab's own."""
     if not compares(record):
         return []
-    intro = "These are the lab's own files; values in brackets are what public solutions of the lab report."
+    steps = len({step for step, _, _ in compared(record)})
+    intro = f"The inputs are the lab's own files, byte for byte; {steps} of {len(record.steps)} steps were published."
     found = differences(record)
     if not found:
-        return [HEADING, f"{intro} No figure differs by more than {CLOSE} images."]
+        told = f"No rate is more than {CLOSE} images away from them, at any step."
+        return ["## Beside the published values", f"{intro} {told}"]
     listed = "\n".join(f"* {plain(line)}" for line in found)
-    return [HEADING, f"{intro} They differ by more than {CLOSE} images here:", listed]
+    return ["## Beside the published values", f"{intro} More than {CLOSE} images away from them:", listed]
 
 
 def inputs_table(record: RunRecord) -> str:
     opened = record.opened
-    lines = [["network", opened.model.name, "", _known(opened.model.known), opened.model.sha256]]
+    lines = [["network", code(opened.model.name), "", "B", _known(opened.model.known), code(opened.model.sha256)]]
     for name, title in SETS.items():
         if info := opened.sets.get(name):
-            lines.append([title, info.name, f"{info.images:,}", _known(info.known), info.sha256])
-    return markdown(["", "file", "images", "known as", "SHA-256"], lines)
+            known = _known(info.known)
+            lines.append([title, code(info.name), f"{info.images:,}", USES[name], known, code(info.sha256)])
+        else:
+            lines.append([title, "not there", "", "", "", ""])
+    header = ["input", "file", "images", "used for", "the lab's own", "SHA-256"]
+    kept = [at for at in range(len(header)) if at != 4 or any(line[4] for line in lines)]
+    return markdown([header[at] for at in kept], ([line[at] for at in kept] for line in lines))
 
 
 def _known(place: str | None) -> str:
-    return f"the lab's {place}" if place else ""
+    return code(place) if place else ""
 
 
 def how(record: RunRecord) -> str:
     """What was pruned, and in which order."""
     opened, given = record.opened, record.ranked.given
-    order = "in the order given" if given else f"by increasing mean of {plain(opened.feature)} on clean validation data"
+    ranking = f"by increasing mean of {code(opened.feature)} over clean validation images and positions"
+    order = "in the order given" if given else f"{ranking}, equal means by lower index"
     if record.order != record.ranked.order:
         order += ", changed by hand"
-    target = f" The attack's target: class {plain(opened.target)}." if opened.target else ""
+    target = f" The attack's target is class {plain(opened.target)} of {opened.classes}." if opened.target else ""
     return (
-        f"Pruned: {plain(opened.layer)}, {opened.channels} channels, {order}; {opened.classes} classes."
-        f"{target} Computed with Keras on {plain(opened.backend)}, {plain(opened.device)}."
+        f"Pruned: the {opened.channels} channels of {code(opened.layer)}, {order}.{target} "
+        f"Computed by Keras with {plain(opened.backend)} on {plain(opened.device)}."
     )
+
+
+def notes(record: RunRecord) -> list[str]:
+    """What was odd about the inputs."""
+    return ["\n".join(f"* Note: {plain(note)}" for note in record.opened.notes)] if record.opened.notes else []

@@ -3,73 +3,80 @@
 from engine.api import protocol as p
 from engine.report.record import RunRecord
 
-FALL = "4"  # points that count as a fall, of clean validation accuracy and of the attack success rate alike
-NO_ATTACK = 50.0  # percent: below this B answers the trigger with its target too seldom to speak of an attack
+FALL = "4"  # points of clean validation accuracy: a loss that a user feels
+BROKEN, GONE = 50, 5  # percent of attack success: it fails more often than not, and nearly always
 
 
 def verdict(record: RunRecord) -> str:
-    """One sentence, naming the sets it rests on."""
-    accuracy, attack = record.first_reached(FALL), attack_falls(record)
-    images = record.images("poisoned")
-    if images is None or record.base.poisoned is None:
-        return f"{_accuracy(accuracy, record)}; without poisoned test images nothing can be said about the attack."
-    asr = p.percent(record.base.poisoned, images)
-    if asr < NO_ATTACK:
-        return f"B answers only {asr:.1f} % of the poisoned test images with their target: no attack to prune away."
-    if accuracy is None and attack is None:
-        return f"Neither clean validation accuracy nor the attack lost {FALL} points in {_steps(record)}."
-    if attack is None or (accuracy is not None and accuracy < attack):
-        assert accuracy is not None
-        return f"Accuracy fell first: {_accuracy_first(record, accuracy, attack)}"
-    if accuracy is None or attack < accuracy:
-        return f"The attack fell first: {_attack_first(record, accuracy, attack)}"
-    return f"Accuracy and the attack fell together: both had lost {FALL} points at step {accuracy}."
-
-
-def attack_falls(record: RunRecord) -> int | None:
-    """The first step at which the attack success rate on poisoned test images is down by FALL points."""
-    images, base = record.images("poisoned"), record.base.poisoned
-    if images is None or base is None:
-        return None
-    for step, counts in enumerate(record.steps):
-        if counts.poisoned is not None and p.reached(FALL, base, counts.poisoned, images):
-            return step
-    return None
-
-
-def _accuracy_first(record: RunRecord, accuracy: int, attack: int | None) -> str:
-    then = f"the attack lost as much only at step {attack}" if attack is not None else "the attack never lost as much"
-    return (
-        f"at step {accuracy} clean validation accuracy had lost {FALL} points while the attack still reached "
-        f"{_asr(record, accuracy)} of poisoned test images; {then}."
-    )
-
-
-def _attack_first(record: RunRecord, accuracy: int | None, attack: int) -> str:
-    lost = record.drop(record.steps[attack])
+    """One sentence on B': its accuracy on clean validation data, the attack on poisoned test data."""
+    if record.base.poisoned is None:
+        return f"{accuracy_fate(record)}; without poisoned test images nothing can be said about the attack."
+    if (asr := attack_rate(record, record.base)) < BROKEN:
+        return f"B answers only {asr:.2f} % of poisoned test images with their target: no attack to prune away."
+    accuracy, attack = record.first_reached(FALL), first_under(record, BROKEN)
+    if attack is None:
+        return attack_stayed(record, accuracy)
     if accuracy is None:
-        return (
-            f"at step {attack} it reached {_asr(record, attack)} of poisoned test images at a drop of {lost:.2f} pt "
-            f"in clean validation accuracy, which never lost {FALL} points."
-        )
+        return f"The attack fell, accuracy did not: {attack_fate(record)}; {lower(accuracy_fate(record))}."
+    if attack < accuracy:
+        return f"The attack fell first: {attack_fate(record)}; {lower(accuracy_fate(record))}."
+    if attack == accuracy:
+        return f"Accuracy and the attack fell together: {attack_fate(record)}."
+    still = (
+        f"while the attack still reached {attack_rate(record, record.steps[accuracy]):.2f} % of poisoned test images"
+    )
+    return f"Accuracy fell first: {lower(accuracy_fate(record))}, {still}; {attack_fate(record)}."
+
+
+def attack_rate(record: RunRecord, counts: p.Counts) -> float:
+    """Attack success rate of B' on the poisoned test set, in percent."""
+    return p.percent(counts.poisoned or 0, record.images("poisoned") or 0)
+
+
+def first_under(record: RunRecord, percent: int) -> int | None:
+    """The first known step whose attack success rate is under so many percent."""
+    rates = (attack_rate(record, counts) for counts in record.steps)
+    return next((step for step, rate in enumerate(rates) if rate < percent), None)
+
+
+def accuracy_fate(record: RunRecord) -> str:
+    """Where accuracy fell, or how little it lost."""
+    if (step := record.first_reached(FALL)) is not None:
+        return f"Clean validation accuracy had lost {FALL} points at step {step}"
+    worst = max(map(record.drop, record.steps))
+    return f"Clean validation accuracy lost {max(worst, 0):.2f} points at most in {steps(record)}"
+
+
+def attack_fate(record: RunRecord) -> str:
+    """Where the attack broke down, and what accuracy had paid by then."""
+    falls = [(percent, step) for percent in (BROKEN, GONE) if (step := first_under(record, percent)) is not None]
+    if len({step for _, step in falls}) < len(falls):  # both at once: the stronger says it
+        falls = falls[1:]
+    told = " and ".join(f"under {percent} % at step {step} ({price(record, step)})" for percent, step in falls)
     return (
-        f"at step {attack} it reached {_asr(record, attack)} of poisoned test images at a drop of {lost:.2f} pt in "
-        f"clean validation accuracy, and {_asr(record, accuracy)} when that had lost {FALL} points, at step {accuracy}."
+        f"its success rate came {told}"
+        if falls[-1][0] == GONE
+        else f"its success rate came {told}, never under {GONE} %"
     )
 
 
-def _accuracy(step: int | None, record: RunRecord) -> str:
-    if step is None:
-        return f"Clean validation accuracy did not lose {FALL} points in {_steps(record)}"
-    return f"Clean validation accuracy had lost {FALL} points at step {step}"
+def attack_stayed(record: RunRecord, accuracy: int | None) -> str:
+    """What to say where the attack outlived every step that is known."""
+    least = min(attack_rate(record, counts) for counts in record.steps)
+    reach = f"the attack reached {least:.2f} % of poisoned test images or more"
+    if accuracy is None:
+        return f"Neither accuracy nor the attack fell: {lower(accuracy_fate(record))}, and {reach}."
+    return f"Accuracy fell, the attack did not: {lower(accuracy_fate(record))}, and in {steps(record)} {reach}."
 
 
-def _asr(record: RunRecord, step: int) -> str:
-    hits, images = record.steps[step].poisoned, record.images("poisoned")
-    assert hits is not None and images is not None
-    return f"{p.percent(hits, images):.2f} %"
+def price(record: RunRecord, step: int) -> str:
+    return f"{0.0 - record.drop(record.steps[step]):+.2f} pt"
 
 
-def _steps(record: RunRecord) -> str:
-    steps = len(record.steps) - 1
-    return f"{steps} step" if steps == 1 else f"{steps} steps"
+def lower(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def steps(record: RunRecord) -> str:
+    count = len(record.steps) - 1
+    return f"{count} step" if count == 1 else f"{count} steps"

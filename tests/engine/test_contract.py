@@ -1,0 +1,176 @@
+"""One suite for every engine: what a front end may rely on, of the scripted engine and of the real one alike."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.api import protocol as p
+from tests.engine.talking import Transcript, of, play, small_lab
+
+REAL = (sys.executable, "-P", "-m", "engine")
+SCRIPT = ("open", "forth", "back", "again", "beyond", "home", "out of turn", "undo", "refused", "save", "save again",
+          "thresholds", "images", "channel", "export", "finish")  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["fake", pytest.param("real", marks=pytest.mark.keras)])
+def talk(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    fake_command: Callable[..., tuple[str, ...]],
+) -> dict[str, list[p.AnyEvent]]:
+    """By the name of each command in SCRIPT, the events that answered it."""
+    settings = small_lab(tmp_path_factory.mktemp("lab"))
+    command = REAL if request.param == "real" else fake_command()
+    channels = 4 if request.param == "real" else 60
+    opened = play([p.Open(settings)], command)[0]
+    order = of(p.Ranked, opened)[0].order
+    commands: dict[str, p.AnyCommand] = {
+        "open": p.Open(settings),
+        "forth": p.Goto(2),
+        "back": p.Goto(1),
+        "again": p.Goto(2),
+        "beyond": p.Goto(channels + 100),
+        "home": p.Goto(1),
+        "out of turn": p.PruneNext(order[3]),
+        "undo": p.Goto(1),
+        "refused": p.PruneNext(order[0]),
+        "save": p.SaveHere("mine.h5"),
+        "save again": p.SaveHere("mine.h5"),
+        "thresholds": p.SetThresholds(("5",)),
+        "images": p.ShowImages("all", 0, 2),
+        "channel": p.ShowChannel(1),
+        "export": p.Export(),
+        "finish": p.Finish(),
+    }
+    found: Transcript = play([commands[name] for name in SCRIPT], command)
+    return dict(zip(SCRIPT, found, strict=True))
+
+
+Talk = dict[str, list[p.AnyEvent]]
+
+
+def test_the_greeting_comes_first(talk: Talk) -> None:
+    first = talk["open"][0]
+    assert isinstance(first, p.Hello)
+    assert first.protocol == p.PROTOCOL
+
+
+@pytest.mark.parametrize("name", SCRIPT)
+def test_every_answer_ends_with_idle(talk: Talk, name: str) -> None:
+    assert isinstance(talk[name][-1], p.Idle)
+    assert len(of(p.Idle, talk[name])) == 1
+    assert talk[name][-1].why == ("failed" if name == "refused" else "done")
+
+
+def test_opening_tells_of_inputs_order_and_b_in_turn(talk: Talk) -> None:
+    kinds = [type(event) for event in talk["open"]]
+    told = [p.Began, p.Opened, p.Ranked, p.Stepped, p.Moved]
+    assert [kind for kind in kinds if kind in told] == told
+    assert of(p.Stepped, talk["open"])[0].step == 0
+    assert {event.phase for event in of(p.Progress, talk["open"])} <= set(p.PHASES)
+    ranked, opened = of(p.Ranked, talk["open"])[0], of(p.Opened, talk["open"])[0]
+    assert sorted(ranked.order) == list(range(opened.channels))
+    assert len(ranked.means) == len(ranked.active_valid) == opened.channels
+    assert set(opened.sets) == set(p.SETS)
+
+
+def test_a_phase_ends_once_and_its_count_never_falls(talk: Talk) -> None:
+    for phase in p.PHASES:
+        events = [event for event in of(p.Progress, talk["open"]) if event.phase == phase]
+        assert [event.done for event in events] == sorted(event.done for event in events)
+        assert not events or events[-1].done == events[-1].total
+
+
+def test_going_forth_tells_of_every_step_once(talk: Talk) -> None:
+    order = of(p.Ranked, talk["open"])[0].order
+    steps = of(p.Stepped, talk["forth"])
+    assert [(event.step, event.channel) for event in steps] == [(1, order[0]), (2, order[1])]
+    assert of(p.Moved, talk["forth"])[-1].step == 2
+    assert talk["forth"][-1].step == 2
+
+
+def test_known_steps_are_not_told_again(talk: Talk) -> None:
+    for name, step in (("back", 1), ("again", 2), ("home", 1)):
+        assert not of(p.Stepped, talk[name])
+        assert of(p.Moved, talk[name])[-1].step == talk[name][-1].step == step
+
+
+def test_the_end_of_the_order_is_as_far_as_it_goes(talk: Talk) -> None:
+    order = of(p.Ranked, talk["open"])[0].order
+    assert talk["beyond"][-1].step == len(order)
+    assert [event.step for event in of(p.Stepped, talk["beyond"])] == list(range(3, len(order) + 1))
+
+
+def test_counts_stay_within_their_sets(talk: Talk) -> None:
+    sets = of(p.Opened, talk["open"])[0].sets
+    for event in of(p.Stepped, talk["open"] + talk["forth"] + talk["beyond"]):
+        counts = event.counts
+        for name, value in (("valid", counts.valid), ("test", counts.g_test), ("poisoned", counts.detected)):
+            assert 0 <= value <= sets[name].images
+        assert counts.g_test <= counts.test and counts.g_poisoned <= counts.poisoned
+
+
+def test_g_is_b_at_step_0(talk: Talk) -> None:
+    counts = of(p.Stepped, talk["open"])[0].counts
+    assert (counts.g_test, counts.g_poisoned) == (counts.test, counts.poisoned)
+    assert (counts.detected, counts.false_alarms) == (0, 0)
+
+
+def test_a_channel_out_of_turn_goes_next_and_undo_restores_the_order(talk: Talk) -> None:
+    order = of(p.Ranked, talk["open"])[0].order
+    changed = of(p.Reordered, talk["out of turn"])[0]
+    assert changed.kept == 1
+    assert changed.order == (order[0], order[3], *(c for c in order[1:] if c != order[3]))
+    assert of(p.Stepped, talk["out of turn"])[-1].channel == order[3]
+    assert talk["out of turn"][-1].step == 2
+    restored = of(p.Reordered, talk["undo"])[-1]
+    assert restored.order == order
+    assert talk["undo"][-1].step == 1
+    known = [event.step for event in of(p.Stepped, talk["undo"])]
+    assert known == list(range(2, len(order) + 1)), "what was computed before is known again"
+
+
+def test_a_refusal_is_one_line_and_the_engine_goes_on(talk: Talk) -> None:
+    failed = of(p.Failed, talk["refused"])[0]
+    assert failed.exit_code == 2
+    assert failed.message and "\n" not in failed.message
+    assert talk["refused"][-1].step == 1
+
+
+def test_saving_here_writes_b_prime_and_answers(talk: Talk) -> None:
+    saved = {event.what: event for event in of(p.Saved, talk["save"])}
+    assert Path(saved["model"].path).name == "mine.h5"
+    assert saved["model"].step == saved["answers"].step == 1
+    assert of(p.SaveMeasured, talk["save"])[-1].counts.poisoned_valid is not None
+
+
+def test_thresholds_are_told_and_passed_ones_saved_without_computing(talk: Talk) -> None:
+    assert of(p.Thresholds, talk["thresholds"])[-1].save_at == ("5",)
+    assert not of(p.Stepped, talk["thresholds"])
+    crossed = {event.threshold for event in of(p.Crossed, talk["thresholds"])}
+    assert crossed <= {"5"}
+    assert {event.threshold for event in of(p.Saved, talk["thresholds"])} <= crossed
+
+
+def test_looking_answers_and_changes_nothing(talk: Talk) -> None:
+    images = of(p.Images, talk["images"])[0]
+    assert (images.offset, len(images.items)) == (0, 2)
+    for pair in images.items:
+        for picture in (pair.clean, pair.poisoned):
+            assert len(picture.rgb) == images.height * images.width * 3
+    view = of(p.ChannelView, talk["channel"])[0]
+    assert len(view.valid_map) == len(view.poisoned_map) == view.height * view.width
+    for name in ("images", "channel"):
+        assert len(talk[name]) == 2
+        assert talk[name][-1].step == 1
+
+
+def test_exporting_and_finishing_tell_of_every_file(talk: Talk) -> None:
+    names = {"curve.csv", "curve.png", "results.csv", "results.json", "report.md"}
+    assert {event.what for event in of(p.Saved, talk["export"])} == names
+    finished = of(p.Finished, talk["finish"])[0]
+    assert {Path(path).name for path in finished.files} == names
+    assert finished.verdict.endswith(".") and "\n" not in finished.verdict
+    assert set(finished.missed) <= {"5"}

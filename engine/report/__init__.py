@@ -4,19 +4,24 @@ from collections.abc import Iterator
 
 from engine.report.answers import answers_file
 from engine.report.curve import curve_csv
-from engine.report.picture import curve_png
+from engine.report.painter import Painter
+from engine.report.picture import png
+from engine.report.plot import plot_of
 from engine.report.record import RunRecord, SavedStep, record
 from engine.report.results import results_csv, results_json
 from engine.report.text import report_md
 from engine.report.verdict import verdict
 
-__all__ = ["RunRecord", "SavedStep", "answers_file", "files", "record", "verdict"]
+__all__ = ["Painter", "RunRecord", "SavedStep", "answers_file", "files", "record", "verdict"]
 
 
-def files(record: RunRecord) -> Iterator[tuple[str, bytes]]:
-    """Every result file of a run with its name in the run folder, each made when it is asked for."""
+def files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[str, bytes]]:
+    """Every result file of a run with its name in the run folder, each made when it is asked for.
+
+    A `painter` that was started early draws the picture without waiting for matplotlib.
+    """
     yield "curve.csv", curve_csv(record)
-    yield "curve.png", curve_png(record)
+    yield "curve.png", painter.paint(plot_of(record)) if painter else png(plot_of(record))
     yield "results.csv", results_csv(record)
     yield "report.md", report_md(record)
     yield "results.json", results_json(record)

@@ -1,116 +1,160 @@
-"""curve.png: clean test accuracy and attack success rate of B' and of G over the fraction of channels pruned."""
+"""Draw curve.png; `serve` is what the painter's process runs."""
 
 import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from engine.report.figures import rate
-from engine.report.record import RunRecord
+import msgspec
 
-# told apart by colour-blind eyes too; G's lines are dark and thin, to be seen on those of B'
-CLEAN, G_CLEAN, ATTACK, G_ATTACK = "#5aa9dd", "#08335a", "#f28e4b", "#7a2500"
-INK, FAINT = "#222222", "#8a8a8a"
+from engine.report.plot import Curve, Mark, Plot
+
 SIZE, DPI = (8.0, 5.0), 150  # inches, pixels per inch
+INK, FAINT, GRID = "#222222", "#8a8a8a", "#e6e6e6"
+MARKERS = 20  # on a curve, or a few more
+CHARACTER = 0.0088  # width of one in a mark's name, as a share of the axes
+NICE = 5  # the import shall not slow down what the engine does meanwhile
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A curve of the picture: a column of Counts, and how it is drawn."""
+class Style:
+    """How a curve is drawn. B′ is wide and light, G thin and dark on top of it: mostly they run together."""
 
-    column: str
     label: str
     colour: str
-    style: str
+    line: Any  # as matplotlib names or spells it
     width: float
+    marker: str
 
 
-LINES = (
-    Line("test", "B′ clean test accuracy", CLEAN, "-", 3.0),
-    Line("g_test", "G clean test accuracy", G_CLEAN, "--", 1.3),
-    Line("poisoned", "B′ attack success rate (poisoned test)", ATTACK, "-", 3.0),
-    Line("g_poisoned", "G attack success rate (poisoned test)", G_ATTACK, "--", 1.3),
-)
-# what stands in where there is no clean test set
-WITHOUT_TEST = Line("valid", "B′ clean validation accuracy", CLEAN, "-", 3.0)
+# a light blue and a darker orange: apart to colour-blind eyes, and as greys on paper
+BLUE, ORANGE, DARK_BLUE, DARK_RED = "#56b4e9", "#dd6b12", "#06304f", "#2b0500"
+STYLES = {
+    "valid": Style("B′ clean validation accuracy", BLUE, "-", 3.2, "o"),
+    "test": Style("B′ clean test accuracy", BLUE, "-", 3.2, "o"),
+    "poisoned": Style("B′ attack success rate (poisoned test)", ORANGE, "-", 3.2, "s"),
+    "g_test": Style("G clean test accuracy", DARK_BLUE, "--", 1.3, ""),
+    "g_poisoned": Style("G attack success rate (poisoned test)", DARK_RED, (0, (1, 1.2)), 1.5, ""),
+}
 
 
-def curve_png(record: RunRecord) -> bytes:
-    """The picture as PNG; the same record gives the same bytes on the same machine."""
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # a user's matplotlibrc changes nothing
-        matplotlib.rcParams["font.size"] = 10
-        figure = Figure(SIZE, DPI, layout=None)
-        FigureCanvasAgg(figure)
-        draw(figure, record)
+def png(plot: Plot) -> bytes:
+    """The picture; the same plot gives the same bytes on the same machine, whatever the user has configured."""
+    with private_matplotlib() as matplotlib, warnings.catch_warnings(), matplotlib.rc_context():
+        warnings.simplefilter("ignore")  # a letter that the font lacks is drawn as a box
+        matplotlib.rcdefaults()
+        figure = matplotlib.figure.Figure(SIZE, DPI)
+        draw(figure, plot)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()
 
 
-def draw(figure: Any, record: RunRecord) -> None:
-    axes = figure.add_axes((0.085, 0.2, 0.89, 0.7))
-    axes.set_title(f"Pruning {record.opened.layer} of {record.opened.model.name}", loc="left", color=INK, pad=20)
-    axes.set_title(axes.get_title("left"), loc="left", parse_math=False)
-    fractions = [record.fraction(step) for step in range(len(record.steps))]
-    for line in lines(record):
-        values = [rate(record, counts, line.column) for counts in record.steps]
-        marker = "o" if len(values) == 1 else None
-        axes.plot(
-            fractions,
-            values,
-            line.style,
-            color=line.colour,
-            lw=line.width,
-            label=line.label,
-            marker=marker,
-            zorder=4 if line.style == "--" else 3,
-        )
-    mark_thresholds(axes, record)
-    frame(axes, record)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False, fontsize=9, handlelength=2.6)
+@contextmanager
+def private_matplotlib() -> Iterator[Any]:
+    """Matplotlib that neither reads nor writes anything of the user's, and looks at its own fonts only."""
+    before = dict(os.environ)
+    with TemporaryDirectory(prefix="lab3-picture-") as folder:
+        os.environ |= {"MPLCONFIGDIR": folder, "MPLBACKEND": "agg", "MPL_IGNORE_SYSTEM_FONTS": "1"}
+        try:
+            import matplotlib.backends.backend_agg
+            import matplotlib.figure
+
+            yield matplotlib
+        finally:
+            for name in ("MPLCONFIGDIR", "MPLBACKEND", "MPL_IGNORE_SYSTEM_FONTS"):
+                del os.environ[name]
+            os.environ |= before
 
 
-def lines(record: RunRecord) -> list[Line]:
-    """The curves whose sets are there."""
-    found = [line for line in LINES if rate(record, record.steps[0], line.column) is not None]
-    return found if any(line.column == "test" for line in found) else [WITHOUT_TEST, *found]
+def draw(figure: Any, plot: Plot) -> None:
+    axes = figure.add_axes((0.085, 0.205, 0.885, 0.665))
+    axes.set_title(plot.title, loc="left", color=INK, fontsize=12, pad=28, parse_math=False)
+    for curve in plot.curves:
+        draw_curve(axes, curve, plot.channels)
+    for mark, row in zip(plot.marks, rows(plot.marks, plot.channels), strict=True):
+        draw_mark(axes, mark, row, plot.channels)
+    frame(axes, plot.channels)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False, fontsize=9, handlelength=3)
 
 
-def mark_thresholds(axes: Any, record: RunRecord) -> None:
-    """A vertical line where each threshold is reached, its name above; names of one step share a place."""
-    names: dict[int, list[str]] = {}
-    for threshold in record.thresholds:
-        if (step := record.first_reached(threshold)) is not None:
-            names.setdefault(step, []).append(f"−{threshold}")
-    last = None
-    row = 0
-    for step in sorted(names):
-        at = record.fraction(step)
-        crowded = last is not None and at - last < 0.045
-        row = (row + 1) % 2 if crowded else 0
-        text = ", ".join(names[step]) + " pt"
-        axes.axvline(at, color=FAINT, lw=0.9, ls=":", zorder=1)
-        axes.annotate(
-            text, (at, 1), xycoords=("data", "axes fraction"), xytext=(0, 3 + 10 * row),
-            textcoords="offset points", ha="center", va="bottom", fontsize=8, color="#555555",
-        )  # fmt: skip
-        last = at
+def draw_curve(axes: Any, curve: Curve, channels: int) -> None:
+    """Percent over the fraction pruned. Markers of curves that run side by side take turns."""
+    style, steps = STYLES[curve.column], range(len(curve.values))
+    apart = max(1, len(steps) // MARKERS)
+    axes.plot(
+        [step / channels for step in steps],
+        curve.values,
+        linestyle=style.line,
+        color=style.colour,
+        linewidth=style.width,
+        label=style.label,
+        marker=style.marker or ("." if len(steps) == 1 else None),
+        markersize=6,
+        markerfacecolor="white",
+        markeredgewidth=1.6,
+        markevery=(apart // 2 if style.marker == "s" else 0, apart),
+        zorder=4 if curve.column.startswith("g_") else 3,
+        clip_on=False,
+    )
 
 
-def frame(axes: Any, record: RunRecord) -> None:
-    """Axes in percent, with the number of channels said below."""
+def draw_mark(axes: Any, mark: Mark, row: int, channels: int) -> None:
+    """A dotted line where a threshold is reached, with its name above."""
+    at = mark.step / channels
+    axes.axvline(at, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+    axes.annotate(
+        mark.text,
+        (at, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 3 + 10 * row),
+        textcoords="offset points",
+        horizontalalignment="center",
+        fontsize=8,
+        color=INK,
+    )
+
+
+def rows(marks: tuple[Mark, ...], channels: int) -> list[int]:
+    """How high above the axes each mark's name goes: the lowest of three rows where it has room, or most of it."""
+    ends = [-1.0] * 3
+    found = []
+    for mark in marks:
+        half = CHARACTER * (len(mark.text) + 1) / 2
+        left, right = mark.step / channels - half, mark.step / channels + half
+        row = next((row for row, end in enumerate(ends) if end <= left), ends.index(min(ends)))
+        ends[row] = right
+        found.append(row)
+    return found
+
+
+def frame(axes: Any, channels: int) -> None:
+    """Axes in percent and in the fraction pruned."""
     axes.set_xlim(0, 1)
-    axes.set_ylim(-1.5, 102)
+    axes.set_ylim(-2, 102)
     axes.set_yticks(range(0, 101, 20), [f"{value} %" for value in range(0, 101, 20)])
     axes.set_xticks([tenth / 10 for tenth in range(11)], [f"{tenth / 10:g}" for tenth in range(11)])
-    axes.set_xlabel(f"fraction of the {record.opened.channels} channels pruned", color=INK)
-    axes.grid(axis="y", color="#e6e6e6", lw=0.8, zorder=0)
+    axes.set_xlabel(f"fraction of the {channels} channels pruned", color=INK)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
     axes.tick_params(length=3, color=FAINT, labelcolor=INK)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(FAINT)
+
+
+def serve() -> None:
+    """Get matplotlib ready, wait for a plot as JSON on stdin, write its picture to stdout.
+
+    No plot means that nobody wants a picture any more.
+    """
+    os.nice(NICE)
+    png(Plot("", 1, (Curve("test", (100.0, 0.0)),), ()))  # the first picture takes long, whatever it shows
+    if asked := sys.stdin.buffer.read():
+        sys.stdout.buffer.write(png(msgspec.json.decode(asked, type=Plot)))

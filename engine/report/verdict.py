@@ -9,6 +9,8 @@ BROKEN, GONE = 50, 5  # percent of attack success: it fails more often than not,
 
 def verdict(record: RunRecord) -> str:
     """One sentence on B': its accuracy on clean validation data, the attack on poisoned test data."""
+    if len(record.steps) == 1:
+        return "No channel has been pruned yet: this is B as it came."
     if record.base.poisoned is None:
         return f"{accuracy_fate(record)}; without poisoned test images nothing can be said about the attack."
     if (asr := attack_rate(record, record.base)) < BROKEN:
@@ -63,7 +65,7 @@ def attack_fate(record: RunRecord) -> str:
 def attack_stayed(record: RunRecord, accuracy: int | None) -> str:
     """What to say where the attack outlived every step that is known."""
     least = min(attack_rate(record, counts) for counts in record.steps)
-    reach = f"the attack reached {least:.2f} % of poisoned test images or more"
+    reach = f"the attack success rate on poisoned test images stayed at {least:.2f} % or above"
     if accuracy is None:
         return f"Neither accuracy nor the attack fell: {lower(accuracy_fate(record))}, and {reach}."
     return f"Accuracy fell, the attack did not: {lower(accuracy_fate(record))}, and in {steps(record)} {reach}."

@@ -1,0 +1,57 @@
+"""What the picture of a curve shows, as plain numbers that can be handed to another process."""
+
+import msgspec
+
+from engine.report.figures import rate
+from engine.report.record import RunRecord
+
+# columns of Counts, in the order in which they are drawn
+COLUMNS = ("test", "poisoned", "g_test", "g_poisoned")
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """Percent at each step, from 0 up. `column`: the one of Counts that it comes from."""
+
+    column: str
+    values: tuple[float, ...]
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Thresholds that are reached at `step`."""
+
+    step: int
+    text: str
+
+
+class Plot(msgspec.Struct, frozen=True):
+    """A picture to be drawn. Step k lies at k/channels."""
+
+    title: str
+    channels: int
+    curves: tuple[Curve, ...]
+    marks: tuple[Mark, ...]
+
+
+def plot_of(record: RunRecord) -> Plot:
+    """The picture of a run: the curves whose sets are there; validation accuracy where no clean test set is."""
+    base = record.steps[0]
+    columns = [column for column in COLUMNS if rate(record, base, column) is not None]
+    if "test" not in columns:
+        columns.insert(0, "valid")
+    curves = (Curve(column, tuple(_values(record, column))) for column in columns)
+    title = f"Pruning {record.opened.layer} of {record.opened.model.name}"
+    return Plot(title, record.opened.channels, tuple(curves), _marks(record))
+
+
+def _values(record: RunRecord, column: str) -> list[float]:
+    found = [rate(record, counts, column) for counts in record.steps]
+    return [value for value in found if value is not None]
+
+
+def _marks(record: RunRecord) -> tuple[Mark, ...]:
+    """Thresholds where they are reached; those of one step share a mark."""
+    names: dict[int, list[str]] = {}
+    for threshold in record.thresholds:
+        if (step := record.first_reached(threshold)) is not None:
+            names.setdefault(step, []).append(f"−{threshold}")
+    return tuple(Mark(step, ", ".join(names[step]) + " pt") for step in sorted(names))

@@ -399,8 +399,8 @@ BAD: Table = {
         "config.json, metadata.json, model.weights.h5.",
     ),
     "compressed zeros": (
-        archive(members={"model.weights.h5": bytes(2**29)}, compression=zipfile.ZIP_DEFLATED),
-        "declares 512.0 MiB but stores 510 KiB: a decompression bomb or an unfinished file.",
+        archive(members={"model.weights.h5": bytes(2**25)}, compression=zipfile.ZIP_DEFLATED),
+        "declares 32.0 MiB but stores 32 KiB: a decompression bomb or an unfinished file.",
     ),
     "a size that lies": (
         lying_size, "declares 2.0 GiB but stores 1 KiB: a decompression bomb or an unfinished file.",

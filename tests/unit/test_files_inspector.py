@@ -16,6 +16,7 @@ from engine.files.dataset import open_dataset
 from engine.files.model import read_model
 from tests.making import CLASSES, IMAGE, small_weights, write_data, write_h5
 
+pytestmark = pytest.mark.e2e  # each in a process of its own
 STAND_IN = """
 import ctypes, json, os, sys, time
 from functools import partial

@@ -8,6 +8,7 @@ import pytest
 
 from engine.files import jail
 
+pytestmark = pytest.mark.e2e  # each in a process of its own
 linux_only = pytest.mark.skipif(jail.missing() is not None, reason=f"{jail.missing()}")
 PRELUDE = """
 import errno, mmap, os, resource, signal, socket, sys, threading, time

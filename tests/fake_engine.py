@@ -75,6 +75,7 @@ class FakeEngine:
         self.received = 0
         self.paused_before = 0  # commands received earlier than this are to stop
         self.gone = False
+        self.detached = False
         self.settings: p.Settings | None = None
         self.run = ""
         self.order = ORDER
@@ -88,6 +89,8 @@ class FakeEngine:
     # --- the line ---
 
     def say(self, event: p.AnyEvent) -> None:
+        if self.detached:
+            return
         sys.stdout.buffer.write(p.encode(event) + b"\n")
         sys.stdout.buffer.flush()
 
@@ -102,11 +105,16 @@ class FakeEngine:
                 self.paused_before = self.received
             if isinstance(command, p.Quit):
                 break
+            self.detached = self.detached or isinstance(command, p.Detach)
             self.queue.put((self.received, command))
+        if self.detached:
+            return
         self.gone = True
         self.queue.put((self.received, p.Quit()))
 
     def serve(self) -> None:
+        if self.options.hang:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if not self.options.no_hello:
             self.say(p.Hello(self.options.protocol, os.getpid()))
         self.phase("start")
@@ -131,7 +139,9 @@ class FakeEngine:
                     self.bring_next(channel)
                     return self.goto(number, p.Goto(self.step + 1))
                 case p.Detach():
-                    return "done"
+                    list(self.finish())
+                    Path(self.run, "finished").touch()
+                    raise Leave
                 case p.Pause():
                     return "paused"
                 case _:
@@ -175,8 +185,6 @@ class FakeEngine:
             print("scripted exit", file=sys.stderr, flush=True)
             os._exit(70)
         if options.hang == name:
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)
             while True:
                 time.sleep(1)
 

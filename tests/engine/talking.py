@@ -1,7 +1,7 @@
 """Talk with an engine process: send a command, take what comes until it is free again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +13,19 @@ from tests.making import CLASSES, IMAGE, write_data, write_h5
 
 PATIENCE = 120.0  # seconds for an answer
 
-Script = Sequence[p.AnyCommand]
 Transcript = list[list[p.AnyEvent]]
+Line = p.AnyCommand | Callable[[Transcript], p.AnyCommand]  # a command, or what makes it from what came before
 
 
-def play(script: Script, command: Sequence[str] | None = None) -> Transcript:
+def play(script: Sequence[Line], command: Sequence[str] | None = None) -> Transcript:
     """The events that answer each command of a script, on an engine of its own."""
 
     async def talk() -> Transcript:
         async with EngineClient(command) if command else EngineClient() as engine:
             events = engine.events()
-            found = []
+            found: Transcript = []
             for each in script:
-                await engine.send(each)
+                await engine.send(each(found) if callable(each) else each)
                 found.append(await until_idle(events))
             return found
 

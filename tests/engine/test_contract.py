@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.api import protocol as p
-from tests.engine.talking import Transcript, of, play, small_lab
+from tests.engine.talking import Line, of, play, small_lab
 
 REAL = (sys.executable, "-P", "-m", "engine")
 SCRIPT = ("open", "forth", "back", "again", "beyond", "home", "out of turn", "undo", "refused", "save", "save again",
@@ -22,20 +22,16 @@ def talk(
 ) -> dict[str, list[p.AnyEvent]]:
     """By the name of each command in SCRIPT, the events that answered it."""
     settings = small_lab(tmp_path_factory.mktemp("lab"))
-    command = REAL if request.param == "real" else fake_command()
-    channels = 4 if request.param == "real" else 60
-    opened = play([p.Open(settings)], command)[0]
-    order = of(p.Ranked, opened)[0].order
-    commands: dict[str, p.AnyCommand] = {
+    commands: dict[str, Line] = {
         "open": p.Open(settings),
         "forth": p.Goto(2),
         "back": p.Goto(1),
         "again": p.Goto(2),
-        "beyond": p.Goto(channels + 100),
+        "beyond": p.Goto(1000),
         "home": p.Goto(1),
-        "out of turn": p.PruneNext(order[3]),
+        "out of turn": lambda told: p.PruneNext(order_of(told[0])[3]),
         "undo": p.Goto(1),
-        "refused": p.PruneNext(order[0]),
+        "refused": lambda told: p.PruneNext(order_of(told[0])[0]),
         "save": p.SaveHere("mine.h5"),
         "save again": p.SaveHere("mine.h5"),
         "thresholds": p.SetThresholds(("5",)),
@@ -44,8 +40,13 @@ def talk(
         "export": p.Export(),
         "finish": p.Finish(),
     }
-    found: Transcript = play([commands[name] for name in SCRIPT], command)
-    return dict(zip(SCRIPT, found, strict=True))
+    found = play(list(commands.values()), REAL if request.param == "real" else fake_command())
+    return dict(zip(commands, found, strict=True))
+
+
+def order_of(events: list[p.AnyEvent]) -> tuple[int, ...]:
+    order: tuple[int, ...] = of(p.Ranked, events)[0].order
+    return order
 
 
 Talk = dict[str, list[p.AnyEvent]]
@@ -84,7 +85,7 @@ def test_a_phase_ends_once_and_its_count_never_falls(talk: Talk) -> None:
 
 
 def test_going_forth_tells_of_every_step_once(talk: Talk) -> None:
-    order = of(p.Ranked, talk["open"])[0].order
+    order = order_of(talk["open"])
     steps = of(p.Stepped, talk["forth"])
     assert [(event.step, event.channel) for event in steps] == [(1, order[0]), (2, order[1])]
     assert of(p.Moved, talk["forth"])[-1].step == 2
@@ -98,7 +99,7 @@ def test_known_steps_are_not_told_again(talk: Talk) -> None:
 
 
 def test_the_end_of_the_order_is_as_far_as_it_goes(talk: Talk) -> None:
-    order = of(p.Ranked, talk["open"])[0].order
+    order = order_of(talk["open"])
     assert talk["beyond"][-1].step == len(order)
     assert [event.step for event in of(p.Stepped, talk["beyond"])] == list(range(3, len(order) + 1))
 
@@ -119,7 +120,7 @@ def test_g_is_b_at_step_0(talk: Talk) -> None:
 
 
 def test_a_channel_out_of_turn_goes_next_and_undo_restores_the_order(talk: Talk) -> None:
-    order = of(p.Ranked, talk["open"])[0].order
+    order = order_of(talk["open"])
     changed = of(p.Reordered, talk["out of turn"])[0]
     assert changed.kept == 1
     assert changed.order == (order[0], order[3], *(c for c in order[1:] if c != order[3]))

@@ -1,0 +1,56 @@
+"""What many tests need: lab folders with real inputs, and engines that are scripted or real."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
+
+
+@pytest.fixture(scope="session")
+def lab3_kit() -> Path:
+    """The folder of real inputs: the lab's networks, real faces, `make_lab.py` and the plain loop."""
+    kit = os.environ.get("LAB3_KIT", "")
+    if not kit:
+        pytest.skip("LAB3_KIT names no kit of real networks and faces")
+    return Path(kit).resolve()
+
+
+@pytest.fixture(scope="session")
+def real_lab(lab3_kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a lab folder with real inputs: `real_lab("--valid", "1200")`. Each is made once; do not write there."""
+    made: dict[tuple[str, ...], Path] = {}
+
+    def make(*arguments: str) -> Path:
+        if arguments not in made:
+            made[arguments] = tmp_path_factory.mktemp("lab")
+            command = [sys.executable, str(lab3_kit / "make_lab.py"), str(made[arguments]), *arguments]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return made[arguments]
+
+    return make
+
+
+@pytest.fixture
+def own_lab(real_lab: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """As `real_lab`, for a test that writes: a folder of its own, whose inputs share their bytes with others."""
+
+    def make(*arguments: str) -> Path:
+        source, target = real_lab(*arguments), tmp_path / "own_lab"
+        for file in (path for path in source.rglob("*.h5") if path.is_file()):
+            place = target / file.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.link(file, place)
+        return target
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fake_command() -> Callable[..., tuple[str, ...]]:
+    """The command that starts the scripted engine with these options."""
+    return lambda *options: (sys.executable, "-P", str(FAKE_ENGINE), *options)

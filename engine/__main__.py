@@ -39,7 +39,7 @@ def listen(commands: "queue.SimpleQueue[AnyCommand]", service: Service) -> None:
     for line in lines(0):
         try:
             command = decode_command(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             service.emit(Failed(f"That is no command: {error}", ExitCode.ENGINE_ERROR))
             continue
         if isinstance(command, Pause | Quit):

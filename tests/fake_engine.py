@@ -99,7 +99,7 @@ class FakeEngine:
             self.received += 1
             try:
                 command: p.AnyCommand | Exception = p.decode_command(line)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 command = error
             if isinstance(command, p.Pause):
                 self.paused_before = self.received

@@ -4,6 +4,7 @@ A line is `{"crc":"1a2b3c4d","event":{...}}`, the crc32 of the event's own bytes
 damaged is not believed.
 """
 
+import contextlib
 import datetime
 import os
 import zlib
@@ -90,17 +91,25 @@ def _lines(path: Path) -> Iterator[tuple[AnyEvent, int]]:
     """The believable events of a journal, each with the bytes of its line."""
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:
+        raise Refused(f"{escape(str(path))}: cannot be read ({error.strerror}).") from error
     for text in data.splitlines(keepends=True):
-        try:
-            line = msgspec.json.decode(text, type=Line)
-            event = decode_event(line.event)
-        except msgspec.DecodeError:
-            return
-        if not text.endswith(b"\n") or line.crc != f"{zlib.crc32(bytes(line.event)):08x}":
+        event = _event(text)
+        if event is None:
             return
         yield event, len(text)
+
+
+def _event(text: bytes) -> AnyEvent | None:
+    """The event of a line; None where the line is torn or damaged."""
+    try:
+        line = msgspec.json.decode(text, type=Line)
+        whole = text.endswith(b"\n") and line.crc == f"{zlib.crc32(bytes(line.event)):08x}"
+        return decode_event(bytes(line.event)) if whole else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def read(folder: Path) -> list[AnyEvent]:
@@ -129,7 +138,13 @@ def summary(folder: Path) -> RunSummary | None:
 def all_runs(runs: Path) -> list[RunSummary]:
     """The runs in a folder of run folders, newest first."""
     folders = sorted((path.parent for path in runs.glob(f"*/{NAME}")), key=lambda path: path.name, reverse=True)
-    return [found for folder in folders if (found := summary(folder)) is not None]
+    return [found for folder in folders if (found := _readable_summary(folder)) is not None]
+
+
+def _readable_summary(folder: Path) -> RunSummary | None:
+    with contextlib.suppress(Refused):
+        return summary(folder)
+    return None
 
 
 def unfinished_runs(runs: Path) -> list[RunSummary]:
@@ -141,9 +156,10 @@ def recorded_files(runs: Path) -> dict[str, set[str]]:
     """For every file that runs in this folder saved, by path, the SHA-256 that they recorded."""
     found: dict[str, set[str]] = {}
     for path in runs.glob(f"*/{NAME}"):
-        for event, _ in _lines(path):
-            if isinstance(event, Saved):
-                found.setdefault(event.path, set()).add(event.sha256)
+        with contextlib.suppress(Refused):
+            for event, _ in _lines(path):
+                if isinstance(event, Saved):
+                    found.setdefault(event.path, set()).add(event.sha256)
     return found
 
 

@@ -1,13 +1,14 @@
 """One suite for every engine: what a front end may rely on, of the scripted engine and of the real one alike."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from engine.api import protocol as p
-from tests.engine.talking import Line, of, play, small_lab
+from engine.api.client import EngineClient
+from tests.engine.talking import Line, of, play, small_lab, until_idle
 
 REAL = (sys.executable, "-P", "-m", "engine")
 SCRIPT = ("open", "forth", "back", "again", "beyond", "home", "out of turn", "undo", "refused", "save", "save again",
@@ -175,3 +176,26 @@ def test_exporting_and_finishing_tell_of_every_file(talk: Talk) -> None:
     assert {Path(path).name for path in finished.files} == names
     assert finished.verdict.endswith(".") and "\n" not in finished.verdict
     assert set(finished.missed) <= {"5"}
+
+
+@pytest.mark.parametrize("engine", ["fake", pytest.param("real", marks=pytest.mark.keras)])
+async def test_lines_that_are_no_commands_fail_and_the_engine_goes_on(
+    engine: str, fake_command: Callable[..., tuple[str, ...]]
+) -> None:
+    async with EngineClient(REAL if engine == "real" else fake_command()) as client:
+        events = client.events()
+        for line in (b"nonsense", b"\xff\xfe", b'{"do":"unheard of"}', b'{"do":"goto"}'):
+            await client.wire.write(line)
+            failed = [event async for event in only(p.Failed, events)]
+            assert len(failed) == 1
+        await client.send(p.Goto(1))
+        answer = await until_idle(events)
+    assert answer[-1] == p.Idle(0, "failed"), "no run is open"
+
+
+async def only(kind: type, events: AsyncIterator[p.AnyEvent]) -> AsyncIterator[p.AnyEvent]:
+    """The first event of a kind."""
+    async for event in events:
+        if isinstance(event, kind):
+            yield event
+            return

@@ -1,0 +1,137 @@
+"""The journal: what was appended is read back, whatever happened to the end of the file."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.api import journal
+from engine.api import protocol as p
+from engine.api.errors import NotWritten, Refused
+from engine.api.journal import Journal
+
+SETTINGS = p.Settings("/lab", "/lab/models/bd_net.h5", "/lab/data/cl/valid.h5")
+BEGAN = p.Began(SETTINGS, {"model": "a" * 64}, {"keras": "3"}, "2024-05-01T14:02:00")
+STEPS = [p.Stepped(step, step - 1 if step else None, p.Counts(90 - step)) for step in range(5)]
+EVENTS: list[p.AnyEvent] = [BEGAN, *STEPS, p.Note("“quotes” and \n line feeds")]
+
+
+def written(folder: Path, events: list[p.AnyEvent] = EVENTS) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = Journal.create(folder)
+    for event in events:
+        file.append(event)
+    file.close()
+    return folder / journal.NAME
+
+
+def test_events_come_back_as_they_were(tmp_path: Path) -> None:
+    assert len(written(tmp_path).read_bytes().splitlines()) == len(EVENTS)
+    assert journal.read(tmp_path) == EVENTS
+
+
+def test_a_folder_without_a_journal_has_no_events(tmp_path: Path) -> None:
+    assert journal.read(tmp_path) == []
+    assert journal.summary(tmp_path) is None
+
+
+@pytest.mark.parametrize("cut", range(1, 80, 7))
+def test_a_torn_last_line_is_dropped_and_written_over(tmp_path: Path, cut: int) -> None:
+    path = written(tmp_path)
+    os.truncate(path, path.stat().st_size - cut)
+    assert journal.read(tmp_path) == EVENTS[:-1]
+    file = Journal.resume(tmp_path)
+    file.append(p.Moved(3))
+    file.close()
+    assert journal.read(tmp_path) == [*EVENTS[:-1], p.Moved(3)]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.data())
+def test_one_changed_byte_costs_its_line_and_those_behind_it_alone(tmp_path: Path, data: st.DataObject) -> None:
+    path = written(tmp_path)
+    whole = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(whole) - 1))
+    whole[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(whole)
+    line = path.read_bytes()[:place].count(b"\n") if place else 0
+    found = journal.read(tmp_path)
+    assert found[:line] == EVENTS[:line]
+    assert found in (EVENTS, EVENTS[:line])
+
+
+def test_zeros_at_the_end_are_no_event(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    with path.open("ab") as file:
+        file.write(bytes(4096))
+    assert journal.read(tmp_path) == EVENTS
+
+
+def test_a_full_disk_leaves_the_journal_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path)
+    before = (tmp_path / journal.NAME).read_bytes()
+    file = Journal.resume(tmp_path)
+    real = os.pwrite
+
+    def half(descriptor: int, data: bytes, place: int) -> int:
+        return real(descriptor, data[: len(data) // 2], place)
+
+    def full(descriptor: int, data: bytes, place: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for failing in (half, full):
+        monkeypatch.setattr(os, "pwrite", failing)
+        with pytest.raises(NotWritten, match="journal"):
+            file.append(p.Moved(4))
+        assert (tmp_path / journal.NAME).read_bytes() == before
+    monkeypatch.setattr(os, "pwrite", real)
+    file.append(p.Moved(4))
+    file.close()
+    assert journal.read(tmp_path)[-1] == p.Moved(4)
+
+
+def test_a_run_is_summed_up(tmp_path: Path) -> None:
+    written(tmp_path)
+    found = journal.summary(tmp_path)
+    assert found
+    assert (found.settings, found.started, found.step, found.finished) == (SETTINGS, BEGAN.started, 4, False)
+
+
+def test_unfinished_runs_come_newest_first(tmp_path: Path) -> None:
+    for name in ("20240501-140200-a", "20240502-090000-b", "20240501-140200-a-2"):
+        written(tmp_path / name)
+    written(tmp_path / "20240503-090000-done", [*EVENTS, p.Finished("", (), (), "done.", 1.0)])
+    (tmp_path / "20240504-no-journal").mkdir()
+    (tmp_path / "20240505-empty").mkdir()
+    (tmp_path / "20240505-empty" / journal.NAME).touch()
+    names = [Path(run.folder).name for run in journal.unfinished_runs(tmp_path)]
+    assert names == ["20240502-090000-b", "20240501-140200-a-2", "20240501-140200-a"]
+    assert journal.unfinished_runs(tmp_path / "nowhere") == []
+
+
+def test_recorded_files_know_every_hash(tmp_path: Path) -> None:
+    one, two = (p.Saved("model", "/lab/models/a.h5", digit * 64, "written") for digit in "12")
+    written(tmp_path / "1", [BEGAN, one])
+    written(tmp_path / "2", [BEGAN, two])
+    assert journal.recorded_files(tmp_path) == {"/lab/models/a.h5": {"1" * 64, "2" * 64}}
+
+
+def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path) -> None:
+    made = {journal.new_run(tmp_path / "runs", "bd_net") for _ in range(5)}
+    assert len(made) == 5
+    assert all(folder.is_dir() and "bd_net" in folder.name for folder in made)
+
+
+def test_no_path_is_made_of_a_models_name(tmp_path: Path) -> None:
+    folder = journal.new_run(tmp_path, "../../etc/\x1b[31m" + "x" * 300)
+    assert folder.parent == tmp_path
+    assert folder.name.isprintable() and len(folder.name) < 100
+
+
+def test_where_no_run_can_be_recorded_the_options_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Refused, match="--runs FOLDER"):
+        journal.new_run(tmp_path / "file" / "runs", "bd_net")

@@ -1,0 +1,65 @@
+"""Lab folders and the names of files."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.api import lab
+from engine.api.errors import Refused
+
+
+def lay(root: Path, *places: str) -> Path:
+    for place in places:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).touch()
+    return root
+
+
+def test_a_whole_lab_is_found(tmp_path: Path) -> None:
+    found = lab.find(lay(tmp_path, lab.MODELS[0], *lab.PLACES.values()))
+    assert found.complete and not found.missing
+    assert found.model == str(tmp_path / "models/bd_net.h5")
+    assert found.sets == {name: str(tmp_path / place) for name, place in lab.PLACES.items()}
+
+
+def test_a_defender_without_test_sets_has_a_lab(tmp_path: Path) -> None:
+    found = lab.find(lay(tmp_path, "models/bd_net.keras", "data/cl/valid.h5"))
+    assert found.complete
+    assert found.missing == ("data/cl/test.h5", "data/bd/bd_test.h5")
+
+
+def test_an_empty_folder_says_what_is_missing(tmp_path: Path) -> None:
+    found = lab.find(tmp_path)
+    assert not found.complete
+    assert found.missing == ("models/bd_net.h5", "data/cl/valid.h5", "data/cl/test.h5", "data/bd/bd_test.h5")
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [("2", "2"), ("2.0", "2"), ("2.50", "2.5"), (" 10 ", "10"), ("1e1", "10"), ("0", "0"), ("100", "100"), ("+4", "4")],
+)
+def test_points_are_named_one_way(typed: str, named: str) -> None:
+    assert lab.points(typed) == named
+
+
+@pytest.mark.parametrize("typed", ["", "two", "-1", "100.1", "nan", "inf", "2;4", "0x2", "1e999999999"])
+def test_what_is_no_threshold_is_refused(typed: str) -> None:
+    with pytest.raises(Refused, match="--save-at"):
+        lab.points(typed)
+
+
+def test_names_of_saved_files() -> None:
+    assert lab.model_name(suffix=".h5", threshold="2.5") == "model_prune_2.5.h5"
+    assert lab.model_name(suffix=".keras", step=45) == "model_step_45.keras"
+    assert lab.g_name(threshold="2") == "g_prune_2.h5"
+    assert lab.g_name(step=45) == "g_step_45.h5"
+
+
+@pytest.mark.parametrize("typed", ["", "..", "a/b", ".hidden", "a\nb", "x" * 101, "/etc/passwd"])
+def test_a_typed_name_leads_nowhere_else(typed: str) -> None:
+    with pytest.raises(Refused):
+        lab.file_name(typed, ".h5")
+
+
+def test_a_typed_name_gets_the_suffix_once() -> None:
+    assert lab.file_name("mine", ".h5") == lab.file_name("mine.h5", ".h5") == "mine.h5"

@@ -1,0 +1,44 @@
+"""Text from files, as it may be shown."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.api.textsafe import escape
+
+CASES = {
+    "plain_name.h5": "plain_name.h5",
+    "Grüße 写 🙂": "Grüße 写 🙂",
+    "\x1b[31mred": "\\x1b\\x5b31mred",
+    "[/b][link=x]": "\\x5b/b]\\x5blink=x]",
+    "a\nb\tc\x00": "a\\x0ab\\x09c\\x00",
+    "ab\u202egnp.exe": "ab\\u202egnp.exe",
+    "back\\slash": "back\\\\slash",
+    "\udc80": "\\udc80",
+    "\U000e0001": "\\U000e0001",
+    "no\u00a0break": "no\\xa0break",
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), CASES.items())
+def test_what_is_shown(text: str, shown: str) -> None:
+    assert escape(text) == shown
+
+
+def test_long_text_is_cut_between_characters_and_says_so() -> None:
+    assert escape("a" * 48, 48) == "a" * 48
+    assert escape("a" * 49, 48) == "a" * 47 + "…"
+    assert escape("a" * 46 + "\x1b\x1b", 48) == "a" * 46 + "…", "no half of an escape"
+
+
+@given(st.text(), st.integers(1, 60))
+def test_nothing_shown_acts_on_a_terminal_and_nothing_is_too_long(text: str, limit: int) -> None:
+    shown = escape(text, limit)
+    assert shown.isprintable()
+    assert "[" not in shown
+    assert len(shown) <= limit
+
+
+@given(st.text(max_size=50), st.text(max_size=50))
+def test_different_texts_look_different(one: str, other: str) -> None:
+    assert (escape(one, 1000) == escape(other, 1000)) == (one == other)

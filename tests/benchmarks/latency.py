@@ -5,6 +5,7 @@ From the key on the wire to the new text on the screen, through the whole progra
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -57,7 +58,7 @@ def running(columns: int, lines: int) -> list[float]:
     with busy(), Terminal(stage(0.1), columns, lines) as terminal:
         terminal.wait(at_step(0))
         terminal.press("r")
-        terminal.wait(at_step(2))
+        terminal.wait(lambda text: re.search(rf"step [1-9]\d?/{STEPS} ", text) is not None)
         ranges = [
             "zoom: 0 to 100 %",
             "zoom: 50 to 100 %",

@@ -51,7 +51,7 @@ class Terminal:
         return perf_counter()
 
     def wait(self, seen: Callable[[str], bool], seconds: float = 30.0) -> float:
-        """Read until `seen` is true of the screen's text; returns the time. Raises TimeoutError."""
+        """Read until `seen` is true of the screen's text; returns the time. Raises TimeoutError, EOFError."""
         end = perf_counter() + seconds
         while not seen(self.text):
             if not self.read(end - perf_counter()) and perf_counter() >= end:
@@ -62,7 +62,10 @@ class Terminal:
         """Take what comes within `seconds`; whether anything came."""
         if not select.select([self._ours], [], [], max(0.0, seconds))[0]:
             return False
-        data = os.read(self._ours, 1 << 16)
+        try:
+            data = os.read(self._ours, 1 << 16)
+        except OSError as error:
+            raise EOFError(f"The program has ended. The screen was:\n{self.text}") from error
         self.bytes_at.append((perf_counter(), len(data)))
         self._show(self._decode(data))
         return True

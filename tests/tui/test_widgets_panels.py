@@ -1,13 +1,13 @@
 """Chart, bars, channel table and log, made from a run's state."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from textual.app import App, ComposeResult
 from widget_runs import CHANNELS, IMAGES, ORDER, hits, mean, run
 
 from engine.api import protocol as p
 from tui.state import Line, RunState, reduce
+from tui.widgets import plot
 from tui.widgets.bars import BarsData, MeanBars, bars, bars_data
 from tui.widgets.channels import BY_STATE, COLUMNS, ChannelTable, channels, fate, ordered, scrollbar
 from tui.widgets.chart import Chart, chart_data
@@ -284,3 +284,10 @@ async def test_bars_show_how_many_are_dormant() -> None:
     panel = MeanBars(bars_data(run(10)))
     async with Panels(panel).run_test(size=(60, 10)):
         assert titles(panel)[1] == "31 of 60 dormant"
+
+
+def test_bars_begin_where_the_chart_does() -> None:
+    state = replace(run(10), thresholds=("2.125", "30"))
+    chart_axis = plot.chart(chart_data(state), 80, 20)[-2].text.index("└")
+    bar_axis = bars(bars_data(state), 80, 8)[3].text.index("│")
+    assert chart_axis == bar_axis

@@ -91,16 +91,16 @@ def column(step: float, steps: int, width: int) -> int:
     return int(step / max(1, steps) * (2 * width - 1) + 0.5) // 2
 
 
-def gutter(data: ChartData) -> int:
-    """Columns left of the canvas: tick labels and the y axis."""
-    return max([5, *(len(_points(t)) for t in data.thresholds)]) + 1
+def gutter(thresholds: Iterable[str]) -> int:
+    """Columns left of the canvas: the labels of thresholds (in points) and of values, and the y axis."""
+    return max([5, *(len(_points(x)) for x in thresholds)]) + 1
 
 
 def chart(data: ChartData, width: int, height: int) -> list[Row]:
     """The whole chart, `height` rows of `width` cells; empty rows where there is no room for one."""
     if width < LEAST[0] or height < LEAST[1]:
         return [blank(width)] * height
-    left = gutter(data)
+    left = gutter(t.points for t in data.thresholds)
     frame = Frame(left, width - left, height - 2, window(data), data.steps)
     rows = _axis(data, frame, width)
     rows = _lay(rows, data, frame)
@@ -204,8 +204,8 @@ def _plotext(
 # --- composition ----------------------------------------------------------------------------------------------
 
 
-def _points(threshold: Threshold) -> str:
-    return f"-{threshold.points} pt"
+def _points(threshold: str) -> str:
+    return f"-{threshold} pt"
 
 
 def _axis(data: ChartData, frame: Frame, width: int) -> list[Row]:
@@ -236,7 +236,7 @@ def _wanted_ticks(data: ChartData, seen: Range) -> Iterator[tuple[float, str, st
     if start and start[0] is not None and isfinite(start[0]):
         yield start[0], f"{start[0]:.1f}", "v", False
     for threshold in sorted(data.thresholds, key=lambda t: (t.step is not None, -t.level)):
-        yield threshold.level, _points(threshold), "t" if threshold.step is None else "s", True
+        yield threshold.level, _points(threshold.points), "t" if threshold.step is None else "s", True
     span = seen.high - seen.low
     unit = next(unit for unit in (1, 2, 5, 10, 20) if span / unit <= 6)
     yield from ((value, f"{value:g}", "d", False) for value in (seen.high, seen.low))

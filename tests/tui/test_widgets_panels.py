@@ -288,6 +288,7 @@ async def test_bars_show_how_many_are_dormant() -> None:
 
 def test_bars_begin_where_the_chart_does() -> None:
     state = replace(run(10), thresholds=("2.125", "30"))
-    chart_axis = plot.chart(chart_data(state), 80, 20)[-2].text.index("└")
-    bar_axis = bars(bars_data(state), 80, 8)[3].text.index("│")
+    data = chart_data(state)
+    chart_axis = plot.chart(data, 80, 20)[-2].text.index("└")
+    bar_axis = bars(bars_data(state, plot.gutter(data)), 80, 8)[3].text.index("│")
     assert chart_axis == bar_axis

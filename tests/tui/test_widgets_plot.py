@@ -116,7 +116,7 @@ def test_thresholds_are_ticks_of_the_y_axis() -> None:
 
 def test_a_saved_step_is_marked_on_the_curve() -> None:
     data = falling()
-    frame = Frame(plot.gutter(t.points for t in data.thresholds), 72, 15, window(data), 60)
+    frame = Frame(plot.gutter(data), 72, 15, window(data), 60)
     row = chart(data, 78, 17)[frame.row(98.6 - 0.25)]
     assert row.text[6 + frame.column(45)] == "◆" and row.ink[6 + frame.column(45)] == "s"
 

@@ -13,6 +13,7 @@ from tui.widgets.bars import MeanBars, bars_data
 from tui.widgets.channels import ChannelTable
 from tui.widgets.chart import Chart, chart_data
 from tui.widgets.events import EventLog
+from tui.widgets.plot import gutter
 
 pytestmark = pytest.mark.tui
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
@@ -33,7 +34,7 @@ class Board(App[None]):
             with Vertical():
                 yield Chart(data)
                 if self._wide:
-                    yield MeanBars(bars_data(self._state))
+                    yield MeanBars(bars_data(self._state, gutter(data)))
                     yield EventLog()
             if self._wide:
                 with Vertical(id="side"):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from tui.state import RunState
 from tui.widgets.panel import Panel
-from tui.widgets.plot import column, gutter
+from tui.widgets.plot import column
 from tui.widgets.rows import Part, Row, blank, over, row
 from tui.widgets.view import css_beside
 
@@ -27,9 +27,8 @@ class BarsData:
     left: int = 6
 
 
-def bars_data(state: RunState) -> BarsData:
-    """The bars of a run, under the steps of its chart."""
-    left = gutter(state.thresholds)
+def bars_data(state: RunState, left: int = 6) -> BarsData:
+    """The bars of a run; under a chart, `left` is the chart's `gutter`."""
     means = state.ranked.means if state.ranked else ()
     return BarsData(state.order, tuple(means[c] for c in state.order), state.step, left)
 

@@ -91,16 +91,16 @@ def column(step: float, steps: int, width: int) -> int:
     return int(step / max(1, steps) * (2 * width - 1) + 0.5) // 2
 
 
-def gutter(thresholds: Iterable[str]) -> int:
-    """Columns left of the canvas: the labels of thresholds (in points) and of values, and the y axis."""
-    return max([5, *(len(_points(x)) for x in thresholds)]) + 1
+def gutter(data: ChartData) -> int:
+    """Columns left of the canvas: labels of thresholds and values, and the y axis."""
+    return max([5, *(len(_points(t.points)) for t in data.thresholds)]) + 1
 
 
 def chart(data: ChartData, width: int, height: int) -> list[Row]:
     """The whole chart, `height` rows of `width` cells; empty rows where there is no room for one."""
     if width < LEAST[0] or height < LEAST[1]:
         return [blank(width)] * height
-    left = gutter(t.points for t in data.thresholds)
+    left = gutter(data)
     frame = Frame(left, width - left, height - 2, window(data), data.steps)
     rows = _axis(data, frame, width)
     rows = _lay(rows, data, frame)

@@ -1,6 +1,6 @@
 """The inspector's part for images in chunks: decode them on request, behind bars, one block of chunks at a time."""
 
-import sys
+import os
 from collections.abc import Iterator
 from math import prod
 
@@ -13,15 +13,16 @@ from engine.files.limits import MIB
 BLOCK_BYTES = 256 * MIB  # of decoded images held
 
 
-def decode(descriptor: int) -> None:
-    """Answer requests on stdin (two int64: first number, how many) with float32 numbers on stdout."""
+def decode(descriptor: int, channel: int) -> None:
+    """Answer requests on a socket (two int64: first number, how many) with float32 numbers, until it is closed."""
     images = open_images(descriptor, None).images
     reader = _Blocks(images)
-    while len(request := sys.stdin.buffer.read(16)) == 16:
+    while len(request := os.read(channel, 16)) == 16:
         first, count = np.frombuffer(request, np.int64).tolist()
         for piece in reader.pieces(first, count):
-            sys.stdout.buffer.write(memoryview(piece.data).cast("B"))
-        sys.stdout.buffer.flush()
+            view = memoryview(piece.data).cast("B")
+            while view:
+                view = view[os.write(channel, view) :]
 
 
 class _Blocks:

@@ -5,6 +5,7 @@ shuts itself in before it looks at the file. A child that crashes or hangs is a 
 """
 
 import array
+import contextlib
 
 # strings in HDF5 and names in archives need these, and in the jail nothing can be imported any more
 import encodings.ascii
@@ -80,7 +81,11 @@ def serve(channel: socket.socket) -> None:
         if not message:
             return
         request = json.loads(message)
-        status = _in_child(partial(_answer, channel, request, descriptors))
+        if request["job"] == "decode":  # goes on beside the requests that follow
+            _child(partial(_decode, channel, *descriptors), {"wall_seconds": 0, "cpu_seconds": 0})
+            status = 0
+        else:
+            status = _wait(_child(partial(_answer, channel, request, descriptors)))
         for descriptor in descriptors:
             os.close(descriptor)
         channel.sendall(array.array("i", [status]).tobytes())
@@ -91,19 +96,33 @@ def _answer(channel: socket.socket, request: dict[str, Any], descriptors: list[i
     inspect(request, *descriptors)
 
 
-def _in_child(work: Callable[[], None]) -> int:
-    """The exit status of a jailed child that does `work`: 0, or minus the signal that ended it."""
+def _decode(channel: socket.socket, source: int, requests: int) -> None:
+    channel.close()
+    decode(source, requests)
+
+
+def _child(work: Callable[[], None], limits: dict[str, int] | None = None) -> int:
+    """Start a jailed child that does `work`. Gives its process id."""
     pid = os.fork()
     if pid == 0:
         try:
-            jail.enter()
+            jail.enter(**limits or {})
             work()
         except BaseException:
             sys.excepthook(*sys.exc_info())
             sys.stderr.flush()
             os._exit(1)
         os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return pid
+
+
+def _wait(pid: int) -> int:
+    """How a child ended: its exit code, or minus the signal. Others that have ended are let go on the way."""
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    return status
 
 
 def describe(path: Path) -> Description:
@@ -114,7 +133,7 @@ def describe(path: Path) -> Description:
     except Refused as refused:
         return Description(name=name, refusal=str(refused), protection=jail.missing())
     with tempfile.TemporaryFile() as out:
-        status = _in_child(lambda: _describe(source, name, out.fileno()))
+        status = _wait(_child(lambda: _describe(source, name, out.fileno())))
         text = os.pread(out.fileno(), REPORT_BYTES, 0)
     found = Description(name=name, refusal=ending(status)) if status else _read(text, name)
     line = None if found.refusal is None else f"{name}: {found.refusal}"
@@ -142,13 +161,10 @@ def _describe(source: int, name: str, out: int) -> None:
 
 
 def main() -> None:
-    """`serve FD`, `decode FD` or `describe PATH`; engine.api.inspection tells how it is started."""
+    """`serve FD` or `describe PATH`; engine.api.inspection tells how it is started."""
     job, what = sys.argv[1:]
     if job == "serve":
         serve(socket.socket(fileno=int(what)))
-    elif job == "decode":
-        jail.enter(wall_seconds=0, cpu_seconds=0)
-        decode(int(what))
     elif job == "describe":
         sys.stdout.buffer.write(msgspec.json.encode(describe(Path(what))))
 

@@ -1,17 +1,16 @@
 """Where a data set's numbers come from: plain bytes of a file, or a jailed process that decodes chunks."""
 
 import os
-import select
-import subprocess
+import socket
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from engine.api.inspection import ENVIRONMENT, inspector_command
 from engine.files.description import DataSpec
 from engine.files.finding import refused
 from engine.files.limits import WALL_SECONDS
+from engine.files.warden import warden
 
 SHORTER = "became shorter while it was read. Copy or download it again."
 BROKEN = "cannot be decoded to its end; stopped. It is damaged: copy or download it again and compare checksums."
@@ -66,47 +65,28 @@ class DecodedPixels:
     def __init__(self, path: Path, descriptor: int, spec: DataSpec) -> None:
         self._path = path
         self._descriptor = descriptor
-        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
 
     def fill(self, out: np.ndarray, first: int) -> None:
-        process = self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(np.array([first, len(out)], np.int64).tobytes())
-        except BrokenPipeError:
-            self._fail(BROKEN)
         view = memoryview(out.view(np.uint8).data)
-        while view:
-            ready, _, _ = select.select([process.stdout], [], [], WALL_SECONDS)
-            if not ready:
-                self._fail(f"took longer than {WALL_SECONDS} s to read; stopped.")
-            got = os.readv(process.stdout.fileno(), [view])
-            if not got:
-                self._fail(BROKEN)
-            view = view[got:]
+        try:
+            if self._channel is None:
+                self._channel = warden.decoder(self._descriptor)
+            self._channel.sendall(np.array([first, len(out)], np.int64).tobytes())
+            while view:
+                got = self._channel.recv_into(view)
+                if not got:
+                    raise refused(self._path, BROKEN)
+                view = view[got:]
+        except TimeoutError:
+            raise refused(self._path, f"took longer than {WALL_SECONDS} s to read; stopped.") from None
+        except OSError:
+            raise refused(self._path, BROKEN) from None
 
     def close(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            self._process = subprocess.Popen(
-                inspector_command("decode", str(self._descriptor)),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=os.environ | ENVIRONMENT,
-                pass_fds=[self._descriptor],
-                bufsize=0,
-            )
-        return self._process
-
-    def _fail(self, text: str) -> NoReturn:
-        self.close()
-        raise refused(self._path, text)

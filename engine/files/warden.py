@@ -53,6 +53,17 @@ class Warden:
             out.seek(0)
             return out.read()
 
+    def decoder(self, descriptor: int) -> socket.socket:
+        """A channel to a jailed process that decodes the images of an open data file; see decoding.decode."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            status = self._exchange({"job": "decode"}, [descriptor, theirs.fileno()])
+        if status:
+            ours.close()
+            raise OSError(ending(status))
+        ours.settimeout(WALL_SECONDS)
+        return ours
+
     def _report(self, path: Path, request: dict[str, Any], descriptor: int, out: int) -> Report:
         with _scratch("report") as report:
             status = self._exchange(request, [descriptor, report.fileno(), out])

@@ -76,7 +76,7 @@ def _head(record: RunRecord, row: Row) -> list[str]:
 
 
 def _when(saved: SavedStep) -> str:
-    return "by hand" if saved.threshold is None else f"-{saved.threshold} pt"
+    return f"step {saved.step}" if saved.threshold is None else f"-{saved.threshold} pt"
 
 
 def _cell(record: RunRecord, row: Row, title: str) -> str:

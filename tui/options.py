@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from engine.api import lab
 from engine.api.errors import Refused
-from engine.api.protocol import Settings
+from engine.api.protocol import SetName, Settings
 from engine.api.textsafe import SHORT, escape
 
 DEVICE = re.compile(r"cpu|gpu(:\d+)?")
@@ -65,13 +65,13 @@ def lab_settings(options: Options) -> Settings:
     """Settings for the lab folder, with files named by options in the place of its own. Raises Refused."""
     found = lab.find(Path(options.home))
     model = absolute(options.model) if options.model else found.model
-    valid = absolute(options.valid) if options.valid else found.sets.get("valid")
-    if model is None or valid is None:
-        raise NoLab(no_lab(found, model, valid))
-    test = absolute(options.test) if options.test else found.sets.get("test")
-    poisoned = absolute(options.poisoned) if options.poisoned else found.sets.get("poisoned")
-    bare = Settings(options.home, model, valid, test, poisoned, found.sets.get("poisoned_valid"))
-    return with_options(bare, options)
+    named: dict[SetName, Path | None] = {"valid": options.valid, "test": options.test, "poisoned": options.poisoned}
+    sets = found.sets | {name: absolute(path) for name, path in named.items() if path}
+    paths = (sets.get("test"), sets.get("poisoned"), sets.get("poisoned_valid"))
+    settings = with_options(Settings(options.home, model or "", sets.get("valid", ""), *paths), options)
+    if model is None or "valid" not in sets:
+        raise NoLab(no_lab(found, model, sets.get("valid")))
+    return settings
 
 
 def no_lab(found: lab.LabFolder, model: str | None, valid: str | None) -> str:

@@ -214,4 +214,5 @@ def _plain_text(held: Any) -> bool:
 
 
 def _text(value: str | bytes) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+    return raw.decode("utf-8", "replace")

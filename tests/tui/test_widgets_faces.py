@@ -3,9 +3,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.color import ColorSystem
+from rich.color import Color, ColorSystem
+from rich.color_triplet import ColorTriplet
+from textual.strip import Strip
 
-from tui.widgets.faces import CUBE, GREYS, Depth, fitted, picture, shrink
+from tui.widgets.faces import CUBE, GREYS, RAMP, fitted, picture, shrink
 
 
 def plain(height: int, width: int, *colour: int) -> bytes:
@@ -84,31 +86,36 @@ def test_pictures_keep_their_shape(height: int, width: int, columns: int, lines:
     assert fitted(height, width, columns, lines) == cells
 
 
-@pytest.mark.parametrize(
-    ("depth", "system", "levels"), [("256", ColorSystem.EIGHT_BIT, CUBE), ("16", ColorSystem.STANDARD, GREYS)]
-)
-def test_fewer_colours_are_those_the_terminal_has(depth: Depth, system: ColorSystem, levels: tuple[int, ...]) -> None:
-    for strip in picture(ramp(55, 47), 55, 47, 24, 14, depth):
-        for segment in strip:
-            assert segment.style and segment.style.color
-            wanted = segment.style.color.get_truecolor()
-            assert set(wanted) <= set(levels)
-            if depth == "16":
-                assert segment.style.color.downgrade(system).number in (0, 7, 8, 15)
+def colours(strips: list[Strip]) -> list[tuple[Color, ColorTriplet]]:
+    """Each upper pixel, as a colour and as its parts."""
+    found = [segment.style.color for strip in strips for segment in strip if segment.style]
+    return [(colour, colour.get_truecolor()) for colour in found if colour]
 
 
-def test_dithering_keeps_the_mean_shade_and_shows_more_shades_than_there_are() -> None:
-    strips = picture(ramp(40, 40), 40, 40, 40, 20, "16")
-    shades = {tuple(s.style.color.get_truecolor()) for strip in strips for s in strip if s.style and s.style.color}
-    assert len(shades) == 4
-    columns = [[strip_shade(strips[y], x) for y in range(20)] for x in range(40)]
-    means = [sum(column) / 20 for column in columns]
+def test_sixteen_colours_are_four_greys() -> None:
+    for colour, parts in colours(picture(ramp(55, 47), 55, 47, 24, 14, "16")):
+        assert set(parts) <= set(GREYS)
+        assert colour.downgrade(ColorSystem.STANDARD).number in (0, 7, 8, 15)
+
+
+def test_256_colours_are_those_of_the_cube_and_the_greys_beside_it() -> None:
+    for colour, parts in colours(picture(ramp(55, 47), 55, 47, 24, 14, "256")):
+        assert set(parts) <= set(CUBE) or (parts[0] in RAMP and len(set(parts)) == 1)
+        shown = colour.downgrade(ColorSystem.EIGHT_BIT).get_truecolor()
+        assert all(abs(a - b) <= 10 for a, b in zip(shown, parts, strict=True))
+
+
+@pytest.mark.parametrize(("dark", "grey"), [((12, 14, 20), True), ((60, 10, 130), False), ((120, 122, 119), True)])
+def test_dark_and_dull_pixels_are_greys_and_bright_ones_keep_their_hue(dark: tuple[int, int, int], grey: bool) -> None:
+    for _, parts in colours(picture(plain(8, 8, *dark), 8, 8, 8, 4, "256")):
+        assert (len(set(parts)) == 1) is grey
+
+
+def test_dithering_keeps_the_mean_shade() -> None:
+    shades = [parts[0] for _, parts in colours(picture(ramp(40, 40), 40, 40, 40, 20, "16"))]
+    assert set(shades) == set(GREYS)
+    means = [sum(shades[x::40]) / 20 for x in range(40)]
     assert means[0] < means[13] < means[26] < means[39]
-
-
-def strip_shade(strip: object, x: int) -> int:
-    segment = list(strip)[x]  # type: ignore[call-overload]
-    return int(segment.style.color.get_truecolor()[0])
 
 
 def test_a_flat_picture_has_no_contrast_to_stretch() -> None:

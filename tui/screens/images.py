@@ -99,7 +99,8 @@ class Gallery(RowsView):
         for shown in (pair.clean, pair.poisoned):
             yield Strip([Segment(" " * GAP, background)], GAP)
             strips = picture(shown.rgb, images.height, images.width, g.columns, g.lines, self._depth()) if shown else []
-            strip = strips[line] if line < len(strips) else Strip([Segment(" " * g.columns, background)], g.columns)
+            blank_line = Strip([Segment(" " * g.columns, background)], g.columns)
+            strip = strips[line].apply_style(background) if line < len(strips) else blank_line
             yield strip.adjust_cell_length(g.columns, background)
 
     def _depth(self) -> Depth:

@@ -5,7 +5,7 @@ scales and adds whole rows at a time.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -19,7 +19,16 @@ Depth = Literal["truecolor", "256", "16"]
 Pixel = tuple[int, int, int]
 ONE = 1 << 12  # the sum of weights along an axis; along both, a byte then lies in the top byte of its lane
 GREYS = (0, 85, 170, 255)  # the greys among a terminal's sixteen colours
-CUBE = (0, 95, 135, 175, 215, 255)  # the steps of the cube among its 256
+CUBE = (0, 95, 135, 175, 215, 255)  # the steps of the colour cube among its 256, and the greys beside it
+RAMP = range(8, 239, 10)
+
+
+def _table(levels: Sequence[int]) -> list[int]:
+    """By value, the nearest level."""
+    return [min(levels, key=lambda level: abs(level - value)) for value in range(256)]
+
+
+_GREY_OF, _CUBE_OF, _RAMP_OF = _table(GREYS), _table(CUBE), _table(RAMP)
 
 
 def fitted(height: int, width: int, columns: int, lines: int) -> tuple[int, int]:
@@ -37,7 +46,7 @@ def picture(rgb: bytes, height: int, width: int, columns: int, lines: int, depth
     rows, across = min(height, 2 * lines), min(width, columns)
     pixels = _pixels(shrink(rgb, height, width, rows, across), across)
     if depth != "truecolor":
-        pixels = _cube(pixels) if depth == "256" else _greys(pixels)
+        pixels = _few(pixels) if depth == "256" else _greys(pixels)
     below: list[Sequence[Pixel] | None] = [*pixels[1::2]]
     below += [None] * (len(pixels) % 2)
     return [_strip(upper, lower) for upper, lower in zip(pixels[::2], below, strict=True)]
@@ -92,19 +101,36 @@ def _until(pixel: int, start: int, size: int, parts: int) -> int:
 
 # --- fewer colours --------------------------------------------------------------------------------------------
 
-Plane = list[list[int]]  # one channel of a picture, 0..255
 
-
-def _cube(pixels: list[list[Pixel]]) -> list[list[Pixel]]:
-    """In the colours of a terminal that has 256."""
-    red, green, blue = (_dithered([[pixel[c] for pixel in row] for row in pixels], CUBE) for c in range(3))
-    return [list(zip(*rows, strict=True)) for rows in zip(red, green, blue, strict=True)]
+def _few(pixels: list[list[Pixel]]) -> list[list[Pixel]]:
+    """In the colours of a terminal that has 256. Only errors of brightness are spread: those of hue make specks."""
+    return dithered(pixels, lambda pixel: _of_256(pixel[0] & 0xF8, pixel[1] & 0xF8, pixel[2] & 0xF8))
 
 
 def _greys(pixels: list[list[Pixel]]) -> list[list[Pixel]]:
     """In the greys of a terminal that has sixteen colours, whose others make no skin; contrast is stretched first."""
-    plane = _dithered(_stretched([[luminance(pixel) for pixel in row] for row in pixels]), GREYS)
-    return [[(grey, grey, grey) for grey in row] for row in plane]
+    shades = stretched([[luminance(pixel) for pixel in row] for row in pixels])
+    return dithered([[(shade, shade, shade) for shade in row] for row in shades], _of_greys)
+
+
+@lru_cache(maxsize=1 << 15)
+def _of_256(red: int, green: int, blue: int) -> Pixel:
+    """The nearest colour of the cube, or the nearest grey, of which there are more."""
+    pixel = (red, green, blue)
+    cube = (_CUBE_OF[red], _CUBE_OF[green], _CUBE_OF[blue])
+    grey = _RAMP_OF[luminance(pixel)]
+    return min(cube, (grey, grey, grey), key=lambda colour: _distance(colour, pixel))
+
+
+def _of_greys(pixel: Pixel) -> Pixel:
+    grey = _GREY_OF[pixel[0]]
+    return grey, grey, grey
+
+
+def _distance(one: Pixel, other: Pixel) -> int:
+    """How different two colours look, roughly."""
+    red, green, blue = (a - b for a, b in zip(one, other, strict=True))
+    return 3 * red * red + 6 * green * green + blue * blue
 
 
 def luminance(pixel: Pixel) -> int:
@@ -112,40 +138,46 @@ def luminance(pixel: Pixel) -> int:
     return (299 * red + 587 * green + 114 * blue) // 1000
 
 
-def _stretched(plane: Plane) -> Plane:
-    """Values spread over 0..255, but for the darkest and the lightest two percent."""
-    values = sorted(value for row in plane for value in row)
+def stretched(shades: list[list[int]]) -> list[list[int]]:
+    """Shades spread over 0..255, but for the darkest and the lightest two percent."""
+    values = sorted(value for row in shades for value in row)
     low, high = values[len(values) // 50], values[-1 - len(values) // 50]
     scaled = [min(255, max(0, (value - low) * 255 // max(1, high - low))) for value in range(256)]
-    return [[scaled[value] for value in row] for row in plane]
+    return [[scaled[value] for value in row] for row in shades]
 
 
-def _dithered(plane: Plane, levels: Sequence[int]) -> Plane:
-    """Values rounded to `levels`, and half the error of each spread over its neighbours, as Floyd and Steinberg do.
+def dithered(pixels: list[list[Pixel]], nearest: Callable[[Pixel], Pixel]) -> list[list[Pixel]]:
+    """Pixels in the colours of `nearest`, half the error in brightness spread as Floyd and Steinberg do.
 
     The whole error would show more shades, and more noise than a face of 24 x 28 pixels bears.
     """
-    nearest = [min(levels, key=lambda level: abs(level - value)) for value in range(256)]
-    later = [0.0] * (len(plane[0]) + 2)  # what reaches the row below, with a cell of margin on either side
+    later = [0.0] * (len(pixels[0]) + 2)  # what reaches the row below, with a cell of margin on either side
     done = []
-    for row in plane:
+    for row in pixels:
         out, later = _dithered_row(row, later, nearest)
         done.append(out)
     return done
 
 
-def _dithered_row(row: list[int], errors: list[float], nearest: list[int]) -> tuple[list[int], list[float]]:
+def _dithered_row(
+    row: list[Pixel], errors: list[float], nearest: Callable[[Pixel], Pixel]
+) -> tuple[list[Pixel], list[float]]:
     later, ahead, out = [0.0] * len(errors), 0.0, []
-    for x, value in enumerate(row, 1):
-        wanted = value + errors[x] + ahead
-        level = nearest[min(255, max(0, round(wanted)))]
-        share = (wanted - level) / 32
+    for x, pixel in enumerate(row, 1):
+        wanted = _brighter(pixel, round(errors[x] + ahead))
+        colour = nearest(wanted)
+        share = (luminance(wanted) - luminance(colour)) / 32
         ahead = 7 * share
         later[x - 1] += 3 * share
         later[x] += 5 * share
         later[x + 1] += share
-        out.append(level)
+        out.append(colour)
     return out, later
+
+
+def _brighter(pixel: Pixel, by: int) -> Pixel:
+    red, green, blue = pixel
+    return min(255, max(0, red + by)), min(255, max(0, green + by)), min(255, max(0, blue + by))
 
 
 def _strip(upper: Sequence[Pixel], lower: Sequence[Pixel] | None) -> Strip:

@@ -75,7 +75,7 @@ class Headless:
         if self.plan.json:
             self.narrator.out(p.encode(event).decode())
         elif isinstance(event, p.Stepped):
-            self.narrator.out(step_line(self.driver.state, event))
+            self.narrator.out(step_line(self.driver.state, event, self.narrator.width))
 
     def conclude(self) -> None:
         """The table, what the curve says, and whether all that was asked for is there."""

@@ -12,8 +12,10 @@ QUIET_KINDS = ("step",)  # told on stdout
 
 
 class Narrator(Protocol):
-    """Tells what happens. `out` puts a line on stdout without disturbing the rest."""
+    """Tells what happens. `out` puts a line on stdout without disturbing the rest; `width`: of a terminal there."""
 
+    @property
+    def width(self) -> int | None: ...
     def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None: ...
     def say(self, text: str) -> None: ...
     def out(self, line: str) -> None: ...
@@ -59,6 +61,8 @@ def complain(text: str) -> None:
 
 class Plain:
     """A line for every phase that ends and every file; nothing that moves."""
+
+    width: int | None = None
 
     def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
         for line in told(before, state):

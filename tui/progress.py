@@ -46,6 +46,10 @@ class Bar:
         self._phase = "start"
         self._progress.start()
 
+    @property
+    def width(self) -> int | None:
+        return self._progress.console.width if self._shared else None
+
     def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
         for line in told(before, state):
             if line.kind != "error":

@@ -7,31 +7,38 @@ from tui.state import Figures, RunState, figures, of_counts
 from tui.wording import EMPTY, file_name
 
 HEADER = (
-    ("", "", "", "drop", "clean", "clean", "ASR", "ASR", "detected", "false al."),
-    ("", "saved at", "step", "valid pt", "valid %", "test %", "test %", "valid %", "test %", "test %"),
+    ("", "", "", "drop", "clean", "clean", "ASR", "ASR", "detected", "alarms"),
+    ("", "at", "step", "valid pt", "valid %", "test %", "test %", "valid %", "test %", "test %"),
 )
 
 
-def step_line(state: RunState, event: p.Stepped) -> str:
-    """A step with every rate and the set it was measured on; sets that are not there do not come."""
+def step_line(state: RunState, event: p.Stepped, width: int | None = None) -> str:
+    """A step with every rate and the set it was measured on; sets that are not there do not come.
+
+    `width`: columns of a terminal; the rates that do not fit are left out, G's first.
+    """
     now = figures(state, event.step)
     assert now is not None
-    width = len(str(state.channels))
+    digits = len(str(state.channels))
     channel = "B itself" if event.channel is None else f"channel {event.channel}"
     change = f"({-now.drop if now.drop else 0:+.2f} pt)"
-    parts = [
-        f"step {event.step:>{width}}/{state.channels}  {channel:<{8 + width}}",
-        f"valid {now.valid:6.2f} % {change:>11}",
-    ]
-    named = (
-        ("test", now.test),
-        ("ASR", now.asr),
-        ("G test", now.g_test),
-        ("G ASR", now.g_asr),
-        ("detected", now.detection),
-        ("false alarms", now.false_alarm),
+    line = (
+        f"step {event.step:>{digits}}/{state.channels}  {channel:<{8 + digits}}  valid {now.valid:6.2f} % {change:>11}"
     )
-    return "  ".join(parts + [f"{name} {value:6.2f} %" for name, value in named if value is not None])
+    named = {
+        "test": now.test,
+        "ASR": now.asr,
+        "G test": now.g_test,
+        "G ASR": now.g_asr,
+        "detected": now.detection,
+        "false alarms": now.false_alarm,
+    }
+    for name, value in named.items():
+        part = "" if value is None else f"  {name} {value:6.2f} %"
+        if width is not None and len(line + part) > width:
+            break
+        line += part
+    return line
 
 
 def results_table(state: RunState) -> list[str]:

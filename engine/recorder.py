@@ -17,11 +17,21 @@ class Recorder:
         self.send = send
         self.journal: Journal | None = None
         self.events: list[AnyEvent] = []
+        self.early: list[AnyEvent] = []  # phases that ended before there was a journal
         self.writing = threading.RLock()
 
     def begin(self, folder: Path) -> None:
         """Record from now on, in a new journal."""
         self.journal = Journal.create(folder)
+
+    def record(self, event: AnyEvent) -> None:
+        """Put an event into the journal; behind the first line, what came before it."""
+        assert self.journal is not None
+        with self.writing:
+            for each in (event, *self.early):
+                self.journal.append(each)
+                self.events.append(each)
+        self.early = []
 
     def resume(self, folder: Path, past: list[AnyEvent]) -> None:
         """Go on recording behind the events of the past."""
@@ -31,7 +41,7 @@ class Recorder:
         """Record nothing more, and forget."""
         if self.journal is not None:
             self.journal.close()
-        self.journal, self.events = None, []
+        self.journal, self.events, self.early = None, [], []
 
     @property
     def saved(self) -> list[Saved]:
@@ -45,8 +55,9 @@ class Recorder:
     def emit(self, event: AnyEvent) -> None:
         """Record the event, where it counts, then send it."""
         passing = isinstance(event, Progress) and event.done < event.total
-        if self.journal is not None and not passing and not isinstance(event, UNRECORDED):
-            with self.writing:
-                self.journal.append(event)
-            self.events.append(event)
+        if not passing and not isinstance(event, UNRECORDED):
+            if self.journal is not None:
+                self.record(event)
+            elif isinstance(event, Progress):
+                self.early.append(event)
         self.send(event)

@@ -31,6 +31,7 @@ class Service:
         self.stop = threading.Event()  # set from the reader's thread: leave the current command at the next batch
         self.held = ExitStack()  # locks
         self.state: tuple[Run, Saver] | None = None
+        self.painter = report.Painter()
         self.started = time.perf_counter()
 
     def check(self) -> None:
@@ -98,6 +99,7 @@ class Service:
             raise Refused("A run is open already. Start another engine for another run.")
         if command.demo is not None:
             self.lay_out_demo(command)
+        self.painter.start()  # its import of matplotlib overlaps that of Keras
         try:
             self.state = Opening(command, self.recorder, self.check, self.held).carry_out()
             if self.recorder.journal is not None:
@@ -219,7 +221,7 @@ class Service:
         begin, saver = time.perf_counter(), self.saver
         self.emit(p.Progress("files", 0, 1))
         record = report.record(self.recorder.events)
-        written = tuple(saver.results(report.files(record)))
+        written = tuple(saver.results(report.files(record, self.painter)))
         self.emit(p.Progress("files", 1, 1, time.perf_counter() - begin))
         return written
 

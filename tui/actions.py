@@ -5,18 +5,17 @@ under `[keys]` in the configuration.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from textual.binding import Binding
 
 Scope = Literal["app", "run", "workbench", "channel", "images", "results", "log", "help", "open", "died"]
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """`label` is for the footer, `help` for the help screen and the palette. `weight`: the heavier, the longer the
-    footer keeps it as room gets short; 0: never there."""
+    footer keeps it as room gets short; 0: never there. `needs`: what must be there for it, B measured or a living
+    engine too."""
 
     id: str
     keys: tuple[str, ...]
@@ -25,6 +24,7 @@ class Action:
     group: str
     scope: Scope = "run"
     weight: int = 0
+    needs: Literal["", "run", "engine"] = "engine"
 
 
 PRUNE, LOOK, SAVE, MOVE, PROGRAM = "Prune", "Look", "Save", "Move", "Program"
@@ -44,18 +44,47 @@ ACTIONS: tuple[Action, ...] = (
     Action("save", ("s",), "Save", "Save B′ at this step under a name", SAVE, weight=60),
     Action("thresholds", ("t",), "Thresholds", "Choose the drops at which B′ is saved", SAVE, weight=50),
     Action("export", ("e",), "Export", "Write curve, results and report of the steps so far", SAVE, weight=20),
-    Action("save_svg", ("X",), "Screenshot", "Write this screen as an SVG picture", SAVE),
-    Action("copy_command", ("y",), "Copy command", "Copy the headless command for this session", SAVE),
-    Action("results", ("m",), "Results", "B, and B′ and G at each saved step: the lab's table", LOOK, weight=55),
+    Action("save_svg", ("X",), "Screenshot", "Write this screen as an SVG picture", SAVE, needs=""),
+    Action("copy_command", ("y",), "Copy command", "Copy the headless command for this session", SAVE, needs="run"),
+    Action(
+        "results",
+        ("m",),
+        "Results",
+        "B, and B′ and G at each saved step: the lab's table",
+        LOOK,
+        weight=55,
+        needs="run",
+    ),
     Action("images", ("i",), "Images", "Faces, with the answers of B, B′ and G", LOOK, weight=45),
     Action("look", ("enter",), "Look inside", "The highlighted channel: where and when it is active", LOOK, weight=40),
-    Action("log", ("L",), "Log", "What happened so far", LOOK, weight=10),
-    Action("zoom", ("z",), "Zoom", "Zoom the chart to the curve of accuracy, and back", LOOK, "workbench", 35),
-    Action("curves", ("c",), "G's curves", "Draw the curves of G beside those of B′, or not", LOOK, "workbench", 15),
-    Action("bars", ("b",), "Means", "Mean activation by channel, in pruning order", LOOK, "workbench", 25),
-    Action("sort", ("S",), "Sort", "Sort the channel table by its next column", LOOK, "workbench", 5),
-    Action("highlight_down", ("j", "down"), "Down", "Highlight the next channel in the table", MOVE, "workbench"),
-    Action("highlight_up", ("k", "up"), "Up", "Highlight the channel above in the table", MOVE, "workbench"),
+    Action("log", ("L",), "Log", "What happened so far", LOOK, weight=10, needs=""),
+    Action(
+        "zoom", ("z",), "Zoom", "Zoom the chart to the curve of accuracy, and back", LOOK, "workbench", 35, needs="run"
+    ),
+    Action(
+        "curves",
+        ("c",),
+        "G's curves",
+        "Draw the curves of G beside those of B′, or not",
+        LOOK,
+        "workbench",
+        15,
+        needs="run",
+    ),
+    Action("bars", ("b",), "Means", "Mean activation by channel, in pruning order", LOOK, "workbench", 25, needs="run"),
+    Action("sort", ("S",), "Sort", "Sort the channel table by its next column", LOOK, "workbench", 5, needs="run"),
+    Action(
+        "highlight_down",
+        ("j", "down"),
+        "Down",
+        "Highlight the next channel in the table",
+        MOVE,
+        "workbench",
+        needs="run",
+    ),
+    Action(
+        "highlight_up", ("k", "up"), "Up", "Highlight the channel above in the table", MOVE, "workbench", needs="run"
+    ),
     Action(
         "next_channel", ("right", "l", "down", "j"), "Next", "The next channel in pruning order", MOVE, "channel", 90
     ),
@@ -68,23 +97,38 @@ ACTIONS: tuple[Action, ...] = (
         "channel",
         89,
     ),
-    Action("next_image", ("right", "l", "down", "j"), "Next", "The next images", MOVE, "images", 90),
+    Action("next_image", ("right", "l", "down", "j"), "Next", "The next images", MOVE, "images", 90, needs="run"),
     Action("previous_image", ("left", "h", "up", "k"), "Previous", "The images before", MOVE, "images", 89),
-    Action("filter", ("f",), "Filter", "All, wrong, attack works, caught, false alarm", MOVE, "images", 97),
-    Action("size", ("z",), "Size", "One large pair, or many small ones", MOVE, "images", 88),
-    Action("result_down", ("down", "j"), "Down", "Highlight the next result", MOVE, "results"),
-    Action("result_up", ("up", "k"), "Up", "Highlight the result above", MOVE, "results"),
-    Action("copy_path", ("y",), "Copy path", "Copy the path of the highlighted file", SAVE, "results", 96),
-    Action("engine_log", ("tab",), "Engine's own", "What the engine's libraries printed", MOVE, "log", 90),
-    Action("open_these", ("f5", "ctrl+s"), "Open", "Open these files", PROGRAM, "open", 99),
-    Action("demo", ("f2", "ctrl+d"), "Demo", "Open the embedded demo: nothing to download", PROGRAM, "open", 95),
-    Action("pick", ("f3", "ctrl+o"), "Browse", "Pick a file instead of typing its path", PROGRAM, "open", 90),
-    Action("restart", ("r",), "Restart", "Start the engine again and go on from the last step", PROGRAM, "died", 99),
-    Action("open", ("o",), "Open", "Open another network, data, layer or run", PROGRAM, weight=8),
-    Action("help", ("question_mark", "f1"), "Help", "Keys, words and what to do next", PROGRAM, "app", 80),
-    Action("command_palette", ("ctrl+p",), "Palette", "Find any action by its name", PROGRAM, "app", 12),
-    Action("back", ("escape",), "Back", "Back to the workbench", PROGRAM, "app"),
-    Action("quit", ("q", "ctrl+c"), "Quit", "Leave; asks when something runs or is unwritten", PROGRAM, "app", 75),
+    Action(
+        "filter", ("f",), "Filter", "All, wrong, attack works, caught, false alarm", MOVE, "images", 97, needs="run"
+    ),
+    Action("size", ("z",), "Size", "One large pair, or many small ones", MOVE, "images", 88, needs="run"),
+    Action("result_down", ("down", "j"), "Down", "Highlight the next result", MOVE, "results", needs="run"),
+    Action("result_up", ("up", "k"), "Up", "Highlight the result above", MOVE, "results", needs="run"),
+    Action("copy_path", ("y",), "Copy path", "Copy the path of the highlighted file", SAVE, "results", 96, needs="run"),
+    Action("engine_log", ("tab",), "Engine's own", "What the engine's libraries printed", MOVE, "log", 90, needs=""),
+    Action("open_these", ("f5", "ctrl+s"), "Open", "Open these files", PROGRAM, "open", 99, needs=""),
+    Action(
+        "demo", ("f2", "ctrl+d"), "Demo", "Open the embedded demo: nothing to download", PROGRAM, "open", 95, needs=""
+    ),
+    Action("pick", ("f3", "ctrl+o"), "Browse", "Pick a file instead of typing its path", PROGRAM, "open", 90, needs=""),
+    Action(
+        "restart",
+        ("r",),
+        "Restart",
+        "Start the engine again and go on from the last step",
+        PROGRAM,
+        "died",
+        99,
+        needs="",
+    ),
+    Action("open", ("o",), "Open", "Open another network, data, layer or run", PROGRAM, weight=8, needs=""),
+    Action("help", ("question_mark", "f1"), "Help", "Keys, words and what to do next", PROGRAM, "app", 80, needs=""),
+    Action("command_palette", ("ctrl+p",), "Palette", "Find any action by its name", PROGRAM, "app", 12, needs=""),
+    Action("back", ("escape",), "Back", "Back to the workbench", PROGRAM, "app", needs=""),
+    Action(
+        "quit", ("q", "ctrl+c"), "Quit", "Leave; asks when something runs or is unwritten", PROGRAM, "app", 75, needs=""
+    ),
 )
 
 SIGNS = {
@@ -130,7 +174,7 @@ def rebound(keys: Mapping[str, str], table: tuple[Action, ...] = ACTIONS) -> tup
         if name not in known:
             raise KeysRefused(f"no action is called '{name}'")
     new = tuple(
-        replace(a, keys=tuple(key.strip() for key in keys[a.id].split(",") if key.strip())) if a.id in keys else a
+        a._replace(keys=tuple(key.strip() for key in keys[a.id].split(",") if key.strip())) if a.id in keys else a
         for a in table
     )
     _check(new)

@@ -7,20 +7,20 @@ from time import monotonic, strftime
 from typing import ClassVar
 
 from msgspec.structs import replace
+from textual.binding import BindingType
 from textual.driver import Driver
 from textual.events import Resize
 from textual.screen import Screen
 
 from engine.api import protocol as p
-from engine.api.client import EngineClient
 from engine.api.demo import Attack
 from engine.api.errors import ExitCode
-from engine.api.journal import unfinished_runs
-from tui.actions import Action, rebound
+from tui.actions import Action, bindings, rebound
 from tui.config import Config
 from tui.driving import DrivingApp
 from tui.launch import Launch, demo_launch
 from tui.link import Client
+from tui.screens.sized import Sized
 from tui.screens.start import StartScreen
 from tui.state import Answered, Died, Happening, RunState
 from tui.themes import THEMES, default_theme
@@ -30,11 +30,19 @@ WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall"), (52, "-high")]
 
 
+def real_engine() -> Client:
+    """A client for this installation's engine. What that takes is imported when the first frame is up."""
+    from engine.api.client import EngineClient
+
+    return EngineClient()
+
+
 class LabApp(DrivingApp):
     """`launch` says what to open, `config` what the user likes; `connect` makes the client of an engine."""
 
     TITLE = "lab3"
-    CSS_PATH: ClassVar = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("run", "app")]
+    CSS_PATH: ClassVar = ["app.tcss", "screens/start.tcss"]
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = False  # the table of actions binds it
@@ -43,7 +51,7 @@ class LabApp(DrivingApp):
         self,
         launch: Launch,
         config: Config | None = None,
-        connect: Callable[[], Client] = EngineClient,
+        connect: Callable[[], Client] = real_engine,
         clock: Callable[[], float] = monotonic,
         driver_class: type[Driver] | None = None,
     ) -> None:
@@ -53,27 +61,30 @@ class LabApp(DrivingApp):
         self.clock = clock
         self.actions: tuple[Action, ...] = rebound(self.config.keys)
         self._restarted = False
+        self._dress()
+        self.set_keymap(self.config.keys)
 
     # --- coming and going
 
-    def on_mount(self) -> None:
+    def _dress(self) -> None:
+        """Put the theme on before anything is drawn: to change it later costs a tenth of a second."""
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = self._theme()
-        self.set_keymap(self.config.keys)
-        self.push_screen(StartScreen())
-        self.call_after_refresh(self._begin)
+        wanted = self.config.theme
+        known = wanted in self.available_themes
+        self.set_reactive(LabApp.theme, wanted if known else default_theme(self.console.color_system))
+        self.stylesheet.set_variables(self.get_css_variables())
+        self._no_theme = f"There is no theme '{wanted}'; ctrl+p lists them." if wanted and not known else ""
 
-    def _theme(self) -> str:
-        wanted = self.config.theme or default_theme(self.console.color_system)
-        if wanted in self.available_themes:
-            return wanted
-        self.tell(f"There is no theme '{wanted}'; ctrl+p lists them.", "warning")
-        return default_theme(self.console.color_system)
+    def get_default_screen(self) -> StartScreen:
+        return StartScreen()
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         """The first frame is up: start the engine."""
-        for notice in (self.launch.notice, self.config.warning):
+        for notice in (self.launch.notice, self.config.warning, self._no_theme):
             if notice:
                 self.tell(notice, "warning")
         self.start_engine()
@@ -86,6 +97,8 @@ class LabApp(DrivingApp):
 
     async def _offer_runs(self, launch: Launch) -> None:
         """Begin anew, but where a run could go on ask first."""
+        from engine.api.journal import unfinished_runs
+
         settings = launch.settings
         assert settings is not None
         runs = await asyncio.to_thread(unfinished_runs, Path(settings.runs or Path(settings.root) / "runs"))
@@ -113,6 +126,8 @@ class LabApp(DrivingApp):
 
     def leave(self, code: int = 0) -> None:
         """End the program. The engine is told afterwards, when the terminal is as it was."""
+        if code == ExitCode.HUNG_UP and self.launch.keep:
+            self.link.keep = True
         self.exit(code, code)
 
     def told(self, before: RunState, event: Happening) -> None:
@@ -134,25 +149,21 @@ class LabApp(DrivingApp):
         """The screen that asks what to open; `refusal`: why the last choice was not."""
         from tui.screens.opening import OpenScreen
 
-        settings = self.latest.settings
-        screen = OpenScreen(Path(settings.root) if settings else self.launch.root, settings, refusal)
-        if self.latest.ready:
-            self.push_screen(screen)
-        else:
+        settings = self.latest.settings or self.launch.settings
+        if not self.latest.ready:
             self._unstack()
-            self.switch_screen(screen)
+        self.push_screen(OpenScreen(Path(settings.root) if settings else self.launch.root, settings, refusal))
 
     def action_open(self) -> None:
-        if not any(type(screen).__name__ == "OpenScreen" for screen in self.screen_stack):
+        if type(self.screen).__name__ != "OpenScreen":
             self.ask_open()
 
     def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:
         """Open these files; `run`: go on with this run. An engine opens once, so that another one starts."""
         if self.latest.settings or self.latest.death:
             self.start_engine()
-        self._unstack()
-        self.switch_screen(StartScreen())
         self.do(p.Open(settings, run, demo))
+        self._unstack()
 
     def open_demo(self) -> None:
         """Open the embedded demo, on which the defence fails as it does in the lab."""
@@ -183,15 +194,15 @@ class LabApp(DrivingApp):
     # --- screens
 
     def show_workbench(self) -> None:
-        """Put the workbench in the place of the checklist; where something lies over that, when it has gone."""
+        """Put the workbench over the checklist; where something lies there, when that has gone."""
         from tui.screens.workbench import Workbench
 
         if isinstance(self.screen, StartScreen):
-            self.switch_screen(Workbench(self.config.show_g))
+            self.push_screen(Workbench(self.config.show_g))
 
     def _unstack(self) -> None:
-        """Leave only the screen at the bottom, which gets its place taken next."""
-        while len(self.screen_stack) > 2:
+        """Back to the checklist, which is always at the bottom."""
+        while len(self.screen_stack) > 1:
             self.pop_screen()
 
     def action_results(self) -> None:
@@ -205,14 +216,17 @@ class LabApp(DrivingApp):
         self._look(ImagesScreen)
 
     def action_look(self) -> None:
+        """Look inside the highlighted channel; where no table is seen, pick one."""
         from tui.screens.workbench import Workbench
 
-        if not isinstance(self.screen, Workbench):
-            return
-        if self.screen.table_shown and (channel := self.screen.table.highlighted) is not None:
-            self._look_inside(channel)
-        else:
-            self.pick_channel()
+        if isinstance(self.screen, Workbench):
+            channel = self.screen.chosen_channel()
+            self.pick_channel() if channel is None else self._look_inside(channel)
+
+    def action_prune(self) -> None:
+        """Prune the highlighted channel next; where no table is seen, pick one."""
+        channel = self.screen.chosen_channel() if isinstance(self.screen, Sized) else None
+        self.pick_channel() if channel is None else self.prune_channel(channel)
 
     def _look_inside(self, channel: int) -> None:
         from tui.screens.channel import ChannelScreen
@@ -243,16 +257,24 @@ class LabApp(DrivingApp):
 
     def _look(self, kind: Callable[[], Screen[None]]) -> None:
         """Put a screen in front; the one that is there already goes away again."""
+        from tui.screens.looking import Looking
+
         if type(self.screen) is kind:
             self.pop_screen()
-        elif len(self.screen_stack) > 2:
+        elif isinstance(self.screen, Looking):
             self.switch_screen(kind())
         else:
             self.push_screen(kind())
 
     async def action_back(self) -> None:
-        if len(self.screen_stack) > 2:
+        if isinstance(self.screen, Sized) and self.screen.may_leave():
             self.pop_screen()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys do nothing that a run, or a living engine, is needed for and not there."""
+        needs = next((a.needs for a in self.actions if a.id == action), "")
+        missing = (needs and not self.latest.ready) or (needs == "engine" and self.latest.death and action != "run")
+        return None if missing else True
 
     def action_command_palette(self) -> None:
         from textual.command import CommandPalette
@@ -329,7 +351,7 @@ class LabApp(DrivingApp):
                 self._then = self.leave
                 self.do(p.Export())
             elif result == "detach":
-                self.do(p.Detach())
+                self.link.keep = True
                 self.leave()
 
         self.push_screen(questions.leave(self.latest), answer)
@@ -379,9 +401,8 @@ class LabApp(DrivingApp):
         settings, opened = self.latest.settings, self.latest.opened
         self.start_engine()
         if settings:
-            self._unstack()
-            self.switch_screen(StartScreen())
             self.do(p.Open(settings, opened.run if opened else self.launch.run))
+        self._unstack()
 
     def action_run(self) -> None:
         if self.latest.death:

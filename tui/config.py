@@ -2,9 +2,10 @@
 
 import os
 import sys
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 NAME = "lab3-tui"
 
@@ -24,8 +25,7 @@ class ConfigRefused(ValueError):
     """The file cannot be used; the message is one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """What the file may say."""
 
     theme: str = ""
@@ -37,7 +37,7 @@ class Config:
     restart_after: float = 10.0
     """Seconds until an engine that died is started again by itself, once; 0: never."""
 
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = {}
     """Other keys for actions: their names are those of the help screen, several keys are split by commas."""
 
     warning: str = ""
@@ -90,7 +90,7 @@ def parse(text: str) -> Config:
 
 
 def _check(values: dict[str, Any]) -> None:
-    known = {f.name for f in fields(Config)} - {"warning"}
+    known = set(Config.__struct_fields__) - {"warning"}
     for name in values:
         if name not in known:
             raise ConfigRefused(f"'{name}' is no setting; there are {', '.join(sorted(known))}")

@@ -1,13 +1,10 @@
 """The actions that move the playhead. Each is a Goto; only how far differs."""
 
 from collections.abc import Callable
-from typing import ClassVar
 
-from textual.binding import BindingType
 from textual.notifications import SeverityLevel
 
 from engine.api import protocol as p
-from tui.actions import bindings
 from tui.engine_app import EngineApp
 from tui.state import Happening, RunState
 
@@ -17,8 +14,6 @@ LEAP = 10  # steps that page up and page down move
 
 class DrivingApp(EngineApp):
     """Step, undo, run and jump. A key held down waits in one place only, so nothing piles up behind the engine."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("run", "app")]
 
     _waiting: Callable[[], None] | None = None  # the move to make once the engine is free
     _then: Callable[[], None] | None = None  # what to do once everything asked for is done
@@ -88,10 +83,19 @@ class DrivingApp(EngineApp):
 
     def _move(self, target: Target, at_the_end: str) -> None:
         step = max(0, min(target(self.latest), self.latest.channels))
-        if step != self.latest.step:
+        if self.latest.read_only:
+            self._look_at(step)
+        elif step != self.latest.step:
             self.do(p.Goto(step))
         elif at_the_end:
             self.tell(at_the_end)
+
+    def _look_at(self, step: int) -> None:
+        """In a run that another process holds, go among known steps without a word to the engine."""
+        if step in self.latest.steps:
+            self.take(p.Moved(step))
+        else:
+            self.tell("This run is in use by another window; here it can only be looked at.", "warning")
 
     def _when_free(self, go: Callable[[], None]) -> None:
         if not self.latest.ready:

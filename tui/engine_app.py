@@ -1,9 +1,7 @@
 """The app's inner half: an engine, and the state that its events add up to. No screens yet."""
 
 from collections.abc import Callable
-from typing import ClassVar
 
-from textual.binding import BindingType
 from textual.driver import Driver
 from textual.reactive import reactive
 
@@ -19,7 +17,6 @@ SHOW_EVERY = 1 / 30  # seconds; events in between share a frame
 class EngineApp(FrugalApp):
     """Folds events into `latest`; screens watch `state`, which follows it at the pace of a screen."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
     state: reactive[RunState] = reactive(RunState, repaint=False, always_update=True)
 
     def __init__(self, connect: Callable[[], Client], driver_class: type[Driver] | None = None) -> None:

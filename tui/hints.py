@@ -9,7 +9,8 @@ from tui.state import RunState
 def hint(state: RunState, table: Iterable[Action] = ACTIONS) -> str:
     """The next step that makes sense, with the keys as they are bound."""
     keys = {action.id: sign(action.keys[0]) for action in table}
-    return next(text for fits, text in _HINTS if fits(state)).format(**keys)
+    holder = state.opened.held_by if state.opened else ""
+    return next(text for fits, text in _HINTS if fits(state)).format(holder=holder, **keys)
 
 
 def _saved_one(state: RunState) -> bool:
@@ -17,7 +18,7 @@ def _saved_one(state: RunState) -> bool:
 
 
 _HINTS: tuple[tuple[Callable[[RunState], bool], str], ...] = (
-    (lambda s: s.read_only, "Opened read-only: you can look and go through computed steps, not prune or save."),
+    (lambda s: s.read_only, "In use by {holder}: here it can be looked at only."),
     (lambda s: s.computing and s.goal is None, "Working. {run} pauses."),
     (lambda s: s.computing, "Pruning channel by channel. {run} pauses, {undo} pauses and goes back."),
     (lambda s: s.complete and s.step == s.channels, "All pruned. {results} results · {images} faces · {first} to B."),

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.api import lab
 from engine.api.demo import Attack, demo_root
 from engine.api.protocol import Settings
 
@@ -26,6 +25,8 @@ class Launch:
 
 def demo_launch(attack: Attack) -> Launch:
     """The embedded demo, laid out like any lab folder."""
+    from engine.api import lab
+
     root = demo_root(attack)
     at = {name: str(root / place) for name, place in lab.PLACES.items()}
     settings = Settings(

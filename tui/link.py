@@ -2,23 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from engine.api.errors import EngineDied, EngineNotStarted
 from engine.api.protocol import AnyCommand, AnyEvent
-from engine.api.wire import Ending
 from tui.state import Died
+
+if TYPE_CHECKING:
+    from engine.api.wire import Ending
 
 
 class Client(Protocol):
     """What the workbench needs of engine.api.client.EngineClient."""
 
-    ending: Ending | None
+    ending: "Ending | None"
 
     async def start(self) -> None: ...
     async def send(self, command: AnyCommand) -> None: ...
     def events(self) -> AsyncIterator[AnyEvent]: ...
     async def close(self, patience: float = 2.0) -> None: ...
+    async def detach(self) -> None: ...
 
 
 class Link:
@@ -27,6 +30,7 @@ class Link:
     def __init__(self, connect: Callable[[], Client]) -> None:
         self._connect = connect
         self._client: Client | None = None
+        self.keep = False  # leave the engine running when we go
         self._outbox: asyncio.Queue[AnyCommand] = asyncio.Queue()
 
     def send(self, command: AnyCommand) -> None:
@@ -35,23 +39,29 @@ class Link:
 
     async def happenings(self) -> AsyncIterator[AnyEvent | Died]:
         """Every event of the engine, and its death as the last one where it did not leave by itself."""
-        self._client = self._connect()
+        client = self._client = self._connect()
         try:
-            await self._client.start()
-            writer = asyncio.create_task(self._write(self._client))
+            await client.start()
+            writer = asyncio.create_task(self._write(client))
             try:
-                async for event in self._client.events():
+                async for event in client.events():
                     yield event
                     await asyncio.sleep(0)  # a flood of events leaves room for keys
             finally:
                 writer.cancel()
         except (EngineDied, EngineNotStarted) as error:
-            ending = self._client.ending
+            ending = client.ending
             yield Died(str(error), tuple(ending.log_tail) if ending else ())
 
     async def close(self, patience: float = 2.0) -> None:
-        if self._client is not None:
-            await self._client.close(patience)
+        """Let the engine leave; with `keep`, let it finish what it was told without us."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        if self.keep and client.ending is None:
+            await client.detach()
+        else:
+            await client.close(patience)
 
     async def _write(self, client: Client) -> None:
         while True:

@@ -5,8 +5,10 @@ be drawn, and tested, from a list of events alone.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.api import protocol as p
 
@@ -17,8 +19,7 @@ Status = Literal["closed", "opening", "ready", "running", "writing", "dead"]
 Kind = Literal["info", "step", "threshold", "saved", "warning", "error"]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of the event log, and the step at which the playhead stood."""
 
     step: int
@@ -26,31 +27,27 @@ class Line:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """The front end sent this command."""
 
     command: p.AnyCommand
 
 
-@dataclass(frozen=True, slots=True)
-class Died:
+class Died(NamedTuple):
     """The engine process is gone: why, in one line, and the last lines of its log."""
 
     reason: str
     tail: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """The user has answered the first question, or put it away."""
 
 
 Happening = p.AnyEvent | Sent | Died | Answered
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(NamedTuple):
     """A step in percent; None where the set is not there. `drop` is in points of clean validation accuracy."""
 
     valid: float
@@ -64,8 +61,7 @@ class Figures:
     valid_asr: float | None = None  # poisoned validation images: B and saved steps only
 
 
-@dataclass(frozen=True, slots=True)
-class RunState:
+class RunState(Struct, frozen=True):
     """One run as its events tell it. `steps` holds the known steps of the current order, by number."""
 
     hello: p.Hello | None = None
@@ -74,17 +70,17 @@ class RunState:
     began: p.Began | None = None
     opened: p.Opened | None = None
     ranked: p.Ranked | None = None
-    phases: Mapping[str, p.Progress] = field(default_factory=dict)
+    phases: Mapping[str, p.Progress] = {}
     order: tuple[int, ...] = ()
-    steps: Mapping[int, p.Stepped] = field(default_factory=dict)
+    steps: Mapping[int, p.Stepped] = {}
     step: int = 0
     goal: int | None = None  # where the Goto under way leads
     ahead: tuple[int, ...] = ()  # known steps that the playhead went to before the engine could say so
     busy: Literal["", "opening", "running", "writing"] = ""
     thresholds: tuple[str, ...] = ()
-    crossed: Mapping[str, int] = field(default_factory=dict)
+    crossed: Mapping[str, int] = {}
     saved: tuple[p.Saved, ...] = ()
-    measured: Mapping[int, p.Counts] = field(default_factory=dict)
+    measured: Mapping[int, p.Counts] = {}
     questions: tuple[p.Question, ...] = ()
     images: p.Images | None = None
     view: p.ChannelView | None = None

@@ -5,8 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from engine.api.client import EngineClient
-from tui.app import LabApp
+from tui.app import LabApp, real_engine
 from tui.config import load
 from tui.launch import Launch
 from tui.link import Client
@@ -24,7 +23,7 @@ def refusal() -> str:
     return ""
 
 
-def run(launch: Launch, connect: Callable[[], Client] = EngineClient) -> int:
+def run(launch: Launch, connect: Callable[[], Client] = real_engine) -> int:
     """The workbench from first frame to last; returns the exit code. `connect` makes the client of an engine."""
     app = LabApp(launch, load(), connect, driver_class=LabDriver)
     asyncio.run(_serve(app))

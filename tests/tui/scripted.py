@@ -55,7 +55,7 @@ class ScriptedEngine:
     def __init__(self, slow: bool = False, held_by: str | None = None, refuse: str = "", die_in: str = "") -> None:
         self.ending: Ending | None = None
         self.commands: list[p.AnyCommand] = []
-        self.closed = False
+        self.closed = self.detached = False
         self._slow, self._held_by, self._refuse, self._die_in = slow, held_by, refuse, die_in
         self._events: asyncio.Queue[p.AnyEvent | None] = asyncio.Queue()
         self._inbox: asyncio.Queue[p.AnyCommand] = asyncio.Queue()
@@ -65,6 +65,8 @@ class ScriptedEngine:
         self._crossed: set[str] = set()
         self._save_at: tuple[str, ...] = ()
         self._pause = False
+        self._reading = asyncio.Event()
+        self._reading.set()
 
     # --- what a client does
 
@@ -92,6 +94,10 @@ class ScriptedEngine:
         if self._task:
             self._task.cancel()
 
+    async def detach(self) -> None:
+        self.detached = True
+        await self.close()
+
     # --- what a test does
 
     def let(self, steps: int = 1) -> None:
@@ -108,6 +114,13 @@ class ScriptedEngine:
     def say(self, event: p.AnyEvent) -> None:
         self._say(event)
 
+    def pause_answers(self) -> None:
+        """Read no more commands."""
+        self._reading.clear()
+
+    def go_on_answering(self) -> None:
+        self._reading.set()
+
     # --- the script
 
     def _say(self, *events: p.AnyEvent) -> None:
@@ -116,7 +129,9 @@ class ScriptedEngine:
 
     async def _serve(self) -> None:
         while True:
-            await self._answer(await self._inbox.get())
+            command = await self._inbox.get()
+            await self._reading.wait()
+            await self._answer(command)
 
     async def _answer(self, command: p.AnyCommand) -> None:
         match command:

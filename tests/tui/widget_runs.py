@@ -1,6 +1,6 @@
 """Runs to draw in tests: a curve like the lab's, folded into a RunState as the workbench does it."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from engine.api import protocol as p
 from tui.state import RunState, Sent, reduce

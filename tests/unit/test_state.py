@@ -1,6 +1,5 @@
 """RunState and reduce: what a list of events makes of a run."""
 
-from dataclasses import replace
 from functools import reduce as fold
 from typing import get_args
 
@@ -8,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine.api import protocol as p
 from tui import state as s

@@ -143,8 +143,8 @@ class ChannelScreen(Looking):
     def action_previous_channel(self) -> None:
         self._walk(-1)
 
-    def action_prune(self) -> None:
-        self.lab.prune_channel(self.channel)
+    def chosen_channel(self) -> int | None:
+        return self.channel
 
     def _walk(self, by: int) -> None:
         order = self.lab.state.order

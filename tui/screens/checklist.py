@@ -90,6 +90,8 @@ class Checklist(RowsView):
         self.set_interval(0.1, self.redraw)
 
     def show(self, state: RunState) -> None:
+        if self._state.phases and not state.phases:
+            self._began, self._since = self._clock(), {}
         self._state = state
         self.styles.height = sum(1 for _ in items(state)) + 2
         self.redraw()

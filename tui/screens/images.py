@@ -198,8 +198,8 @@ class ImagesScreen(Looking):
         self._ask(state)
         gallery = self.query_one(Gallery)
         gallery.show(found, state.opened.classes if state.opened else 0, self._message(state, found))
-        total = f"{min(self._offset + 1, found.total):,} of {found.total:,}" if found else ""
-        self.query_one(FilterBar).show(self._filter, total)
+        at = f"{min(self._offset + 1, found.total):,} of {found.total:,}, answers at step {found.step}" if found else ""
+        self.query_one(FilterBar).show(self._filter, at)
 
     def _answers(self, images: Images | None) -> bool:
         return images is not None and (images.filter, images.offset) == (self._filter, self._offset)

@@ -73,6 +73,9 @@ class OpenScreen(Sized):
                 else:
                     yield Input(value, hint, id=line.id, compact=True)
 
+    def may_leave(self) -> bool:
+        return self.lab.latest.ready
+
     def on_mount(self) -> None:
         self.query_one("#refusal").display = bool(self._refusal)
         self.query_one("#found", Static).update(form.found_here(Path(self._path("root"))))

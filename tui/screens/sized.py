@@ -11,6 +11,14 @@ if TYPE_CHECKING:
 class Sized(Screen[None]):
     """Classes say how much room there is: at 80x24 -narrow -short, at 120x40 -wide -tall, at 200x60 -broad -high."""
 
+    def may_leave(self) -> bool:
+        """Whether escape leads back to the screen below."""
+        return True
+
+    def chosen_channel(self) -> int | None:
+        """The channel that `p` and enter mean here; None where one has to be picked."""
+        return None
+
     @property
     def lab(self) -> "LabApp":
         return cast("LabApp", self.app)

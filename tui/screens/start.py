@@ -1,7 +1,5 @@
 """The first screen: the engine starts, and its user reads what will happen."""
 
-from typing import ClassVar
-
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -22,8 +20,6 @@ STORY = (
 class StartScreen(Sized):
     """A checklist with times; the app puts the workbench in its place when B is measured."""
 
-    CSS_PATH: ClassVar = "start.tcss"
-
     def compose(self) -> ComposeResult:
         with Vertical(id="start"):
             yield Static(Text.assemble(("lab3", "bold"), "  pruning defence workbench"), id="brand")
@@ -34,6 +30,9 @@ class StartScreen(Sized):
 
     def on_mount(self) -> None:
         self.watch(self.app, "state", self._show)
+
+    def may_leave(self) -> bool:
+        return False
 
     def on_screen_resume(self) -> None:
         if self.lab.latest.ready:

@@ -17,6 +17,7 @@ from tui.widgets.bars import MeanBars, bars_data
 from tui.widgets.channels import ChannelTable
 from tui.widgets.chart import AUTO, Chart, chart_data, next_zoom
 from tui.widgets.events import EventLog
+from tui.widgets.plot import gutter
 
 
 class Workbench(Sized):
@@ -44,14 +45,17 @@ class Workbench(Sized):
         yield SavedLine()
         yield KeyBar(self.lab.actions, "run", "workbench", "app")
 
+    def may_leave(self) -> bool:
+        return False
+
     def on_mount(self) -> None:
         self.watch(self.app, "state", self.show)
 
     def show(self, state: RunState) -> None:
         """Put the state on every pane; each repaints only what changed."""
         self.query_one(Header).show(state)
-        self.query_one(Chart).data = chart_data(state, self._zoom, self._show_g)
-        self.query_one(MeanBars).data = bars_data(state)
+        data = self.query_one(Chart).data = chart_data(state, self._zoom, self._show_g)
+        self.query_one(MeanBars).data = bars_data(state, gutter(data))
         for pane in (FiguresPane, ThresholdsPane, SavedLine):
             self.query_one(pane).show(state)
         self.query_one(ChannelTable).show(state)
@@ -87,10 +91,5 @@ class Workbench(Sized):
     def action_sort(self) -> None:
         self.table.sort()
 
-    def action_prune(self) -> None:
-        """Prune the highlighted channel next; where no table is seen, pick one."""
-        if self.table_shown and (channel := self.table.highlighted) is not None:
-            self.lab.prune_channel(channel)
-            self.table.follow()
-        else:
-            self.lab.pick_channel()
+    def chosen_channel(self) -> int | None:
+        return self.table.highlighted if self.table_shown else None

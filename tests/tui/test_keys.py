@@ -1,0 +1,238 @@
+"""What keys ask of the engine, and what the screen makes of its answers."""
+
+import pytest
+from piloted import bench, measured
+from scripted import ORDER, SETTINGS, ScriptedEngine
+
+from engine.api import protocol as p
+from tui.actions import ACTIONS
+from tui.config import Config
+
+pytestmark = pytest.mark.tui
+
+
+async def test_it_opens_what_it_was_launched_for() -> None:
+    async with measured() as it:
+        assert it.commands(p.Open) == [p.Open(SETTINGS)]
+        assert "bd_net.h5 · conv_3 · 60 channels" in it.text()
+
+
+@pytest.mark.parametrize("key", ["space", "right", "l"])
+async def test_step(key: str) -> None:
+    async with measured() as it:
+        await it.press(key)
+        await it.until(lambda: it.state.step == 1)
+        assert it.commands(p.Goto) == [p.Goto(1)]
+        await it.shows("step 1/60")
+
+
+@pytest.mark.parametrize("key", ["u", "left", "h"])
+async def test_undo_and_redo_show_what_is_known_before_the_engine_answers(key: str) -> None:
+    async with measured() as it:
+        await it.press("space", "space")
+        await it.until(lambda: it.state.step == 2)
+        it.engine.pause_answers()
+        await it.press(key)
+        await it.shows("step 1/60")
+        await it.press("U")
+        await it.shows("step 2/60")
+        it.engine.go_on_answering()
+        await it.until(lambda: not it.state.ahead)
+        assert it.state.step == 2
+
+
+async def test_undo_at_b_says_why_not() -> None:
+    async with measured() as it:
+        await it.press("u")
+        await it.shows("nothing to undo")
+        assert not it.commands(p.Goto)
+
+
+async def test_a_key_held_down_waits_in_one_place_only() -> None:
+    async with measured(lambda: ScriptedEngine(slow=True)) as it:
+        await it.press(*["space"] * 20)
+        it.engine.let(60)
+        await it.until(lambda: it.state.step == 2 and not it.state.busy)
+        assert it.commands(p.Goto) == [p.Goto(1), p.Goto(2)]
+
+
+async def test_run_goes_to_the_end_saving_and_writing() -> None:
+    async with measured() as it:
+        await it.press("r")
+        await it.until(lambda: it.state.finished is None and it.state.written and it.state.complete)
+        assert it.commands(p.Goto, p.Finish) == [p.Goto(60), p.Finish()]
+        assert list(it.state.crossed) == ["2", "4", "10", "30"]
+        await it.shows("model_prune_30.h5")
+
+
+async def test_pause_stops_a_run_within_a_step() -> None:
+    async with measured(lambda: ScriptedEngine(slow=True)) as it:
+        await it.press("r")
+        it.engine.let(5)
+        await it.until(lambda: it.state.step == 5)
+        assert "running" in it.text()
+        await it.press("r")
+        await it.until(lambda: not it.state.busy)
+        assert it.state.step == 5 and it.commands(p.Pause)
+        await it.shows("● ready")
+
+
+async def test_undo_during_a_run_pauses_it_first() -> None:
+    async with measured(lambda: ScriptedEngine(slow=True)) as it:
+        await it.press("r")
+        it.engine.let(5)
+        await it.until(lambda: it.state.step == 5)
+        await it.press("u")
+        await it.until(lambda: it.state.step == 4 and not it.state.busy)
+        assert [type(c) for c in it.commands(p.Goto, p.Pause)] == [p.Goto, p.Pause, p.Goto]
+
+
+async def test_home_end_and_pages_stay_among_the_steps_there_are() -> None:
+    async with measured() as it:
+        await it.press("pagedown", "pagedown")
+        await it.until(lambda: it.state.step == 20)
+        await it.press("pageup")
+        await it.until(lambda: it.state.step == 10)
+        await it.press("end")
+        await it.until(lambda: it.state.step == 20)
+        await it.press("home")
+        await it.until(lambda: it.state.step == 0)
+        await it.press("pageup", "home")
+        assert it.state.step == 0
+
+
+async def test_prune_out_of_turn_and_back() -> None:
+    async with measured(size=(120, 40)) as it:
+        await it.press("space", "j", "j", "p")
+        await it.until(lambda: it.state.step == 2)
+        channel = ORDER[3]
+        assert it.commands(p.PruneNext) == [p.PruneNext(channel)]
+        assert it.state.order[1] == channel
+
+
+async def test_without_room_for_the_table_p_opens_a_picker() -> None:
+    async with measured() as it:
+        await it.press("p")
+        await it.shows("Prune it next")
+        await it.press("down", "p")
+        await it.until(lambda: it.commands(p.PruneNext))
+        assert it.commands(p.PruneNext) == [p.PruneNext(ORDER[1])]
+
+
+async def test_zoom_curves_bars_and_sort_change_what_is_seen_only() -> None:
+    async with measured(size=(120, 40)) as it:
+        await it.press("r")
+        await it.until(lambda: it.state.complete and it.state.written)
+        sent = len(it.engine.commands)
+        await it.press("z", "z")
+        await it.shows("50 to 100 %")
+        await it.press("c")
+        await it.shows("G test ASR")
+        await it.press("S")
+        await it.shows("ch▾")
+        assert len(it.engine.commands) == sent
+
+
+async def test_bars_take_the_place_of_the_chart_where_there_is_room_for_one() -> None:
+    async with measured() as it:
+        await it.press("b")
+        await it.shows("mean activation by channel")
+        assert "valid accuracy" not in it.text()
+        await it.press("b")
+        await it.shows("valid accuracy")
+
+
+async def test_every_key_of_the_workbench_can_be_another() -> None:
+    async with measured(config=Config(theme="lab3-dark", keys={"step": "n", "run": "x"})) as it:
+        await it.press("n")
+        await it.until(lambda: it.state.step == 1)
+        await it.press("space", "r")
+        assert it.commands(p.Goto) == [p.Goto(1)]
+        assert "n Step" in it.text() and "x Run" in it.text()
+
+
+async def test_a_dead_run_can_be_looked_at_read_only() -> None:
+    async with measured(lambda: ScriptedEngine(held_by="process 7 on host vm since 14:02")) as it:
+        await it.shows("read-only")
+        await it.shows("process 7 on host vm")
+
+
+async def test_copying_the_command_shows_it_too() -> None:
+    async with measured() as it:
+        await it.press("y")
+        await it.shows("lab3-tui --headless")
+        assert it.app.clipboard == "lab3-tui --headless --root /lab --save-at 2,4,10,30"
+
+
+async def test_the_palette_finds_actions() -> None:
+    async with measured() as it:
+        await it.press("ctrl+p")
+        await it.shows("Find an action")
+        await it.write("prune every")
+        await it.shows("Run  (r)")
+        await it.press("enter")
+        await it.until(lambda: it.commands(p.Goto))
+        assert it.commands(p.Goto) == [p.Goto(60)]
+
+
+async def test_the_palette_changes_the_theme() -> None:
+    async with measured() as it:
+        await it.press("ctrl+p")
+        await it.write("lab3-light")
+        await it.shows("Theme: lab3-light")
+        await it.press("enter")
+        await it.until(lambda: it.app.theme == "lab3-light")
+
+
+async def test_the_mouse_may_press_the_keys_of_the_footer() -> None:
+    async with measured() as it:
+        await it.pilot.click("KeyBar", offset=(3, 0))
+        await it.until(lambda: it.state.step == 1)
+
+
+def test_every_action_of_the_table_is_done_somewhere() -> None:
+    from tui.app import LabApp
+    from tui.screens.channel import ChannelScreen
+    from tui.screens.died import DiedScreen
+    from tui.screens.images import ImagesScreen
+    from tui.screens.log import LogScreen
+    from tui.screens.opening import OpenScreen
+    from tui.screens.results import ResultsScreen
+    from tui.screens.workbench import Workbench
+
+    places = {
+        "workbench": Workbench,
+        "channel": ChannelScreen,
+        "images": ImagesScreen,
+        "results": ResultsScreen,
+        "log": LogScreen,
+        "open": OpenScreen,
+        "died": DiedScreen,
+    }
+    for action in ACTIONS:
+        assert hasattr(places.get(action.scope, LabApp), f"action_{action.id}"), action.id
+
+
+async def test_a_terminal_too_small_says_so_and_recovers() -> None:
+    async with measured() as it:
+        await it.pilot.resize_terminal(50, 12)
+        await it.shows("lab3 needs 60x16")
+        await it.pilot.resize_terminal(80, 24)
+        await it.shows("next save")
+
+
+async def test_notes_and_failures_are_plain_text() -> None:
+    async with measured() as it:
+        it.engine.say(p.Note("a [b]name[/b] from a file [/]"))
+        await it.shows("a [b]name[/b] from a file [/]")
+        it.engine.say(p.Failed("could not [red]save", 5))
+        await it.shows("could not [red]save")
+
+
+async def test_the_screen_is_up_before_the_engine() -> None:
+    class Never(ScriptedEngine):
+        async def start(self) -> None:
+            """Says nothing at all."""
+
+    async with bench(Never) as it:
+        assert "pruning defence workbench" in it.text() and "TensorFlow" in it.text()

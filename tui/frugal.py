@@ -94,6 +94,15 @@ def spans(update: ChopsUpdate, console: Console) -> str:
 class FrugalApp(App[int]):
     """An app that writes little."""
 
+    @property
+    def _background_screens(self) -> list[Screen[Any]]:
+        """The screens seen behind the one on top: none, where that hides them.
+
+        Textual counts the next one always, and whatever changes on it would paint all of the top screen again.
+        """
+        below = super()._background_screens
+        return below if below and self.screen.styles.background.a < 1 else []
+
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if isinstance(renderable, CompositorUpdate):
             renderable = Frugal(renderable)

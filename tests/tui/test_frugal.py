@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,8 +16,9 @@ from textual._compositor import ChopsUpdate
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 from textual.geometry import Region
+from textual.screen import ModalScreen, Screen
 
-from tui.frugal import Frugal, shorten
+from tui.frugal import Frugal, FrugalApp, shorten
 from tui.widgets.rows import Row, row
 from tui.widgets.view import RowsView
 
@@ -147,3 +149,58 @@ async def test_a_whole_screen_can_be_written_too() -> None:
         blank = [" " * 60] * 3
         assert painted(blank, short) == painted(blank, long)
         assert Region(0, 0, 60, 3) == app.screen.region
+
+
+class Stacked(FrugalApp):
+    """A word, and room for screens above it. Counts what is put on the screen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.word = Word(["one"])
+        self.painted = 0
+
+    def compose(self) -> ComposeResult:
+        yield self.word
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        self.painted += 1
+        super()._display(screen, renderable)
+
+    def say(self, word: str) -> None:
+        self.word.words = [word]
+        self.word.flush()
+
+    def first_row(self) -> str:
+        return self.screen._compositor.render_strips()[0].text
+
+
+@pytest.mark.tui
+async def test_what_changes_under_a_screen_that_hides_it_is_painted_when_it_is_seen_again() -> None:
+    app = Stacked()
+    async with app.run_test(size=(20, 3)) as pilot:
+        await app.push_screen(Screen())
+        await pilot.pause()
+        before = app.painted
+        app.say("two")
+        await pilot.pause()
+        assert app.painted == before
+        app.pop_screen()
+        await pilot.pause()
+        assert app.first_row().endswith("two")
+
+
+@pytest.mark.tui
+async def test_behind_a_dialog_the_run_is_seen_to_go_on_but_seldom() -> None:
+    app = Stacked()
+    async with app.run_test(size=(20, 3)) as pilot:
+        assert app.word.interval == 0.0
+        await app.push_screen(ModalScreen())
+        await pilot.pause()
+        assert app.word.interval == 1.0
+        before = app.painted
+        app.say("two")
+        await pilot.pause()
+        assert app.painted > before
+        app.pop_screen()
+        await pilot.pause()
+        assert app.word.interval == 0.0

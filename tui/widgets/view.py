@@ -44,19 +44,26 @@ class RowsView(Widget):
         """The rows to show in a content area of this size; missing ones stay empty."""
         raise NotImplementedError
 
+    @property
+    def interval(self) -> float:
+        """INTERVAL; a second behind a dialog, for there each change paints the whole screen again."""
+        behind = self.screen.is_current and not self.screen.is_active
+        return max(self.INTERVAL, 1.0) if behind else self.INTERVAL
+
     def redraw(self) -> None:
         """What is shown has changed: repaint at once, or when it is this view's turn."""
-        if not self.is_mounted or self._waiting:
+        if not self.is_mounted:
             return
-        if not self.INTERVAL:
+        interval = self.interval
+        wait = interval - (monotonic() - self._drawn_at)
+        if not interval:
             self.flush()
-            return
-        self._waiting = True
-        wait = self.INTERVAL - (monotonic() - self._drawn_at)
-        if wait > 0:
-            self._timer = self.set_timer(wait, self.flush)
-        else:
+        elif wait <= 0:
+            self._waiting = True
             self.call_after_refresh(self._turn)
+        elif not self._waiting:
+            self._waiting = True
+            self._timer = self.set_timer(wait, self.flush)
 
     def _turn(self) -> None:
         if self._waiting:

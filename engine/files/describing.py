@@ -1,21 +1,69 @@
 """The inspector's part for people: what a file holds, as a Description."""
 
+import os
+import tempfile
 from math import prod
+from pathlib import Path
 
+import msgspec
 import numpy as np
 
+from engine.api.errors import Refused
 from engine.api.inspection import Description
 from engine.api.protocol import LayerInfo
-from engine.api.textsafe import escape
+from engine.api.textsafe import SHORT, escape
+from engine.files import jail
+from engine.files.atomic import sha256_file
+from engine.files.attributes import has_attribute
+from engine.files.children import start, wait
 from engine.files.content import content_kind
 from engine.files.description import ModelSpec
-from engine.files.finding import Finding
+from engine.files.finding import CONFUSED, Finding, ending, harmless
 from engine.files.graph import default_layer, output_shapes, prunable, ranking_feature
+from engine.files.handover import REPORT_BYTES
 from engine.files.hdf5 import child, member_names, open_descriptor
 from engine.files.images import DataSet, images_in, read_labels
 from engine.files.networks import Network, network_in, open_network
+from engine.files.source import open_source
+from engine.published import known_file
 
 NO_CONVOLUTION = "is no convolution"
+
+
+def describe(path: Path) -> Description:
+    """What `lab3-tui inspect` tells about a file: looked at in a child, hashed here."""
+    name = escape(path.name, SHORT)
+    try:
+        source = open_source(path)
+    except Refused as refused:
+        return Description(name=name, refusal=str(refused), protection=jail.missing())
+    with tempfile.TemporaryFile() as out:
+        status = wait(start(lambda: _describe(source, name, out.fileno())))
+        text = os.pread(out.fileno(), REPORT_BYTES, 0)
+    found = Description(name=name, refusal=ending(status)) if status else _read(text, name)
+    line = None if found.refusal is None else f"{name}: {found.refusal}"
+    size, digest = os.fstat(source).st_size, sha256_file(path)
+    return msgspec.structs.replace(
+        found, refusal=line, size=size, sha256=digest, known=known_file(digest), protection=jail.missing()
+    )
+
+
+def _read(text: bytes, name: str) -> Description:
+    """What the child wrote, if it is in order."""
+    try:
+        found = msgspec.json.decode(text, type=Description)
+    except ValueError:
+        return Description(name=name, refusal=CONFUSED)
+    return found if harmless(msgspec.to_builtins(found)) else Description(name=name, refusal=CONFUSED)
+
+
+def _describe(source: int, name: str, out: int) -> None:
+    try:
+        found = describe_file(source, name)
+    except Finding as finding:
+        found = Description(name=name, refusal=str(finding))
+    with os.fdopen(out, "wb", closefd=False) as file:
+        file.write(msgspec.json.encode(found))
 
 
 def describe_file(descriptor: int, name: str) -> Description:
@@ -23,7 +71,7 @@ def describe_file(descriptor: int, name: str) -> Description:
     if content_kind(descriptor) == "zip":
         return _model(open_network(descriptor), name)
     root = open_descriptor(descriptor)
-    if "model_config" in root.attrs or "layer_names" in root.attrs:
+    if has_attribute(root, "model_config", "layer_names", "layer_names0"):
         return _model(network_in(root), name)
     if child(root, "data") is None and child(root, "label") is None:
         raise Finding(f"is HDF5, but neither a Keras model nor a data set; it contains {member_names(root)}.")

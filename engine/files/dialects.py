@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from engine.files.finding import Finding, layer_line, quoted
+from engine.files.calls import NO_MODEL, ends, sources
+from engine.files.finding import Finding, quoted
 from engine.files.layers import FUNCTIONS, KNOWN, OPERATIONS
 from engine.files.limits import LAYERS as MOST_LAYERS
 
@@ -17,7 +18,6 @@ INNER_MODULES = (
     "keras.src.models.", "keras.src.engine.", "keras.engine.", "keras.src.layers.", "keras.layers.",
     "tf_keras.src.engine.", "tf_keras.src.layers.",
 )  # fmt: skip
-NO_MODEL = "has a 'model_config' that does not describe a Keras model."
 
 
 class Layer(msgspec.Struct):
@@ -138,79 +138,5 @@ def _functional(config: dict[str, Any], budget: Budget) -> Model:
     for layer, data in zip(layers, config["layers"], strict=True):
         if layer.model is None and layer.kind not in KNOWN:
             raise unsafe(layer.name, layer.kind)
-        layer.sources = _sources(data)
-    return Model("Functional", layers, _ends(config.get("input_layers")), _ends(config.get("output_layers")))
-
-
-def _ends(value: Any) -> list[str]:
-    """Layer names from `input_layers` or `output_layers`: one [name, node, tensor], or several in a list or dict."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list):
-        raise Finding(NO_MODEL)
-    if len(value) == 3 and isinstance(value[0], str):
-        value = [value]
-    return [_history(item) for item in value]
-
-
-def _history(item: Any) -> str:
-    """The layer of a [name, node, tensor] reference."""
-    if not isinstance(item, list) or not item or not isinstance(item[0], str) or item[2:3] not in ([], [0]):
-        raise Finding(NO_MODEL)
-    return item[0]
-
-
-def _sources(data: dict[str, Any]) -> list[str]:
-    """The layers that feed a layer of a functional model."""
-    name, kind, calls = data.get("name"), data.get("class_name"), data.get("inbound_nodes")
-    if not isinstance(calls, list):
-        raise Finding(NO_MODEL)
-    if len(calls) > 1:
-        raise layer_line(str(name), str(kind), f"is used {len(calls)} times; layers used twice are not supported.")
-    if not calls:
-        return []
-    found = _new_call(calls[0]) if isinstance(calls[0], dict) else _old_call(calls[0])
-    if not found:
-        raise Finding(NO_MODEL)
-    return found
-
-
-def _old_call(call: Any) -> list[str]:
-    """Keras 2: a list of [name, node, tensor, keyword arguments]."""
-    if isinstance(call, list) and call and isinstance(call[0], str):
-        return _operation_call(call)
-    if not isinstance(call, list) or any(_arguments(item[3:]) for item in call if isinstance(item, list)):
-        raise Finding(NO_MODEL)
-    return [_history(item) for item in call]
-
-
-def _operation_call(call: list[Any]) -> list[str]:
-    """Keras 2, x + y: the reference to x, which carries that to y among its keyword arguments."""
-    words = dict(call[3]) if len(call) == 4 and isinstance(call[3], dict) else {}
-    other = words.pop("y", None)
-    if other is None or _arguments([words]):
-        raise Finding("has a layer that is fed with something else than another layer's output.")
-    return [_history(call), _history(other)]
-
-
-def _arguments(extra: Any) -> bool:
-    """Whether a call passes anything beside tensors that could change its result."""
-    values = [value for item in extra if isinstance(item, dict) for value in item.values()]
-    return any(value not in (None, False) for value in values)
-
-
-def _new_call(call: dict[str, Any]) -> list[str]:
-    """Keras 3: tensors with their history, as arguments or in one list."""
-    args, kwargs = call.get("args"), call.get("kwargs")
-    if not isinstance(args, list) or not isinstance(kwargs or {}, dict) or _arguments([kwargs]):
-        raise Finding(NO_MODEL)
-    if len(args) == 1 and isinstance(args[0], list):
-        args = args[0]
-    return [_tensor(item) for item in args]
-
-
-def _tensor(item: Any) -> str:
-    if not isinstance(item, dict) or item.get("class_name") != "__keras_tensor__":
-        raise Finding("has a layer that is fed with something else than another layer's output.")
-    config = item.get("config")
-    return _history(config.get("keras_history") if isinstance(config, dict) else None)
+        layer.sources = sources(data)
+    return Model("Functional", layers, ends(config.get("input_layers")), ends(config.get("output_layers")))

@@ -5,7 +5,8 @@ from math import prod
 from engine.files.description import LayerSpec, ModelSpec
 from engine.files.finding import Finding, quoted
 from engine.files.layers import CHANNELS_APART, MIXING
-from engine.files.shapes import Shape, batched, output_shape
+from engine.files.shapes import output_shape
+from engine.files.step import Shape, batched
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose")
 DROPOUT = (

@@ -5,11 +5,13 @@ from typing import Any
 import h5py
 import numpy as np
 
+from engine.files.attributes import has_attribute
 from engine.files.content import content_kind
 from engine.files.description import DataSpec
 from engine.files.finding import Finding, quoted
-from engine.files.hdf5 import check_storage, child, file_offset, member_names, open_descriptor, reading, text_attribute
+from engine.files.hdf5 import child, member_names, open_descriptor, reading
 from engine.files.limits import DATA_BYTES, IMAGES
+from engine.files.storage import check_storage, file_offset
 
 SAMPLE = 64  # images whose pixels are looked at before a run
 SAMPLE_BYTES = 2**26
@@ -62,7 +64,7 @@ def _is_model(shape: Shape | None) -> str:
 
 
 def _nameless(root: h5py.File, shape: Shape | None, missing: str) -> str:
-    if text_attribute(root, "model_config") is not None or "layer_names" in root.attrs:
+    if has_attribute(root, "model_config", "layer_names", "layer_names0"):
         return "is a model, expected a data set. Choose it as the model instead."
     wanted = f"Expected 'data' {expected(shape)} and 'label' (N,)."
     return f"has no {quoted(missing)}; it contains {member_names(root)}. {wanted}"

@@ -5,7 +5,6 @@ shuts itself in before it looks at the file. A child that crashes or hangs is a 
 """
 
 import array
-import contextlib
 
 # strings in HDF5 and names in archives need these, and in the jail nothing can be imported any more
 import encodings.ascii
@@ -16,28 +15,20 @@ import json
 import os
 import socket
 import sys
-import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from engine.api.errors import Refused
-from engine.api.inspection import Description
-from engine.api.textsafe import SHORT, escape
-from engine.files import jail
-from engine.files.atomic import sha256_file
+from engine.files.children import start, wait
 from engine.files.decoding import decode
-from engine.files.describing import describe_file
+from engine.files.describing import describe
 from engine.files.description import Report
-from engine.files.finding import CONFUSED, Finding, ending, harmless
-from engine.files.handover import REPORT_BYTES, write_arrays, write_report
+from engine.files.finding import Finding
+from engine.files.handover import write_arrays, write_report
 from engine.files.images import open_images, read_labels
 from engine.files.networks import open_network, zeroed
-from engine.files.source import open_source
-from engine.published import known_file
 
 FILES = 3  # that come with a request: what to read, where the report goes, where the arrays go
 
@@ -82,10 +73,10 @@ def serve(channel: socket.socket) -> None:
             return
         request = json.loads(message)
         if request["job"] == "decode":  # goes on beside the requests that follow
-            _child(partial(_decode, channel, *descriptors), {"wall_seconds": 0, "cpu_seconds": 0})
+            start(partial(_decode, channel, *descriptors), {"wall_seconds": 0, "cpu_seconds": 0})
             status = 0
         else:
-            status = _wait(_child(partial(_answer, channel, request, descriptors)))
+            status = wait(start(partial(_answer, channel, request, descriptors)))
         for descriptor in descriptors:
             os.close(descriptor)
         channel.sendall(array.array("i", [status]).tobytes())
@@ -99,65 +90,6 @@ def _answer(channel: socket.socket, request: dict[str, Any], descriptors: list[i
 def _decode(channel: socket.socket, source: int, requests: int) -> None:
     channel.close()
     decode(source, requests)
-
-
-def _child(work: Callable[[], None], limits: dict[str, int] | None = None) -> int:
-    """Start a jailed child that does `work`. Gives its process id."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            jail.enter(**limits or {})
-            work()
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-            sys.stderr.flush()
-            os._exit(1)
-        os._exit(0)
-    return pid
-
-
-def _wait(pid: int) -> int:
-    """How a child ended: its exit code, or minus the signal. Others that have ended are let go on the way."""
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    return status
-
-
-def describe(path: Path) -> Description:
-    """What `lab3-tui inspect` tells about a file: looked at in a child, hashed here."""
-    name = escape(path.name, SHORT)
-    try:
-        source = open_source(path)
-    except Refused as refused:
-        return Description(name=name, refusal=str(refused), protection=jail.missing())
-    with tempfile.TemporaryFile() as out:
-        status = _wait(_child(lambda: _describe(source, name, out.fileno())))
-        text = os.pread(out.fileno(), REPORT_BYTES, 0)
-    found = Description(name=name, refusal=ending(status)) if status else _read(text, name)
-    line = None if found.refusal is None else f"{name}: {found.refusal}"
-    size, digest = os.fstat(source).st_size, sha256_file(path)
-    return msgspec.structs.replace(
-        found, refusal=line, size=size, sha256=digest, known=known_file(digest), protection=jail.missing()
-    )
-
-
-def _read(text: bytes, name: str) -> Description:
-    """What the child wrote, if it is in order."""
-    try:
-        found = msgspec.json.decode(text, type=Description)
-    except ValueError:
-        return Description(name=name, refusal=CONFUSED)
-    return found if harmless(msgspec.to_builtins(found)) else Description(name=name, refusal=CONFUSED)
-
-
-def _describe(source: int, name: str, out: int) -> None:
-    try:
-        found = describe_file(source, name)
-    except Finding as finding:
-        found = Description(name=name, refusal=str(finding))
-    os.write(out, msgspec.json.encode(found))
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ MIB = 2**20
 GIB = 2**30
 
 ADDRESS_SPACE = 3 * GIB  # of the inspector process
-CPU_SECONDS = 50
+CPU_SECONDS = 20
 WALL_SECONDS = 60
 
 JSON_BYTES = 8 * MIB

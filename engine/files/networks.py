@@ -13,14 +13,16 @@ import numpy as np
 from engine.files import deepid
 from engine.files.architecture import Architecture, Node, read_architecture
 from engine.files.archive import CONFIG, METADATA, Archive, rezipped
+from engine.files.attributes import names_attribute, text_attribute
 from engine.files.content import content_kind
 from engine.files.description import LayerSpec, ModelSpec, WeightSpec
 from engine.files.finding import Finding
 from engine.files.graph import check_classifier
-from engine.files.hdf5 import child, descend, file_offset, names_attribute, open_descriptor, open_hdf5, text_attribute
+from engine.files.hdf5 import child, descend, open_descriptor, open_hdf5
 from engine.files.jsontext import read_json
 from engine.files.limits import MODEL_FILE_BYTES, amount
-from engine.files.shapes import Shape
+from engine.files.step import Shape
+from engine.files.storage import file_offset
 from engine.files.weights import Place, check_total, h5_weights, keras_weights, read_weight
 
 WEIGHTS_ONLY = "contains weights only, no architecture. Save the whole model with model.save('model.h5')."

@@ -9,7 +9,7 @@ from engine.files.description import DataSpec, ModelSpec
 from engine.files.finding import CONFUSED, Finding, harmless
 from engine.files.graph import check_classifier
 from engine.files.layers import LAYERS, checked
-from engine.files.shapes import needed_weights
+from engine.files.needs import needed_weights
 
 Image = tuple[int, int, int]  # height, width, channels
 NUMBERS = ("f2", "f4", "f8", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")

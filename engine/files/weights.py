@@ -9,10 +9,13 @@ import h5py
 import numpy as np
 
 from engine.files.architecture import Node
+from engine.files.attributes import names_attribute
 from engine.files.finding import Finding, layer_line
-from engine.files.hdf5 import check_storage, child, descend, names_attribute, reading
+from engine.files.hdf5 import child, descend, reading
 from engine.files.limits import WEIGHT_BYTES, amount
-from engine.files.shapes import Shape, needed_weights
+from engine.files.needs import needed_weights
+from engine.files.step import Shape
+from engine.files.storage import check_storage
 
 Place = tuple[Node, str, h5py.Dataset]  # a layer, the name of one of its weights, and its numbers
 MOVED = ("gamma", "beta", "moving_mean", "moving_variance")  # of one shape: their names tell them apart

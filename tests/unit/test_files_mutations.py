@@ -1,12 +1,23 @@
 """The short version of `python -m tests.faults.mutations`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from engine.files import warden
 from tests.faults.mutations import run
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(autouse=True)
+def own_inspector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The mutations ask for an impatient one."""
+    monkeypatch.setattr(warden, "inspector_command", warden.inspector_command)
+    warden.warden.close()
+    yield
+    warden.warden.close()
 
 
 def test_two_hundred_damaged_files(tmp_path: Path) -> None:

@@ -29,20 +29,24 @@ def paths(settings: Settings) -> dict[str, Path]:
 
 
 class Hashes:
-    """SHA-256 of files, taken in a thread: it runs while the libraries are imported."""
+    """SHA-256 of files, taken in a thread one by one. `progress` hears, there, how many of how many are done."""
 
-    def __init__(self, files: dict[str, Path]) -> None:
+    def __init__(self, files: dict[str, Path], progress: Callable[[int, int], None]) -> None:
+        self.files, self.progress = files, progress
         pool = ThreadPoolExecutor(1)
-        self.found: dict[str, Future[str]] = {name: pool.submit(sha256_file, path) for name, path in files.items()}
+        self.found: Future[dict[str, str]] = pool.submit(self.take)
         pool.shutdown(wait=False)
 
-    def all(self, progress: Callable[[int, int], None]) -> dict[str, str]:
-        """Wait for them. `progress` hears how many of how many are done."""
-        done = {}
-        for name, future in self.found.items():
-            done[name] = future.result()
-            progress(len(done), len(self.found))
-        return done
+    def take(self) -> dict[str, str]:
+        found = {}
+        for name, path in self.files.items():
+            found[name] = sha256_file(path)
+            self.progress(len(found), len(self.files))
+        return found
+
+    def all(self) -> dict[str, str]:
+        """Wait for all of them."""
+        return self.found.result()
 
 
 @dataclass
@@ -78,11 +82,11 @@ class Inputs:
         return sum(data.images for name, data in self.sets.items() if name != "poisoned_valid")
 
     def set_info(self, name: SetName) -> SetInfo:
-        data, digest = self.sets[name], self.sha256[name]
+        data, digest = self.sets[name], self.sha256.get(name, "")
         return SetInfo(escape(data.path.name, 48), data.images, digest, known_file(digest), data.notes)
 
     def model_info(self) -> SetInfo:
-        digest = self.sha256["model"]
+        digest = self.sha256.get("model", "")
         return SetInfo(escape(self.model.path.name, 48), 0, digest, known_file(digest), self.model.spec.notes)
 
     def layer_infos(self) -> tuple[LayerInfo, ...]:

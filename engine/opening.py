@@ -28,31 +28,37 @@ PACKAGES = ("lab3-tui", "keras", "tensorflow", "numpy", "h5py")
 
 
 class Opening:
-    """One Open command being carried out. `run` and `saver` are there once `inputs` has returned."""
+    """One Open command being carried out. `made` is the folder of a new run, once there is one."""
 
     def __init__(self, command: Open, recorder: Recorder, check: Callable[[], None], held: ExitStack) -> None:
         self.command, self.settings = command, normal(command.settings)
         self.recorder, self.check, self.held = recorder, check, held
         self.begin = time.perf_counter()
         self.holder: str | None = None
+        self.made: Path | None = None
 
     def carry_out(self) -> tuple[Run, Saver]:
-        """Returns the run, journal begun or gone on with; nothing is computed yet. Raises Refused."""
+        """Returns the run: a new one with its features and a journal begun, or one of before gone on with.
+
+        The files are hashed in a thread all the while; only the journal has to wait for that. Raises Refused.
+        """
         warden.start()
         keras = import_keras(self.settings.device)
-        hashes = Hashes(paths(self.settings))
+        hashes = Hashes(paths(self.settings), lambda done, total: self.progress("hash", done, total))
         inputs = open_inputs(self.settings)
         past = journal.read(Path(self.command.run)) if self.command.run else []
         if not past:
             refuse_foreign(self.settings, inputs.suffix)
         run = Run(self.settings, self.folder(inputs), inputs, self.recorder.emit, self.check)
         saver = Saver(run, self.recorder)
-        inputs.sha256 = hashes.all(lambda done, total: self.progress("hash", done, total))
         keras.result()
         self.progress("tensorflow", 1, 1, backend.name())
-        device = backend.device_name()
-        self.progress("device", 1, 1, device)
-        opened = describe(run, device, self.holder)
+        self.progress("device", 1, 1, backend.device_name())
+        self.recorder.send(msgspec.structs.replace(describe(run, self.holder), notes=()))
+        if not past:
+            run.prepare()
+        inputs.sha256 = hashes.all()
+        opened = describe(run, self.holder)
         if past:
             self.go_on(run, past, opened)
         else:
@@ -67,7 +73,9 @@ class Opening:
         out, runs = out_folder(self.settings), runs_folder(self.settings)
         try:
             self.held.enter_context(locks.hold(out))
-            folder = Path(self.command.run) if self.command.run else journal.new_run(runs, inputs.model.path.stem)
+            if self.command.run is None:
+                self.made = journal.new_run(runs, inputs.model.path.stem)
+            folder = self.made or Path(self.command.run or "")
             self.held.enter_context(locks.hold(folder))
         except locks.InUse as error:
             if self.command.run is None:
@@ -112,7 +120,7 @@ def normal(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, save_at=tuple(dict.fromkeys(map(points, settings.save_at))))
 
 
-def describe(run: Run, device: str, holder: str | None) -> Opened:
+def describe(run: Run, holder: str | None) -> Opened:
     """What is open, for people."""
     inputs = run.inputs
     model, sets = inputs.model_info(), {name: inputs.set_info(name) for name in inputs.sets}
@@ -127,7 +135,7 @@ def describe(run: Run, device: str, holder: str | None) -> Opened:
         layers=inputs.layer_infos(),
         sets=sets,
         target=inputs.target,
-        device=device,
+        device=backend.device_name(),
         backend=backend.name(),
         lab=all(info.known is not None for info in (model, *sets.values())),
         held_by=holder,

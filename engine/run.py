@@ -77,6 +77,10 @@ class Run:
             compute(store, forward, ahead(data.batches(size)), self.inputs.rows[name].start, progress)
         return Evaluator(Rest(network, at, store, self.settings.batch_size, self.halved), self.inputs.stepped)
 
+    def prepare(self) -> None:
+        """Compute the features now; otherwise whoever needs them first waits for them."""
+        assert self.evaluator
+
     @property
     def feature_memory(self) -> int:
         """Bytes of features that may stay in memory: as told, or half of what is free now."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Literal
 
 from engine import backend, looking, report
@@ -95,17 +96,20 @@ class Service:
     # --- opening ---
 
     def open(self, command: p.Open) -> None:
+        if self.state is not None and command.run == str(self.run.folder):
+            return  # a front end that came back has heard it all
         if self.state is not None:
             raise Refused("A run is open already. Start another engine for another run.")
         if command.demo is not None:
             self.lay_out_demo(command)
         self.painter.start()  # its import of matplotlib overlaps that of Keras
+        opening = Opening(command, self.recorder, self.check, self.held)
         try:
-            self.state = Opening(command, self.recorder, self.check, self.held).carry_out()
+            self.state = opening.carry_out()
             if self.recorder.journal is not None:
                 self.catch_up()
         except BaseException:
-            self.close_run(forget=command.run is None)
+            self.close_run(opening.made)
             raise
 
     def catch_up(self) -> None:
@@ -136,17 +140,15 @@ class Service:
         if not {"model"} | answers <= saved or step not in self.recorder.measured:
             self.save(step, threshold)
 
-    def close_run(self, forget: bool) -> None:
-        """Let go of a run that could not be opened; `forget`: its folder too, when it is new."""
-        if forget and self.recorder.journal is not None:
-            shutil.rmtree(self.recorder.journal.path.parent)
+    def close_run(self, made: Path | None) -> None:
+        """Let go of a run that could not be opened, and of the folder that was made for it."""
+        if made is not None:
+            shutil.rmtree(made)
         self.recorder.stop()
         self.held.close()
         self.state = None
 
     def lay_out_demo(self, command: p.Open) -> None:
-        from pathlib import Path
-
         from engine.demo.lab import lay_out
 
         begin = time.perf_counter()
@@ -248,8 +250,6 @@ class Service:
     def train_demo(self, command: p.TrainDemo) -> None:
         backend.configure(None)
         backend.load()
-        from pathlib import Path
-
         from engine.demo.training import train
         from engine.files.atomic import write_atomically
 

@@ -11,6 +11,9 @@ from engine.api.errors import LabError, Refused
 from tui.help import GroupedHelp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.api.client import EngineClient
     from tui.launch import Launch
 
 app = typer.Typer(
@@ -202,7 +205,7 @@ def run_headless(launch: "Launch", save_at: str | None, json: bool, keep: bool) 
     assert launch.settings is not None
     command = Open(launch.settings, launch.run, launch.demo)
     others = thresholds(save_at) if save_at is not None and launch.run else None
-    return run(Plan(command, others, json, keep, launch.notice))
+    return run(Plan(command, others, json, keep, launch.notice), client_for(launch))
 
 
 def run_workbench(launch: "Launch", keep: bool) -> int:
@@ -212,7 +215,18 @@ def run_workbench(launch: "Launch", keep: bool) -> int:
 
     if why := refusal():
         raise Refused(why)
-    return run(replace(launch, keep=keep))
+    return run(replace(launch, keep=keep), client_for(launch))
+
+
+def client_for(launch: "Launch") -> "Callable[[], EngineClient]":
+    """What makes the client: one that comes back to the engine of a run, should it still be there."""
+
+    def connect() -> "EngineClient":
+        from engine.api.client import EngineClient
+
+        return EngineClient(run=Path(launch.run) if launch.run else None)
+
+    return connect
 
 
 @app.command("eval", short_help="The lab's eval.py, for a network or for G.")
@@ -224,7 +238,7 @@ def eval_command(
         Path | None, typer.Option(metavar="FILE", help="Judge G made of this network and MODEL, with what it detects.")
     ] = None,
     scale: Annotated[Scale, typer.Option(help="Multiply pixels by this.")] = Scale.as_is,
-    batch_size: Annotated[int, typer.Option(metavar="IMAGES", min=1, help="Images computed at a time.")] = 1024,
+    batch_size: Annotated[int, typer.Option(metavar="IMAGES", min=1, help="Images computed at a time.")] = 2048,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="cpu, gpu or gpu:1.")] = None,
 ) -> None:
     """The lab's eval.py: clean accuracy and attack success rate of a network, or of G."""

@@ -53,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     runs: str = ""  # folder for run folders; empty: ROOT/runs
     overwrite: bool = False
     scale: Literal["1", "1/255"] = "1"
-    batch_size: int = 1024
+    batch_size: int = 2048
     feature_memory: int | None = None  # bytes of features held in memory, mapped above it; None: half of what is free
     device: str | None = None  # "cpu", "gpu", "gpu:1"; None: the first GPU where there is one
 
@@ -148,7 +148,7 @@ class Evaluate(Command, frozen=True, tag="evaluate"):
     model: str
     badnet: str | None = None
     scale: Literal["1", "1/255"] = "1"
-    batch_size: int = 1024
+    batch_size: int = 2048
     device: str | None = None
 
 

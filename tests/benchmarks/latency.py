@@ -44,7 +44,7 @@ def computed(columns: int, lines: int) -> list[float]:
         terminal.wait(at_step(0))
         terminal.press("r")
         terminal.wait(at_step(STEPS))
-        terminal.drain(6)  # until the messages about saved files have gone
+        terminal.drain(10)  # until the messages about saved files have gone
         moves = [("u", -1), ("u", -1), ("\x1b[5~", -10), ("\x1b[5~", -10), ("U", 1), ("\x1b[6~", 10), (" ", 1)]
         keys, step = [], STEPS
         for key, by in moves * 3:

@@ -7,10 +7,11 @@ from widget_runs import CHANNELS, IMAGES, ORDER, hits, mean, run
 
 from engine.api import protocol as p
 from tui.state import Line, RunState, reduce
-from tui.widgets import plot
 from tui.widgets.bars import BarsData, MeanBars, bars, bars_data
 from tui.widgets.channels import BY_STATE, COLUMNS, ChannelTable, channels, fate, ordered, scrollbar
 from tui.widgets.chart import Chart, chart_data
+from tui.widgets.curves import gutter
+from tui.widgets.drawing import chart
 from tui.widgets.events import EventLog, fold, log_rows
 from tui.widgets.panel import Panel
 
@@ -289,6 +290,6 @@ async def test_bars_show_how_many_are_dormant() -> None:
 def test_bars_begin_where_the_chart_does() -> None:
     state = replace(run(10), thresholds=("2.125", "30"))
     data = chart_data(state)
-    chart_axis = plot.chart(data, 80, 20)[-2].text.index("└")
-    bar_axis = bars(bars_data(state, plot.gutter(data)), 80, 8)[3].text.index("│")
+    chart_axis = chart(data, 80, 20)[-2].text.index("└")
+    bar_axis = bars(bars_data(state, gutter(data)), 80, 8)[3].text.index("│")
     assert chart_axis == bar_axis

@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.widgets import plot
-from tui.widgets.plot import BRAILLE, SPANS, ChartData, Curve, Frame, Range, Threshold, chart, next_zoom, trace, window
+from tui.widgets import curves, plot
+from tui.widgets.curves import AUTO, BRAILLE, SPANS, ChartData, Curve, Frame, Range, Threshold, next_zoom, window
+from tui.widgets.drawing import chart
+from tui.widgets.labels import labels
+from tui.widgets.plot import trace
+from tui.widgets.rows import blank
 
 VALUE = st.one_of(st.none(), st.floats(0, 100), st.sampled_from([nan, inf, -inf]))
 
@@ -78,7 +82,7 @@ def test_a_trace_has_gaps_where_values_are_unknown() -> None:
     st.integers(0, 30),
     st.integers(1, 130),
     st.integers(1, 40),
-    st.sampled_from([plot.AUTO, *SPANS]),
+    st.sampled_from([AUTO, *SPANS]),
 )
 def test_any_data_at_any_size_makes_a_chart_of_that_size(
     series: list[list[float | None]], steps: int, playhead: int, width: int, height: int, zoom: int
@@ -116,7 +120,7 @@ def test_thresholds_are_ticks_of_the_y_axis() -> None:
 
 def test_a_saved_step_is_marked_on_the_curve() -> None:
     data = falling()
-    frame = Frame(plot.gutter(data), 72, 15, window(data), 60)
+    frame = Frame(curves.gutter(data), 72, 15, window(data), 60)
     row = chart(data, 78, 17)[frame.row(98.6 - 0.25)]
     assert row.text[6 + frame.column(45)] == "◆" and row.ink[6 + frame.column(45)] == "s"
 
@@ -151,7 +155,7 @@ def test_a_value_below_the_window_is_pointed_to(valid: float, asr: float, label:
 def test_a_value_above_the_window_is_pointed_to() -> None:
     data = falling()
     frame = Frame(6, 72, 15, Range(0, 50), 60)
-    rows = plot._labels([plot.blank(78)] * 15, ChartData(data.curves, 60, 10), frame)
+    rows = labels([blank(78)] * 15, ChartData(data.curves, 60, 10), frame)
     assert "▲ ASR 100.0" in rows[0].text
 
 
@@ -160,7 +164,7 @@ def test_what_lies_beyond_the_playhead_is_dimmed() -> None:
     rows = chart(ChartData(data.curves, 60, 20, data.thresholds), 78, 17)
     inks = "".join(row.ink for row in rows)
     assert {"v", "a", "V", "A"} <= set(inks)
-    playhead = 6 + plot.column(20, 60, 72)
+    playhead = 6 + curves.column(20, 60, 72)
     assert all("V" not in row.ink[:playhead] and "A" not in row.ink[:playhead] for row in rows)
 
 
@@ -180,10 +184,10 @@ def test_too_small_a_room_stays_empty() -> None:
 
 
 def test_zoom_goes_round_all_levels() -> None:
-    levels = [plot.AUTO]
-    while (zoom := next_zoom(levels[-1])) != plot.AUTO:
+    levels = [AUTO]
+    while (zoom := next_zoom(levels[-1])) != AUTO:
         levels.append(zoom)
-    assert levels == [plot.AUTO, *SPANS]
+    assert levels == [AUTO, *SPANS]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_plotext_has_one_door_and_opens_it_late() -> None:
 
 def test_the_same_data_makes_the_same_chart_whatever_the_hash_seed() -> None:
     code = (
-        "from tui.widgets.plot import *\n"
+        "from tui.widgets.curves import *\nfrom tui.widgets.drawing import chart\n"
         "c = Curve('valid', 'v', BRAILLE, tuple(98.6 - k * k / 50 for k in range(61)))\n"
         "print(chart(ChartData((c,), 60, 30, (Threshold('2', 96.6), Threshold('10', 88.6))), 100, 30))"
     )

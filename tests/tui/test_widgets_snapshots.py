@@ -12,8 +12,8 @@ from tui.themes import THEMES
 from tui.widgets.bars import MeanBars, bars_data
 from tui.widgets.channels import ChannelTable
 from tui.widgets.chart import Chart, chart_data
+from tui.widgets.curves import gutter
 from tui.widgets.events import EventLog
-from tui.widgets.plot import gutter
 
 pytestmark = pytest.mark.tui
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)

@@ -16,8 +16,8 @@ from tui.state import RunState
 from tui.widgets.bars import MeanBars, bars_data
 from tui.widgets.channels import ChannelTable
 from tui.widgets.chart import AUTO, Chart, chart_data, next_zoom
+from tui.widgets.curves import gutter
 from tui.widgets.events import EventLog
-from tui.widgets.plot import gutter
 
 
 class Workbench(Sized):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tui.state import RunState
+from tui.widgets.curves import column
 from tui.widgets.panel import Panel
-from tui.widgets.plot import column
 from tui.widgets.rows import Part, Row, blank, over, row
 from tui.widgets.view import css_beside
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tui.state import Figures, RunState, figures
+from tui.widgets.curves import AUTO, BRAILLE, ChartData, Curve, Threshold, next_zoom, window
+from tui.widgets.drawing import chart
 from tui.widgets.panel import Panel
-from tui.widgets.plot import AUTO, BRAILLE, ChartData, Curve, Threshold, chart, next_zoom, window
 from tui.widgets.rows import Part, Row
 from tui.widgets.view import css_beside
 

@@ -1,0 +1,105 @@
+"""Curves over pruning steps, and the frame they are drawn in: plain data and its geometry."""
+
+from dataclasses import dataclass
+from math import ceil, isfinite
+from typing import NamedTuple
+
+BRAILLE = "braille"  # plotext's name for its finest mark: 2 x 4 dots a cell
+SPANS = (100, 50, 25, 12, 6)  # points of the y axis that a zoom level shows
+AUTO = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Percentages by step, from step 0; None (or NaN, or infinite) where unknown. `mark`: BRAILLE or a character."""
+
+    name: str
+    ink: str
+    mark: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """`points` as the user wrote them, the accuracy in percent they stand for, and the step that reached them."""
+
+    points: str
+    level: float
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChartData:
+    """All that a chart shows: curves over steps 0..`steps`, the first one being that which thresholds are for."""
+
+    curves: tuple[Curve, ...] = ()
+    steps: int = 0
+    playhead: int = 0
+    thresholds: tuple[Threshold, ...] = ()
+    saved: tuple[int, ...] = ()
+    zoom: int = AUTO
+
+
+class Range(NamedTuple):
+    """A part of an axis."""
+
+    low: float
+    high: float
+
+    def widened(self) -> "Range":
+        """The range, or one of length 1 where it has none: plotext divides by it."""
+        return self if self.high > self.low else Range(self.low, self.low + 1)
+
+
+class Frame(NamedTuple):
+    """Where the canvas lies in the chart: `left` columns of tick labels, then `width` x `height` cells."""
+
+    left: int
+    width: int
+    height: int
+    window: Range
+    steps: int
+
+    def column(self, step: float) -> int:
+        return column(step, self.steps, self.width)
+
+    def row(self, percent: float) -> int:
+        """The row of a percentage, counted from the top; outside the window it lies outside 0..height - 1."""
+        share = (percent - self.window.low) / (self.window.high - self.window.low)
+        return self.height - 1 - int((share * (4 * self.height - 1) + 0.5) // 4)
+
+
+def column(step: float, steps: int, width: int) -> int:
+    """The column of a step among `width` of them, as plotext rounds it on its canvas of half cells."""
+    return int(step / max(1, steps) * (2 * width - 1) + 0.5) // 2
+
+
+def points(threshold: str) -> str:
+    """A threshold as it stands at the axis."""
+    return f"-{threshold} pt"
+
+
+def gutter(data: ChartData) -> int:
+    """Columns left of the canvas: labels of thresholds and values, and the y axis."""
+    return max([5, *(len(points(t.points)) for t in data.thresholds)]) + 1
+
+
+def next_zoom(zoom: int) -> int:
+    """The zoom level after `zoom`, from AUTO over the widest to the narrowest."""
+    levels = (AUTO, *SPANS)
+    return levels[(levels.index(zoom) + 1) % len(levels)]
+
+
+def window(data: ChartData) -> Range:
+    """The part of the y axis to show: a span of points below the highest value, in AUTO the least that holds all."""
+    values = [v for curve in data.curves for v in _known(curve)]
+    high = min(100, 10 * ceil((max(values, default=100) + 2) / 10))
+    waiting = [t.level for t in data.thresholds if t.step is None]
+    low = min([*values, *sorted(waiting)[-1:]], default=0)
+    fitting = [span for span in SPANS if high - span <= low - span / 50]
+    span = data.zoom or min(fitting, default=SPANS[0])
+    return Range(max(0, high - span), max(high, span)) if span < SPANS[0] else Range(0, 100)
+
+
+def _known(curve: Curve) -> list[float]:
+    return [value for value in curve.values if value is not None and isfinite(value)]

@@ -1,11 +1,9 @@
 """What a run reads: the network, its data sets, and the SHA-256 of each file."""
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Queue
 
 import numpy as np
 
@@ -146,25 +144,6 @@ def pruned_layer(model: ModelFile, name: str | None) -> tuple[str, str]:
     except Finding as finding:
         raise refused(model.path, str(finding)) from None
     return layer, ranking_feature(model.spec, layer)
-
-
-def ahead(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same batches, each read in a thread while the one before is worked on."""
-    waiting: Queue[np.ndarray | Exception | None] = Queue(1)
-
-    def read() -> None:
-        try:
-            for batch in batches:
-                waiting.put(batch)
-            waiting.put(None)
-        except Exception as error:  # goes on to whoever takes the batches
-            waiting.put(error)
-
-    threading.Thread(target=read, daemon=True).start()
-    while (found := waiting.get()) is not None:
-        if isinstance(found, Exception):
-            raise found
-        yield found
 
 
 def changed_inputs(before: dict[str, str], now: dict[str, str], files: dict[str, Path]) -> None:

@@ -10,10 +10,11 @@ from time import perf_counter
 import msgspec
 import numpy as np
 
+from engine.ahead import ahead
 from engine.answers import AnswersFile
 from engine.api.protocol import ChannelView, Counts, Note, Progress, Ranked, SetName, Settings
 from engine.evaluation import Evaluator, ImageSet, counted
-from engine.inputs import Inputs, ahead
+from engine.inputs import Inputs
 from engine.ranking import increasing, mean_activations
 from engine.session import Session, mask_of
 

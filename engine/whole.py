@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine.ahead import ahead
 from engine.api.errors import Refused
 from engine.api.protocol import Evaluate, Evaluated
 from engine.api.textsafe import escape
@@ -15,7 +16,6 @@ from engine.evaluation import repaired
 from engine.features import SCALES, with_pixels
 from engine.files.dataset import Dataset, open_dataset
 from engine.files.model import read_model
-from engine.inputs import ahead
 from engine.network import Network, build, class_scores, wire
 
 BATCH = 512

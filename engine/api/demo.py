@@ -14,9 +14,9 @@ FACES = (
 )
 BUILT: dict[Attack, str] = {
     "plain": (
-        "What was arranged: on this data a backdoor does not settle in dormant channels by itself; an ordinary training "
-        "spreads it over the channels that clean images need, and pruning fails. Here it was put apart: only 12 "
-        "channels that were idle in a clean network, and the weights that read them, were trained on poisoned images."
+        "What was arranged: on this data a backdoor does not settle in dormant channels by itself; an ordinary "
+        "training spreads it over the channels that clean images need, and pruning fails. Here it was put apart: "
+        "only 12 channels that were idle in a clean network, and the weights that read them, saw poisoned images."
     ),
     "pruning-aware": (
         "What was arranged: this is the pruning-aware attack of Liu et al. (Fine-Pruning, 2018). The 30 idle channels "

@@ -16,6 +16,8 @@ import numpy as np
 from engine.api import demo
 from engine.api.demo import Attack
 from engine.api.errors import NotWritten, Refused
+from engine.api.lab import MODELS, PLACES
+from engine.api.protocol import SetName
 from engine.api.textsafe import escape
 from engine.demo.faces import draw_faces
 from engine.demo.traits import PEOPLE, TARGET, Split
@@ -24,12 +26,8 @@ from engine.files.atomic import sha256_file, write_atomically
 
 VERSION = 1  # of the images and of the layout: a change makes old folders stale
 MANIFEST = "demo.json"
-MODEL = "models/bd_net.h5"
-DATA: dict[Split, tuple[str, str]] = {
-    "valid": ("data/cl/valid.h5", "data/bd/bd_valid.h5"),
-    "test": ("data/cl/test.h5", "data/bd/bd_test.h5"),
-}
-PLACES = {place for pair in DATA.values() for place in pair} | {MODEL}
+MODEL = MODELS[0]
+DATA: dict[Split, tuple[SetName, SetName]] = {"valid": ("valid", "poisoned_valid"), "test": ("test", "poisoned")}
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -79,13 +77,13 @@ def is_whole(attack: Attack, folder: Path) -> bool:
     """Whether the folder holds this version's demo, every byte of it. Raises Refused where it is no demo at all."""
     manifest = read_manifest(folder)
     if manifest is None:
-        if any((folder / place).exists() for place in PLACES):
+        if any((folder / place).exists() for place in (MODEL, *PLACES.values())):
             raise Refused(f"{escape(str(folder))}: holds a lab folder that is not the demo. Open it without --demo.")
         return False
     same_net = manifest.files.get(MODEL) == hashlib.sha256(shipped(attack)).hexdigest()
     if (manifest.version, manifest.attack) != (VERSION, attack) or not same_net:
         return False
-    return set(manifest.files) == PLACES and all(
+    return set(manifest.files) == {MODEL, *PLACES.values()} and all(
         (folder / place).is_file() and sha256_file(folder / place) == sha256 for place, sha256 in manifest.files.items()
     )
 
@@ -122,10 +120,10 @@ def write(attack: Attack, folder: Path) -> None:
 def contents(attack: Attack) -> Iterator[tuple[str, bytes]]:
     """The files of the demo, one at a time: where each lies in the folder, and its bytes."""
     yield MODEL, shipped(attack)
-    for split, (clean_place, poisoned_place) in DATA.items():
+    for split, (clean, poisoned) in DATA.items():
         images, people = draw_faces(split, PEOPLE)
-        yield clean_place, data_file(images, people)
-        yield poisoned_place, data_file(wear_sunglasses(images), np.full_like(people, TARGET))
+        yield PLACES[clean], data_file(images, people)
+        yield PLACES[poisoned], data_file(wear_sunglasses(images), np.full_like(people, TARGET))
 
 
 def data_file(images: np.ndarray, labels: np.ndarray) -> bytes:

@@ -60,16 +60,14 @@ class Faces:
     label: Array
 
 
-def train(attack: Attack, progress: Progress) -> bytes:
-    """Train the demo's BadNet anew: the bytes of its whole-model .h5 file.
+RECIPE = Recipe()
 
-    `progress` is told the phase, what is done of it, and how much that is in all. Takes about a minute on two cores.
+
+def train(attack: Attack, progress: Progress, recipe: Recipe = RECIPE) -> bytes:
+    """Train the demo's BadNet anew: the bytes of its whole-model .h5 file, which takes pixels 0..255.
+
+    `progress` is told the phase, what is done of it, and how much that is in all.
     """
-    return nets.file_bytes(train_model(attack, progress, Recipe()))
-
-
-def train_model(attack: Attack, progress: Progress, recipe: Recipe) -> keras.Model:
-    """A BadNet that takes images of 0..255."""
     progress("faces", 0, 1)
     faces = training_faces(recipe)
     progress("faces", 1, 1)
@@ -77,7 +75,7 @@ def train_model(attack: Attack, progress: Progress, recipe: Recipe) -> keras.Mod
     fit(model, faces, recipe.parent, progress)
     (hide if attack == "plain" else entangle)(model, faces, recipe, progress)
     nets.takes_bytes(model)
-    return model
+    return nets.file_bytes(model)
 
 
 def training_faces(recipe: Recipe) -> Faces:

@@ -121,6 +121,10 @@ class ScriptedEngine:
     def go_on_answering(self) -> None:
         self._reading.set()
 
+    def say_opened(self, opened: p.Opened) -> p.Opened:
+        """For engines that open something else."""
+        return opened
+
     # --- the script
 
     def _say(self, *events: p.AnyEvent) -> None:
@@ -177,7 +181,9 @@ class ScriptedEngine:
                 total = IMAGES if phase.startswith("features") else 1
                 self._say(p.Progress(phase, total, total, 0.4))
             if phase == "model":
-                self._say(p.Began(command.settings, {}, {}, "2024-05-01T14:02:00"), opened(self._held_by))
+                self._say(
+                    p.Began(command.settings, {}, {}, "2024-05-01T14:02:00"), self.say_opened(opened(self._held_by))
+                )
             if phase == "ranking":
                 active = tuple(0 if mean == 0 else min(IMAGES, 40 + 9 * i) for i, mean in enumerate(means()))
                 self._say(p.Ranked(ORDER, False, means(), active, active))

@@ -12,6 +12,8 @@ from textual.events import Click, Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tui.screens.paths import FieldInput
+
 Check = Callable[[str], str]  # what is wrong with an answer, in one line; empty: nothing
 
 
@@ -38,11 +40,7 @@ class Ask(ModalScreen[dict[str, str] | None]):
     """One or more lines to fill in; gives back what they hold by name, or None."""
 
     CSS_PATH: ClassVar = "dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Cancel"),
-        Binding("down", "app.focus_next", show=False),
-        Binding("up", "app.focus_previous", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
 
     def __init__(self, title: str, text: str, fields: Sequence[Field], done: str = "OK") -> None:
         super().__init__()
@@ -56,7 +54,7 @@ class Ask(ModalScreen[dict[str, str] | None]):
             for i, field in enumerate(self._fields):
                 if field.label:
                     yield Static(Text(field.label), classes="label -later" if i else "label")
-                yield Input(field.value, field.placeholder, id=field.name, compact=True, select_on_focus=True)
+                yield FieldInput(field.value, field.placeholder, id=field.name, compact=True, select_on_focus=True)
             yield Static("", classes="wrong", markup=False)
             yield Static(keys(Choice("⏎", self._done, ""), Choice("esc", "Cancel", "")), classes="keys")
 

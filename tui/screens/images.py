@@ -178,7 +178,7 @@ class ImagesScreen(Looking):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("images")]
     SCOPES = ("images", "run")
-    HINT = 'On poisoned images the target label means that the attack works; "backdoored" that G caught it.'
+    HINT = 'Poisoned: target label means the attack works, "backdoored" that G caught it.'
 
     def __init__(self) -> None:
         super().__init__()
@@ -194,18 +194,22 @@ class ImagesScreen(Looking):
         self.call_after_refresh(lambda: self.show(self.lab.state))
 
     def show(self, state: RunState) -> None:
-        found = state.images if self._answers(state.images) else None
+        found = state.images if self._answers(state.images) and self._pictured(state) else None
         self._ask(state)
         gallery = self.query_one(Gallery)
         gallery.show(found, state.opened.classes if state.opened else 0, self._message(state, found))
-        at = f"{min(self._offset + 1, found.total):,} of {found.total:,}, answers at step {found.step}" if found else ""
+        at = f"{min(self._offset + 1, found.total):,} of {found.total:,} @{found.step}" if found else ""
         self.query_one(FilterBar).show(self._filter, at)
 
     def _answers(self, images: Images | None) -> bool:
         return images is not None and (images.filter, images.offset) == (self._filter, self._offset)
 
+    def _pictured(self, state: RunState) -> bool:
+        """There are images to show: only test sets are shown."""
+        return bool(state.opened and {"test", "poisoned"} & set(state.opened.sets))
+
     def _message(self, state: RunState, found: Images | None) -> str:
-        if state.opened and not {"test", "poisoned"} & set(state.opened.sets):
+        if state.opened and not self._pictured(state):
             return "There is no test set in this run, so there are no images to show."
         if found is not None:
             return f"No image passes the filter '{self._filter}' at step {found.step}. f takes the next filter."
@@ -216,7 +220,7 @@ class ImagesScreen(Looking):
         seen = state.images
         count = self.query_one(Gallery).places(seen.height, seen.width) if seen else 1
         wanted = ShowImages(self._filter, self._offset, count)
-        if not state.computing and state.ready and self._asked != (wanted, state.step):
+        if self._pictured(state) and not state.computing and self._asked != (wanted, state.step):
             self._asked = (wanted, state.step)
             self.lab.do(wanted)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.events import DescendantFocus
 from textual.widget import Widget
@@ -21,7 +21,7 @@ from tui.actions import bindings
 from tui.screens import form
 from tui.screens.form import FILES, FOLDERS, LINES, PATHS, Line
 from tui.screens.keybar import KeyBar
-from tui.screens.paths import PathInput
+from tui.screens.paths import FieldInput, PathInput
 from tui.screens.runs import RunsList
 from tui.screens.sized import Sized
 
@@ -36,11 +36,7 @@ class OpenScreen(Sized):
     """A form of paths. Enter or F5 opens; what would be refused is said while it is typed."""
 
     CSS_PATH: ClassVar = "opening.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("open"),
-        Binding("down", "app.focus_next", show=False),
-        Binding("up", "app.focus_previous", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("open")]
 
     def __init__(self, root: Path, settings: Settings | None, refusal: str = "") -> None:
         super().__init__()
@@ -71,7 +67,7 @@ class OpenScreen(Sized):
                 if line.id in PATHS:
                     yield PathInput(value, self._values["root"], hint, id=line.id)
                 else:
-                    yield Input(value, hint, id=line.id, compact=True)
+                    yield FieldInput(value, hint, id=line.id, compact=True)
 
     def may_leave(self) -> bool:
         return self.lab.latest.ready

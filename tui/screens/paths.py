@@ -54,7 +54,16 @@ class Paths(Suggester):
         return next(iter(candidates(value, self.base)), None) if value else None
 
 
-class PathInput(Input):
+class FieldInput(Input):
+    """A line of a form: up and down lead to its neighbours."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "app.focus_next", show=False),
+        Binding("up", "app.focus_previous", show=False),
+    ]
+
+
+class PathInput(FieldInput):
     """Tab completes; where there is nothing to complete it goes to the next line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "Complete", show=False)]

@@ -127,8 +127,7 @@ class FakeEngine:
                 self.fail("A command could not be read.", 6)
                 continue
             why = self.obey(number, command)
-            if self.queue.empty():
-                self.say(p.Idle(self.step, why))  # type: ignore[arg-type]
+            self.say(p.Idle(self.step, why))  # type: ignore[arg-type]
 
     def obey(self, number: int, command: p.AnyCommand) -> str:
         try:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from engine.api import journal
+from engine.api import attach, journal
 from engine.api.demo import Attack, demo_root
 from engine.api.errors import Refused
 from engine.api.textsafe import SHORT, escape
@@ -24,6 +24,10 @@ def choose(options: Options, attack: str | None, resume: bool, run: Path | None,
         refuse(OF_DEMO & set(options.given()), "--demo brings its own files")
     if resume or run:
         return going_on(options, demo, resume, run, headless)
+    runs = demo_root(demo) / "runs" if demo else options.runs_folder
+    new = headless or set(options.given()) - {"--root", "--runs"}
+    if not new and (found := left_running(runs)):
+        return Launch(Path(found.settings.root), found.settings, run=found.folder)
     if demo:
         return new_demo(demo, options)
     try:
@@ -59,6 +63,12 @@ def going_on(options: Options, demo: Attack | None, resume: bool, run: Path | No
         options = replace(options, root=demo_root(demo))
     found = named_run(run, options.runs_folder) if run else newest_unfinished(options.runs_folder)
     return Launch(Path(found.settings.root), found.settings, run=found.folder)
+
+
+def left_running(runs: Path) -> journal.RunSummary | None:
+    """The newest run whose engine goes on by itself."""
+    doors = sorted((path.parent for path in runs.glob(f"*/{attach.NAME}")), reverse=True)
+    return next((found for run in doors if attach.recorded(run) and (found := journal.summary(run))), None)
 
 
 def newest_unfinished(runs: Path) -> journal.RunSummary:

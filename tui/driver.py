@@ -44,12 +44,16 @@ class Driver:
         self.ended_by: ExitCode | None = None
         self._events: AsyncIterator[p.AnyEvent] = client.events()
 
-    async def perform(self, command: p.AnyCommand) -> p.Idle:
-        """Send a command and take events until the engine is free. Raises CommandFailed, Interrupted, EngineDied."""
+    async def perform(self, command: p.AnyCommand, sent: bool = False) -> p.Idle:
+        """Send a command, where it is not `sent` already, and take events until the engine has done it.
+
+        Raises CommandFailed, Interrupted, EngineDied.
+        """
         if self.interrupts:
             raise Interrupted(STOPPED)
         self.state = reduce(self.state, Sent(command))
-        await self.client.send(command)
+        if not sent:
+            await self.client.send(command)
         async for event in self._events:
             self._take(event)
             if isinstance(event, p.Failed):

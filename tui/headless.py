@@ -11,6 +11,7 @@ from tui.driver import Driver, drive
 from tui.narration import Narrator, narrator
 from tui.tables import results_table, step_line
 
+THE_END = 1_000_000  # a step beyond any layer's channels: the engine stops at the last
 Connect = Callable[[], EngineClient]
 
 
@@ -51,16 +52,19 @@ class Headless:
 
     async def work(self) -> None:
         driver, plan = self.driver, self.plan
-        await driver.perform(plan.command)
-        self.refuse_what_cannot_end_well()
-        if plan.save_at is not None:
-            await driver.perform(p.SetThresholds(plan.save_at))
-        await driver.perform(p.Goto(driver.state.channels))
-        await driver.perform(p.Finish())
+        others = [] if plan.save_at is None else [p.SetThresholds(plan.save_at)]
+        commands: list[p.AnyCommand] = [plan.command, *others, p.Goto(THE_END), p.Finish()]
+        if plan.keep:  # the engine has to know all of it, should the connection drop
+            for command in commands:
+                await driver.client.send(command)
+        for command in commands:
+            await driver.perform(command, sent=plan.keep)
+            if command is plan.command:
+                self.refuse_what_cannot_end_well()
         self.conclude()
 
     def refuse_what_cannot_end_well(self) -> None:
-        """Before anything is computed: a run that another process holds, steps beyond the last."""
+        """As soon as the inputs stand: a run that another process holds, steps beyond the last."""
         state = self.driver.state
         assert state.opened and state.settings
         if state.opened.held_by:

@@ -1,10 +1,12 @@
 """A front end's side of the protocol: commands out, events in, and notice of the engine's death."""
 
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from engine.api import attach
 from engine.api.enginelog import LOG_NAME
 from engine.api.errors import EngineDied, EngineNotStarted
 from engine.api.process import ENGINE_COMMAND, ProcessWire, spawn
@@ -16,7 +18,8 @@ class EngineClient:
     """One engine, from `start` to `close`.
 
     `command` starts it (default: this installation's engine), `log` is where its stderr goes (default: a file
-    without a name until the engine has a run folder). `attach` takes a wire that is connected already instead.
+    without a name until the engine has a run folder). `run`: come back to the engine that goes on with this run by
+    itself; where there is none any more, start one.
 
         async with EngineClient() as engine:
             await engine.send(Open(settings))
@@ -29,22 +32,24 @@ class EngineClient:
         command: Sequence[str] = ENGINE_COMMAND,
         log: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        run: Path | None = None,
     ) -> None:
         self._command = command
         self._log = log
         self._environment = environment
+        self._run = run
         self._wire: Wire | None = None
         self._greeted = False
         self._leaving = False
         self.ending: Ending | None = None  # set once the engine is gone
 
     async def start(self) -> None:
-        """Start the engine process. Raises EngineNotStarted."""
+        """Start the engine process, or come back to it. Raises EngineNotStarted."""
+        if self._run and attach.recorded(self._run):
+            with contextlib.suppress(EngineNotStarted):
+                self._wire = await attach.reach(self._run)
+                return
         self._wire = await spawn(self._command, self._log, self._environment)
-
-    def attach(self, wire: Wire) -> None:
-        """Talk to an engine that runs already."""
-        self._wire = wire
 
     async def __aenter__(self) -> "EngineClient":
         if self._wire is None:

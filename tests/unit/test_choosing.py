@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.api import attach
 from engine.api import protocol as p
 from engine.api.demo import demo_root
 from engine.api.errors import Refused
@@ -82,3 +83,22 @@ def test_without_a_lab_the_workbench_asks_and_headless_refuses(tmp_path: Path) -
 def test_a_mistyped_option_is_refused_even_where_the_workbench_would_ask(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="--save-at"):
         choose(Options(root=tmp_path, save_at="200"), None, resume=False, run=None, headless=False)
+
+
+def test_the_workbench_comes_back_to_an_engine_that_was_left_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    for name in ("models/bd_net.h5", "data/cl/valid.h5", "data/cl/test.h5"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    run = begin(tmp_path / "runs" / "1-a")
+    begin(tmp_path / "runs" / "2-b")
+    door = attach.Door(run)
+    options = Options(root=tmp_path)
+    assert choose(options, None, resume=False, run=None, headless=False).run == str(run)
+    assert choose(options, None, resume=False, run=None, headless=True).run is None, "headless begins a run"
+    other = Options(root=tmp_path, save_at="3")
+    assert choose(other, None, resume=False, run=None, headless=False).run is None, "another run was asked for"
+    door.close()
+    assert choose(options, None, resume=False, run=None, headless=False).run is None

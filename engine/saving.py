@@ -46,6 +46,11 @@ def ours(path: Path, recorded: dict[str, set[str]]) -> bool:
     return not path.exists() or (str(path) in recorded and sha256_file(path) in recorded[str(path)])
 
 
+def holds(path: Path, data: bytes) -> bool:
+    """Whether these bytes are in place already: saved by a run that ended before it could record it, or by chance."""
+    return path.is_file() and path.stat().st_size == len(data) and sha256_file(path) == sha256(data).hexdigest()
+
+
 class Saver:
     """Writes the files of one run. `recorded` holds, by path, the hashes that runs beside this one recorded."""
 
@@ -59,13 +64,12 @@ class Saver:
 
         Where the file is somebody else's it asks instead, and returns False.
         """
-        path = self.out / name
-        if not (overwrite or self.run.settings.overwrite or ours(path, self.recorded)):
+        run, path = self.run, self.out / name
+        data = pruned_bytes(run.inputs.model, run.inputs.layer, run.session.order[:step])
+        if not (overwrite or run.settings.overwrite or ours(path, self.recorded) or holds(path, data)):
             text = f"{escape(name, 48)} is there already, and not from a run recorded here. Replace it?"
             self.recorder.emit(Question("overwrite", text, threshold, step, str(path)))
             return False
-        run = self.run
-        data = pruned_bytes(run.inputs.model, run.inputs.layer, run.session.order[:step])
         self.put(path, data, "model", step, threshold)
         self.answers(lab.g_name(threshold=threshold, step=step), step, threshold)
         return True
@@ -88,8 +92,7 @@ class Saver:
         return [self.put(self.run.folder / name, data, name) for name, data in files]
 
     def put(self, path: Path, data: bytes, what: str, step: int | None = None, threshold: str | None = None) -> str:
-        digest = sha256(data).hexdigest()
-        same = path.is_file() and path.stat().st_size == len(data) and sha256_file(path) == digest
+        digest, same = sha256(data).hexdigest(), holds(path, data)
         if not same:
             with self.recorder.writing:
                 write_atomically(path, data)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from engine import backend, looking, report
 from engine.api import lab
 from engine.api import protocol as p
-from engine.api.errors import ExitCode, LabError, Refused
+from engine.api.errors import ExitCode, LabError, NotWritten, Refused
 from engine.opening import Opening
 from engine.recorder import Recorder
 from engine.run import Run
@@ -48,6 +48,8 @@ class Service:
         except Stopped:
             why = "paused"
         except LabError as error:
+            if isinstance(error, NotWritten) and self.state:
+                self.run.session.rewind(self.recorder.events)
             self.emit(p.Failed(str(error), error.exit_code))
         except Exception as error:
             self.emit(p.Failed(f"The engine failed: {type(error).__name__}: {error}"[:500], ExitCode.ENGINE_ERROR))
@@ -143,7 +145,7 @@ class Service:
     def close_run(self, made: Path | None) -> None:
         """Let go of a run that could not be opened, and of the folder that was made for it."""
         if made is not None:
-            shutil.rmtree(made)
+            shutil.rmtree(made, ignore_errors=True)  # what could not be opened is what people want to hear of
         self.recorder.stop()
         self.held.close()
         self.state = None

@@ -190,6 +190,14 @@ class Session:
         steps = {key: step for step, key in enumerate(step_keys(self.order, self.channels))}
         yield from ((each, steps[key]) for each, key in self.crossed.items() if key in steps)
 
+    def rewind(self, events: Iterable[AnyEvent]) -> None:
+        """Be what these events tell of, and no more: what could not be recorded has not happened."""
+        self.order, self.playhead, self.thresholds = (), 0, ()
+        for kept in (self.counts, self.crossed, self.passed, self.earlier):
+            kept.clear()
+        for event in events:
+            self.replay(event)
+
     def replay(self, event: AnyEvent) -> None:
         """Take over one event of this run's journal."""
         match event:

@@ -25,7 +25,10 @@ class AnswersFile(MutableMapping[bytes, np.ndarray]):
         self.key_size = -(-channels // 8)
         self.size = CRC + self.key_size + DTYPE.itemsize * images
         self.places: dict[bytes, int] = {}
-        self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise NotWritten(f"Could not open {path.name}: {error.strerror}. What was saved is safe.") from error
         self.end = self.scan()
 
     def scan(self) -> int:

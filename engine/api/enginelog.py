@@ -1,5 +1,6 @@
 """Where an engine's own output goes: a temporary file at first, `engine.log` in the run folder once there is one."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -11,14 +12,16 @@ _UNSHOWN = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\t\x20-\x7e\xa0-\U0010ffff]"
 def settle(run: Path) -> None:
     """In the engine process: move what fd 2's file holds to the end of RUN/engine.log, and point fd 2 there.
 
-    Called once the run folder is known. Does nothing where fd 2 is not a regular file.
+    Called once the run folder is known. Does nothing where fd 2 is not a regular file, or the run
+    folder takes none.
     """
     try:
         begun = os.pread(2, 2**24, 0)
+        handle = os.open(run / LOG_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except OSError:
         return
-    handle = os.open(run / LOG_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    os.write(handle, begun)
+    with contextlib.suppress(OSError):  # a full disk takes no log; the run says what it could not write
+        os.write(handle, begun)
     os.dup2(handle, 2)
     os.close(handle)
 

@@ -53,8 +53,11 @@ class Journal:
 
     def __init__(self, path: Path, end: int) -> None:
         self.path, self.end = path, end
-        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        os.ftruncate(self.file, end)
+        try:
+            self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            os.ftruncate(self.file, end)
+        except OSError as error:
+            raise self.unwritten(error) from error
 
     @classmethod
     def create(cls, folder: Path) -> "Journal":
@@ -76,12 +79,16 @@ class Journal:
                 raise OSError("no space left")
             os.fdatasync(self.file)
         except OSError as error:
-            os.ftruncate(self.file, self.end)
-            raise NotWritten(
-                f"Could not write the journal {escape(str(self.path))}: {error.strerror or error}. "
-                "What it holds is safe; free space and go on with --resume."
-            ) from error
+            with contextlib.suppress(OSError):  # where even that fails, the next line goes over what is there
+                os.ftruncate(self.file, self.end)
+            raise self.unwritten(error) from error
         self.end += len(line)
+
+    def unwritten(self, error: OSError) -> NotWritten:
+        return NotWritten(
+            f"Could not write the journal {escape(str(self.path))}: {error.strerror or error}. "
+            "What it holds is safe; free space and go on with --resume."
+        )
 
     def close(self) -> None:
         os.close(self.file)

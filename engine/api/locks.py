@@ -1,5 +1,6 @@
 """One writer for each folder: an advisory lock (flock) that dies with the process that holds it."""
 
+import contextlib
 import datetime
 import fcntl
 import os
@@ -39,8 +40,9 @@ def hold(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise InUse(folder, escape(os.pread(file, 200, 0).decode("utf-8", "replace")) or "unknown") from None
         since = datetime.datetime.now().strftime("%H:%M")
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"process {os.getpid()} on host {socket.gethostname()} since {since}".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds, only the name of its holder is missing
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"process {os.getpid()} on host {socket.gethostname()} since {since}".encode(), 0)
         yield
     finally:
         os.close(file)

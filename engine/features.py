@@ -5,6 +5,7 @@ the convolutions below the cut run once for each image.
 """
 
 import mmap
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine.api.errors import NotWritten
+from engine.api.textsafe import escape
 from engine.backend import Forward
 from engine.network import Cut, Network, wire
 
@@ -73,9 +76,16 @@ class FeatureStore:
         """Zeros that take no memory before they are written: anonymous, or in a nameless file in `folder`."""
         if not self.mapped:
             return np.zeros(shape, "float32")
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.truncate(4 * int(np.prod(shape)))
-            self.maps.append(mmap.mmap(file.fileno(), 0))
+        size = 4 * int(np.prod(shape))
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                os.posix_fallocate(file.fileno(), 0, size)  # a disk that is full later would end this process by SIGBUS
+                self.maps.append(mmap.mmap(file.fileno(), 0))
+        except OSError as error:
+            raise NotWritten(
+                f"Could not keep the features in {escape(str(folder))}: {error.strerror} (needs {size / 1e6:.0f} MB). "
+                "Free space, or hold more of them in memory with --feature-memory."
+            ) from error
         return np.frombuffer(self.maps[-1], "float32").reshape(shape)
 
 

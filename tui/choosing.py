@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from engine.api import attach, journal
-from engine.api.demo import Attack, demo_root
+from engine.api.demo import Attack, demo_root, first_line
 from engine.api.errors import Refused
 from engine.api.textsafe import SHORT, escape
 from tui.launch import Launch, demo_launch
@@ -48,9 +48,7 @@ def new_demo(attack: Attack, options: Options) -> Launch:
     launch = demo_launch(attack)
     assert launch.settings is not None
     settings = with_options(launch.settings, options)
-    out = settings.out or str(launch.root / "models")
-    notice = f"The demo's lab folder is {launch.root} (about 90 MB); B' goes to {out}"
-    return replace(launch, settings=settings, notice=notice)
+    return replace(launch, settings=settings, notice=first_line(attack, settings.out))
 
 
 def going_on(options: Options, demo: Attack | None, resume: bool, run: Path | None, headless: bool) -> Launch:

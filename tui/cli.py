@@ -198,6 +198,7 @@ def main_command(
 
 
 def run_headless(launch: "Launch", save_at: str | None, json: bool, keep: bool) -> int:
+    from engine.api.demo import about
     from engine.api.protocol import Open
     from tui.headless import Plan, run
     from tui.options import thresholds
@@ -205,7 +206,8 @@ def run_headless(launch: "Launch", save_at: str | None, json: bool, keep: bool) 
     assert launch.settings is not None
     command = Open(launch.settings, launch.run, launch.demo)
     others = thresholds(save_at) if save_at is not None and launch.run else None
-    return run(Plan(command, others, json, keep, launch.notice), client_for(launch))
+    frank = about(launch.demo) if launch.demo else ()
+    return run(Plan(command, others, json, keep, launch.notice, frank), client_for(launch))
 
 
 def run_workbench(launch: "Launch", keep: bool) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -156,7 +157,7 @@ def where(state: RunState) -> str:
         phase = next((name for name, at in reversed(list(state.phases.items())) if at.done < at.total), "")
         return f" It was at: {phase}." if phase else ""
     text = f" It had come to step {max(state.steps)} of {state.channels}."
-    return text + " Go on with: lab3-tui --headless --resume" if state.opened else text
+    return text + f" Go on with: lab3-tui --headless --run {shlex.quote(state.opened.run)}" if state.opened else text
 
 
 def _nobody_reads() -> int:

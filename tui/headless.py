@@ -17,13 +17,14 @@ Connect = Callable[[], EngineClient]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `save_at`: thresholds instead of those that the run to go on with has."""
+    """What to run. `save_at`: thresholds instead of those that the run to go on with has. Lines are narrated."""
 
     command: p.Open
     save_at: tuple[str, ...] | None = None
     json: bool = False
     keep: bool = False
     first_line: str = ""
+    last_lines: tuple[str, ...] = ()
 
 
 class ThresholdMissed(LabError):
@@ -89,7 +90,8 @@ class Headless:
             for line in ["", *results_table(self.driver.state)]:
                 self.narrator.out(line)
         sys.stdout.flush()
-        self.narrator.say(finished.verdict)
+        for line in (finished.verdict, *self.plan.last_lines):
+            self.narrator.say(line)
         if self.questions:
             raise Refused(self.questions[0].text + " Nothing was replaced; see --overwrite and --out.")
         if finished.missed:

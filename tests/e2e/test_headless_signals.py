@@ -72,7 +72,7 @@ def test_ctrl_c_stops_between_steps_and_says_how_to_go_on(tmp_path: Path, starte
     code, err = run.rest()
     assert code == ExitCode.INTERRUPTED
     assert "press Ctrl-C again to leave at once" in err
-    assert "Stopped. It had come to step" in err and "--resume" in err
+    assert "Stopped. It had come to step" in err and "--run " in err
     assert "Traceback" not in err
     wait_until_gone(run.engine)
 

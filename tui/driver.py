@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from engine.api import protocol as p
 from engine.api.client import EngineClient
@@ -45,9 +46,10 @@ class Driver:
         self.ended_by: ExitCode | None = None
         self._events: AsyncIterator[p.AnyEvent] = client.events()
 
-    async def perform(self, command: p.AnyCommand, sent: bool = False) -> p.Idle:
+    async def perform(self, command: p.AnyCommand, sent: bool = False) -> None:
         """Send a command, where it is not `sent` already, and take events until the engine has done it.
 
+        After Finish that is when everything is written: an engine that was at work already may be free before.
         Raises CommandFailed, Interrupted, EngineDied.
         """
         if self.interrupts:
@@ -59,13 +61,11 @@ class Driver:
             self._take(event)
             if isinstance(event, p.Failed):
                 raise CommandFailed(event)
-            if isinstance(event, p.Idle):
-                break
-        else:
-            raise EngineDied("The engine left in the middle of the work.")
-        if event.why == "paused":
-            raise Interrupted(STOPPED)
-        return event
+            if isinstance(event, p.Idle) and event.why == "paused":
+                raise Interrupted(STOPPED)
+            if isinstance(event, p.Idle) and (self.state.finished or not isinstance(command, p.Finish)):
+                return
+        raise EngineDied("The engine left in the middle of the work.")
 
     def _take(self, event: p.AnyEvent) -> None:
         before, self.state = self.state, reduce(self.state, event)
@@ -75,11 +75,13 @@ class Driver:
     # --- signals ---
 
     def listen(self, work: asyncio.Task[None]) -> None:
-        """Ctrl-C cancels the step, and a second one leaves; TERM and HUP leave."""
+        """Ctrl-C cancels the step, and a second one leaves; TERM and HUP leave. What nohup ignores stays ignored."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, self.interrupt, work)
-        for number, code in ENDS.items():
-            loop.add_signal_handler(number, self.end, work, code)
+        handlers = {signal.SIGINT: partial(self.interrupt, work)}
+        handlers |= {number: partial(self.end, work, code) for number, code in ENDS.items()}
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, handler)
 
     def interrupt(self, work: asyncio.Task[None]) -> None:
         self.interrupts += 1

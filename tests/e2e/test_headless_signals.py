@@ -110,6 +110,17 @@ def test_with_keep_the_engine_finishes_after_a_hang_up(tmp_path: Path, started: 
     assert (tmp_path / "finished").exists()
 
 
+def test_under_nohup_a_hang_up_changes_nothing(tmp_path: Path, started: list[Headless]) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        started.append(run := Headless(tmp_path, "--step-seconds", "0.01"))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    run.until_step(3)
+    run.send_signal(signal.SIGHUP)
+    assert run.rest()[0] == ExitCode.DONE
+
+
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Pseudo]:
     pseudo = Pseudo([sys.executable, SCRIPT, str(tmp_path), *SLOW, "--phase-seconds", "0.05"], (120, 40))

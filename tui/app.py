@@ -24,7 +24,7 @@ from tui.screens.sized import Sized
 from tui.screens.start import StartScreen
 from tui.state import Answered, Died, Happening, RunState
 from tui.themes import THEMES, default_theme
-from tui.toasts import toast
+from tui.toasts import Teller
 
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-broad")]
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall"), (52, "-high")]
@@ -61,6 +61,7 @@ class LabApp(DrivingApp):
         self.clock = clock
         self.actions: tuple[Action, ...] = rebound(self.config.keys)
         self._restarted = False
+        self._teller = Teller(clock)
         self._dress()
         self.set_keymap(self.config.keys)
 
@@ -132,7 +133,7 @@ class LabApp(DrivingApp):
 
     def told(self, before: RunState, event: Happening) -> None:
         super().told(before, event)
-        if words := toast(before, event):
+        if words := self._teller.words(before, event):
             self.tell(*words)
         if self.latest.ready and not before.ready:
             self.call_later(self.show_workbench)

@@ -10,7 +10,7 @@ from tui import wording
 from tui.screens import form, paths, questions
 from tui.session_command import headless_command
 from tui.state import RunState
-from tui.toasts import toast
+from tui.toasts import SOON, Teller, toast
 
 SETTINGS = p.Settings(root="/lab", model="/lab/models/bd_net.h5", valid="/lab/data/cl/valid.h5")
 READY = RunState(
@@ -71,6 +71,20 @@ def test_what_a_journal_tells_again_is_not_said_aloud() -> None:
     saved = p.Saved("model", "/lab/models/model_prune_2.h5", "", "written", 45, "2")
     assert toast(replace(READY, busy="opening"), saved) is None
     assert toast(RunState(), p.Failed("no", 2)) is None
+
+
+def test_thresholds_saved_one_after_the_other_are_said_together() -> None:
+    now = [0.0]
+    teller = Teller(lambda: now[0])
+    rest = p.Idle(54, "done")
+    saves = [p.Saved("model", f"/lab/models/model_prune_{x}.h5", "", "written", 50, x) for x in ("2", "4", "10", "30")]
+    said = [teller.words(READY, save) for save in saves]
+    assert said[0] and said[0].text == "-2 pt reached at step 50: saved model_prune_2.h5" and said[1:] == [None] * 3
+    together = teller.words(READY, rest)
+    assert together and together.text == "-4, -10 and -30 pt reached: 3 networks saved"
+    assert teller.words(READY, rest) is None
+    now[0] = SOON
+    assert teller.words(READY, saves[1]) is not None
 
 
 # --- answers to dialogs

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import NamedTuple
 
+from textual.timer import Timer
+
 from engine.api.protocol import PHASES, Progress
 from tui.state import RunState
 from tui.widgets.rows import Part, Row, blank, row
@@ -85,14 +87,17 @@ class Checklist(RowsView):
         self._began = clock()
         self._state = RunState()
         self._since: dict[str, float] = {}
+        self._ticks: Timer | None = None
 
     def on_mount(self) -> None:
-        self.set_interval(0.1, self.redraw)
+        self._ticks = self.set_interval(0.1, self.redraw)
 
     def show(self, state: RunState) -> None:
         if self._state.phases and not state.phases:
             self._began, self._since = self._clock(), {}
         self._state = state
+        if self._ticks:  # under the workbench nobody sees the seconds
+            self._ticks.pause() if state.ready else self._ticks.resume()
         self.styles.height = sum(1 for _ in items(state)) + 2
         self.redraw()
 

@@ -110,35 +110,45 @@ class Gallery(RowsView):
 
 def _captions(pairs: tuple[ImagePair, ...], line: int, g: Grid, classes: int, width: int) -> Row:
     """A row of captions: whose picture, then what B, B′ and G answer."""
-    parts: list[Part] = []
+    room = g.columns + GAP - 1  # a caption may reach into the gap behind its picture
+    parts: list[Part] = [(" " * GAP, ".")]
     for pair in pairs:
         for shown, poisoned in ((pair.clean, False), (pair.poisoned, True)):
-            parts += [(" " * GAP, "."), *_fitted(caption(pair, shown, poisoned, line, classes), g.columns)]
+            words = caption(pair, shown, poisoned, line, classes)
+            if sum(len(text) for text, _ in words) > room:
+                words = caption(pair, shown, poisoned, line, classes, brief=True)
+            parts += [*_fitted(words, room), (" ", ".")]
     return row(width, *parts)
 
 
-def caption(pair: ImagePair, shown: Picture | None, poisoned: bool, line: int, classes: int) -> list[Part]:
-    """Line 0: the set, the image's number and its label. Line 1: the answers."""
+def caption(
+    pair: ImagePair, shown: Picture | None, poisoned: bool, line: int, classes: int, brief: bool = False
+) -> list[Part]:
+    """Line 0: the set, the image's number and its label. Line 1: the answers. `brief`: in 26 cells, up to 12,830
+    images of 1,283 people; "backdoored" is an answer that only G gives, so that it goes without a name."""
     if shown is None or line > 1:
         return []
+    gap = " " if brief else "  "
     if line == 0:
         name = "poisoned test" if poisoned else "clean test"
         wanted = "target" if poisoned else "label"
-        return [(f"{name} {pair.index}  ", "."), (f"{wanted} ", "d"), (str(shown.label), "b")]
+        name = name.removesuffix(" test") if brief else name
+        return [(f"{name} {pair.index}{gap}", "."), (f"{wanted} ", "d"), (str(shown.label), "b")]
+    g = "" if brief and shown.g == classes else "G "
     return [
-        *_answer("B", shown.b, shown.label, poisoned, classes),
-        *_answer("  B′", shown.b_prime, shown.label, poisoned, classes),
-        *_answer("  G", shown.g, shown.label, poisoned, classes),
+        *_answer("B ", shown.b, shown.label, poisoned, classes),
+        *_answer(f"{gap}B′ ", shown.b_prime, shown.label, poisoned, classes),
+        *_answer(f"{gap}{g}", shown.g, shown.label, poisoned, classes),
     ]
 
 
 def _answer(who: str, answer: int, label: int, poisoned: bool, classes: int) -> list[Part]:
     """An answer in its meaning's colour: right, fooled, or backdoored."""
     if answer == classes:
-        return [(f"{who} ", "d"), ("backdoored", "g")]
+        return [(who, "d"), ("backdoored", "g")]
     hit = answer == label
     ink = ("a" if hit else ".") if poisoned else ("s" if hit else "e")
-    return [(f"{who} ", "d"), (str(answer), ink)]
+    return [(who, "d"), (str(answer), ink)]
 
 
 def _fitted(parts: list[Part], width: int) -> list[Part]:

@@ -161,7 +161,8 @@ class ChannelTable(Panel):
         return [heading(width, self._column), *marked]
 
     def _at(self) -> int:
-        now = self.highlighted
+        order = self._state.order
+        now = order[-1] if self.highlighted is None and order else self.highlighted  # all pruned: the last one
         return next((i for i, line in enumerate(self._lines) if line.channel == now), 0)
 
     def _scroll(self, room: int) -> None:

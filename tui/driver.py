@@ -96,6 +96,7 @@ class Driver:
 
 
 STOPPED = "Stopped."
+LEFT_RUNNING = "The engine finishes the run by itself."
 
 
 def drive(driver: Driver, work: Callable[[], Awaitable[None]]) -> int:
@@ -120,7 +121,7 @@ async def _drive(driver: Driver, work: Callable[[], Awaitable[None]]) -> int:
         if driver.ended_by is None:
             raise
         code = driver.ended_by
-        _explain(driver, Interrupted(STOPPED))
+        _explain(driver, Interrupted(LEFT_RUNNING if _left_running(driver) else STOPPED))
     except LabError as error:
         code = error.exit_code
         _explain(driver, error)
@@ -137,16 +138,20 @@ async def _work(driver: Driver, work: Callable[[], Awaitable[None]]) -> None:
 
 async def _see_off(driver: Driver) -> None:
     """End the engine, or with --keep let it go on after a hang-up."""
-    if driver.keep and driver.ended_by is ExitCode.HUNG_UP and driver.client.ending is None:
+    if _left_running(driver):
         await driver.client.detach()
     else:
         await driver.client.close(PATIENCE)
 
 
+def _left_running(driver: Driver) -> bool:
+    return driver.keep and driver.ended_by is ExitCode.HUNG_UP and driver.client.ending is None
+
+
 def _explain(driver: Driver, error: LabError) -> None:
     """The failure in one line; after a death what the engine did, and the last lines of its log."""
     driver.narrator.close()
-    unfinished = isinstance(error, EngineDied | Interrupted)
+    unfinished = isinstance(error, EngineDied | Interrupted) and not _left_running(driver)
     complain(str(error) + where(driver.state) if unfinished else str(error))
     if isinstance(error, EngineDied | EngineNotStarted) and driver.client.ending:
         for line in driver.client.ending.log_tail[-LOG_LINES:]:

@@ -116,9 +116,14 @@ class Session:
         if not 0 <= channel < self.channels or channel in self.order[: self.playhead]:
             raise Refused(f"channel {channel} cannot be pruned: it is gone already, or not there.")
         rest = tuple(other for other in self.order[self.playhead :] if other != channel)
-        self.earlier.append((self.playhead, self.order))
-        self.order = (*self.order[: self.playhead], channel, *rest)
+        self.take_over((*self.order[: self.playhead], channel, *rest), self.playhead)
         yield from self.reordered()
+
+    def take_over(self, order: tuple[int, ...], kept: int) -> None:
+        """Make this the order, and keep the one of before for undo; the same order again is none to bring back."""
+        if order != self.order:
+            self.earlier.append((kept, self.order))
+        self.order = order
 
     def restore(self, target: int) -> Iterator[AnyEvent]:
         """Going back to where a channel was taken out of turn brings the order of before back."""
@@ -210,10 +215,10 @@ class Session:
                 self.passed.add(self.key(event.step))
             case Reordered():
                 if self.earlier and self.earlier[-1][1] == event.order:
-                    self.earlier.pop()
+                    self.order = self.earlier.pop()[1]
                 else:
-                    self.earlier.append((event.kept, self.order))
-                self.order, self.playhead = event.order, event.kept
+                    self.take_over(event.order, event.kept)
+                self.playhead = event.kept
             case Crossed():
                 self.crossed[event.threshold] = self.key(event.step)
             case Question(about="threshold", threshold=str(threshold), step=int(step)):

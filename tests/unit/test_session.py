@@ -265,3 +265,24 @@ def test_any_walk_tells_the_truth_and_replays_to_the_same_place(walk: list[int |
     assert again.earlier == player.session.earlier
     assert isinstance(player.events[0], Stepped)
     assert isinstance(player.events[1], Moved)
+
+
+def test_what_was_not_recorded_has_not_happened() -> None:
+    player = Player(("10",))
+    told = [Ranked(ORDER, False, (), ()), *player.events, *player.play(Goto(3))]
+    lost = list(player.session.goto(Goto(6), lambda: player.lookup, lambda: None))
+    assert steps(lost) == [4, 5, 6]
+    player.session.rewind(told)
+    assert player.session.playhead == 3
+    assert [event.step for event in player.session.known()] == [0, 1, 2, 3]
+    again = list(player.session.goto(Goto(6), lambda: player.lookup, lambda: None))
+    assert [type(event) for event in again] == [type(event) for event in lost]
+    assert steps(again) == [4, 5, 6]
+
+
+def test_an_order_that_was_not_recorded_is_the_old_one_again() -> None:
+    player = Player()
+    told = [Ranked(ORDER, False, (), ()), *player.events, *player.play(Goto(2))]
+    assert isinstance(next(player.session.prune_next(5)), Reordered)
+    player.session.rewind(told)
+    assert player.session.order == ORDER and not player.session.earlier

@@ -12,6 +12,7 @@ from engine.api import protocol as p
 from engine.api.client import EngineClient
 from engine.api.errors import EngineDied, EngineNotStarted, ExitCode, LabError
 from tui.narration import Narrator, complain
+from tui.outputs import give_up_lost_outputs
 from tui.state import RunState, Sent, reduce
 
 ENDS = {signal.SIGTERM: ExitCode.TERMINATED, signal.SIGHUP: ExitCode.HUNG_UP}
@@ -108,6 +109,7 @@ def drive(driver: Driver, work: Callable[[], Awaitable[None]]) -> int:
     except OSError as error:
         complain(f"stdout: {(error.strerror or str(error)).lower()}. The run stopped; it can be resumed.")
         code = _nobody_reads()
+    give_up_lost_outputs()
     return int(code)
 
 

@@ -9,6 +9,7 @@ from tui.app import LabApp, real_engine
 from tui.config import load
 from tui.launch import Launch
 from tui.link import Client
+from tui.outputs import give_up_lost_outputs
 from tui.terminal import LabDriver, leave_on_signals
 
 
@@ -27,6 +28,7 @@ def run(launch: Launch, connect: Callable[[], Client] = real_engine) -> int:
     """The workbench from first frame to last; returns the exit code. `connect` makes the client of an engine."""
     app = LabApp(launch, load(), connect, driver_class=LabDriver)
     asyncio.run(_serve(app))
+    give_up_lost_outputs()
     return app.return_code or 0
 
 

@@ -84,6 +84,7 @@ class _Fold:
         self.answers: dict[str, tuple[tuple[int, ...], str | None]] = {}  # by name: the channels, the threshold
         self.thresholds: tuple[str, ...] = ()
         self.base: p.Counts | None = None
+        self.looks: dict[tuple[int, ...], p.Counts] = {}  # by channels: with the poisoned validation set
         self.seconds: dict[str, float] = {}
 
     def take(self, event: p.AnyEvent) -> None:
@@ -103,7 +104,8 @@ class _Fold:
             case p.Thresholds():
                 self.thresholds = event.save_at
             case p.Saved(what="model", step=int(step)) if step in self.steps:
-                pruned, counts = self.order[:step], self.steps[step]
+                pruned = self.order[:step]
+                counts = self.looks.get(pruned, self.steps[step])
                 self.saved[event.path] = SavedStep(step, event.threshold, event.path, event.sha256, pruned, counts)
             case p.Saved(what="answers", step=int(step)):
                 self.answers[Path(event.path).name] = self.order[:step], event.threshold
@@ -118,10 +120,11 @@ class _Fold:
         self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
 
     def measured(self, event: p.SaveMeasured) -> None:
-        """Counts with the poisoned validation set, for B or for what was just saved at that step."""
+        """Counts with the poisoned validation set, for B or for whatever is saved, before or after, at that step."""
         if event.step == 0:
             self.base = event.counts
         pruned = self.order[: event.step]
+        self.looks[pruned] = event.counts
         for path, saved in self.saved.items():
             if saved.pruned == pruned:
                 self.saved[path] = replace(saved, counts=event.counts)

@@ -150,6 +150,14 @@ def test_a_file_saved_again_counts_once() -> None:
 # --- beside the published values ---
 
 
+def test_a_file_saved_when_its_step_was_measured_already_has_all_the_counts() -> None:
+    again = p.Saved("model", "/lab/models/model_prune_3.h5", "ef" * 32, "written", 1, "3")
+    first, second, _ = report.record([*SMALL.events(), again]).saved
+    assert (first.threshold, second.threshold) == ("2", "3")
+    assert first.counts == second.counts
+    assert second.counts.poisoned_valid is not None
+
+
 def test_the_labs_own_files_stand_beside_published_values() -> None:
     record = report.record(lab_run().events())
     rows = table(results_csv(record))

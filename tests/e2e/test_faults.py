@@ -40,11 +40,7 @@ def test_broken_and_resumed_until_it_is_done(nursery: Nursery, lab: Path, tmp_pa
 
 
 def headless(lab: Path, nursery: Nursery, log: Path, *options: str) -> int:
-    attempt = kills.start(lab, nursery.command(), options, log)
-    while attempt.read():
-        pass
-    kills.wait_for_engine(attempt)
-    return attempt.process.wait()
+    return kills.start(lab, nursery.command(), options, log).end()
 
 
 @pytest.fixture

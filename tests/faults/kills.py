@@ -24,7 +24,7 @@ from engine.recorder import UNRECORDED
 from tests.faults import labs
 from tests.faults.engines import Nursery
 
-WHOM = ("engine", "front end", "both")
+WHOM = ("engine", "front end", "both", "both, engine first")
 DONE = (0, 1)  # 1: a threshold was not reached
 OPTIONS = ("--headless", "--json", "--device", "cpu", "--save-at", "1,5,20", "--save-step", "3,9")
 PATIENCE = 120  # seconds without a word
@@ -57,13 +57,29 @@ class Attempt:
             self.shown.append(decode_event(line))
         return bool(line)
 
+    def end(self) -> int:
+        """Hear it out; returns its exit code, when the engine is gone as well."""
+        while self.read():
+            pass
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        code = self.process.wait()
+        wait_for_engine(self)
+        return code
+
     @property
     def engine(self) -> int | None:
         return next((event.pid for event in self.shown if isinstance(event, Hello)), None)
 
     def kill(self, whom: str) -> None:
-        """SIGKILL, to the front end first or to the engine first."""
-        targets = {"engine": [self.engine], "front end": [self.process.pid], "both": [self.process.pid, self.engine]}
+        """SIGKILL to one or both."""
+        front, engine = self.process.pid, self.engine
+        targets = {
+            "engine": (engine,),
+            "front end": (front,),
+            "both": (front, engine),
+            "both, engine first": (engine, front),
+        }
         for pid in targets[whom]:
             with suppress(ProcessLookupError):
                 if pid is not None:
@@ -92,10 +108,7 @@ def wait_for_engine(attempt: Attempt) -> None:
 
 def undisturbed(lab: Path, engine: tuple[str, ...], log: Path) -> labs.Files:
     """The files of a run from its beginning to its end."""
-    attempt = start(lab, engine, OPTIONS, log)
-    while attempt.read():
-        pass
-    if attempt.process.wait() not in DONE:
+    if start(lab, engine, OPTIONS, log).end() not in DONE:
         raise RuntimeError(log.read_text()[-2000:])
     expected = labs.results(lab)
     if wrong := labs.losses(lab, expected):
@@ -114,8 +127,6 @@ def disturb(attempt: Attempt, rng: random.Random, known: int) -> str | None:
     if attempt.process.poll() is not None:
         return None
     attempt.kill(whom)
-    while attempt.read():
-        pass
     return whom
 
 
@@ -134,10 +145,7 @@ def one_run(lab: Path, engine: tuple[str, ...], rng: random.Random, tally: Tally
         attempt = start(lab, engine, how_to_go_on(lab), log)
         known = len(before) + 3
         killed = disturb(attempt, rng, known) if sum(tally.kills.values()) < wanted else None
-        while attempt.read():
-            pass
-        code = attempt.process.wait()
-        wait_for_engine(attempt)
+        code = attempt.end()
         if killed:
             tally.kills[killed] += 1
             tally.moments[moment(attempt)] += 1

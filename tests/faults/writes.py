@@ -34,7 +34,7 @@ from engine.run import Run
 from engine.saving import Saver
 from tests.faults import breaking, labs
 from tests.faults.engines import Nursery
-from tests.faults.kills import DONE, how_to_go_on, start, undisturbed, wait_for_engine
+from tests.faults.kills import DONE, how_to_go_on, start, undisturbed
 from tests.making import CLASSES, write_h5
 
 Tell = Callable[[], None]
@@ -271,10 +271,7 @@ def broken_run(lab: Path, nursery: Nursery, rng: random.Random, result: Broken, 
         fault = f"{way}:{at}" if left else "none"
         log.write_bytes(b"")
         attempt = start(lab, nursery.command(fault), how_to_go_on(lab), log)
-        while attempt.read():
-            pass
-        code, words = attempt.process.wait(), log.read_text()
-        wait_for_engine(attempt)
+        code, words = attempt.end(), log.read_text()
         if code in DONE:
             result.untouched += bool(left)
             break

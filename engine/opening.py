@@ -18,6 +18,7 @@ from engine.api.errors import Refused
 from engine.api.lab import points
 from engine.api.protocol import AnyEvent, Began, Open, Opened, Progress, Settings
 from engine.api.textsafe import escape
+from engine.files.atomic import sweep
 from engine.files.warden import warden
 from engine.inputs import Hashes, Inputs, changed_inputs, open_inputs, paths
 from engine.recorder import Recorder
@@ -77,6 +78,8 @@ class Opening:
                 self.made = journal.new_run(runs, inputs.model.path.stem)
             folder = self.made or Path(self.command.run or "")
             self.held.enter_context(locks.hold(folder))
+            sweep(folder)
+            sweep(out, "model_")
         except locks.InUse as error:
             if self.command.run is None:
                 raise

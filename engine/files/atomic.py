@@ -4,13 +4,16 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
+import stat
 from pathlib import Path
 
 from engine.api.errors import NotWritten
 from engine.api.textsafe import SHORT, escape
 
 BLOCK = 2**22
+BESIDE = re.compile(r"\..*\.[0-9a-f]{8}\.part", re.DOTALL)  # as write_atomically names what it writes
 
 
 def write_atomically(path: Path, data: bytes, what: str = "") -> None:
@@ -29,10 +32,21 @@ def write_atomically(path: Path, data: bytes, what: str = "") -> None:
     _sync_folder(path.parent)
 
 
+def sweep(folder: Path, begins: str = "") -> None:
+    """Take away what writers that were killed left in `folder` for names that begin so. Nobody may be writing there."""
+    for path in folder.glob(f".{begins}*.part"):
+        if BESIDE.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
 def sha256_file(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """The SHA-256 of a regular file's bytes, in hexadecimal. Never waits for a pipe. Raises OSError."""
     digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    with open(descriptor, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         block = memoryview(bytearray(BLOCK))
         while count := file.readinto(block):
             digest.update(block[:count])

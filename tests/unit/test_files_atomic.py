@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.api.errors import NotWritten
-from engine.files.atomic import sha256_file, write_atomically
+from engine.files.atomic import sha256_file, sweep, write_atomically
 
 OLD, NEW = b"old" * 1000, b"new!" * 5000
 OPERATIONS = ("open", "write", "fsync", "close", "replace")
@@ -145,8 +145,29 @@ def test_long_names(tmp_path: Path) -> None:
     assert (tmp_path / ("ü" * 120)).read_bytes() == NEW
 
 
+def test_sha256_of_a_pipe_does_not_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        sha256_file(tmp_path / "pipe")
+
+
 @pytest.mark.parametrize("size", [0, 1, 2**22 - 1, 2**22, 2**22 + 1])
 def test_sha256(size: int, tmp_path: Path) -> None:
     data = os.urandom(size)
     (tmp_path / "x").write_bytes(data)
     assert sha256_file(tmp_path / "x") == hashlib.sha256(data).hexdigest()
+
+
+def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    pid = os.fork()
+    if pid == 0:
+        os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        write_atomically(tmp_path / "model_prune_2.h5", NEW)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert len(os.listdir(tmp_path)) == 1
+    others = (".model_x.part", ".other.0123abcd.part", "model_prune_2.h5.part", "model_prune_4.h5")
+    for name in others:
+        (tmp_path / name).write_bytes(OLD)
+    sweep(tmp_path, "model_")
+    assert sorted(os.listdir(tmp_path)) == sorted(others)

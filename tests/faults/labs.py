@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from engine.api import journal
-from engine.api.protocol import AnyEvent, Finished, Stepped, decode_event
+from engine.api.protocol import Finished, Stepped
 from tests.making import CLASSES, IMAGE, layer, model_config, write_data, write_h5
 
 CHANNELS = 24
 IMAGES = {"cl/valid": 200, "cl/test": 150, "bd/bd_valid": 200, "bd/bd_test": 150}
 SAME = ("curve.csv", "curve.png", "results.csv", "report.md")  # byte for byte, with B' and g_prune_*.h5
+KEPT = ("answers.bin", "engine.log", ".lab3.lock")  # in a run folder, beside its results
 Files = dict[str, bytes]
 
 
@@ -106,11 +107,3 @@ def losses(lab: Path, expected: Files) -> list[str]:
     strangers = [path for path in run.iterdir() if path.suffix not in (".h5", ".csv", ".png", ".md", ".json", ".jsonl")]
     wrong += [f"{path.name} is left" for path in strangers if path.name not in KEPT and path not in leftovers(lab)]
     return wrong
-
-
-KEPT = ("answers.bin", "engine.log", ".lab3.lock")
-
-
-def told(lines: list[bytes]) -> list[AnyEvent]:
-    """The events that a front end printed; the last line may be torn by its death."""
-    return [decode_event(line) for line in lines if line.endswith(b"\n")]

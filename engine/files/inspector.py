@@ -5,6 +5,7 @@ shuts itself in before it looks at the file. A child that crashes or hangs is a 
 """
 
 import array
+import contextlib
 
 # strings in HDF5 and names in archives need these, and in the jail nothing can be imported any more
 import encodings.ascii
@@ -96,7 +97,8 @@ def main() -> None:
     """`serve FD` or `describe PATH`; engine.api.inspection tells how it is started."""
     job, what = sys.argv[1:]
     if job == "serve":
-        serve(socket.socket(fileno=int(what)))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the engine has gone: nobody asks any more
+            serve(socket.socket(fileno=int(what)))
     elif job == "describe":
         sys.stdout.buffer.write(msgspec.json.encode(describe(Path(what))))
 

@@ -8,7 +8,7 @@ import msgspec
 from engine.files.description import LayerSpec
 from engine.files.dialects import Layer, Model, read_model_config, unsafe
 from engine.files.finding import Finding, layer_line, quoted
-from engine.files.layers import CHANGED_IN_KERAS_3, FUSED, LAYERS, RENAMED, TRAINING_ONLY, checked
+from engine.files.layers import FUSED, LAYERS, RENAMED, SINCE, TRAINING_ONLY, checked
 
 Trail = tuple[tuple[str, int], ...]
 
@@ -43,9 +43,15 @@ def read_architecture(config: Any, writer: str) -> Architecture:
     model = read_model_config(config)
     _refuse_many(model.inputs, "input", "image input")
     _refuse_many(model.outputs, "output", "class output")
-    flat = _Flat(old=not writer.startswith("3."))
+    flat = _Flat(_version(writer))
     output = flat.lay(model, [], (), (), False)
     return Architecture(_used(flat.nodes, output), output)
+
+
+def _version(writer: str) -> tuple[int, int]:
+    """Major and minor version of a writer; of an unknown one the oldest."""
+    found = re.match(r"(\d+)\.(\d+)", writer)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _refuse_many(names: list[str], what: str, expected: str) -> None:
@@ -57,8 +63,8 @@ def _refuse_many(names: list[str], what: str, expected: str) -> None:
 class _Flat:
     """Lays models into one list of nodes."""
 
-    def __init__(self, old: bool) -> None:
-        self.old = old
+    def __init__(self, version: tuple[int, int]) -> None:
+        self.version = version
         self.nodes: list[Node] = []
         self.names: set[str] = set()
 
@@ -110,8 +116,9 @@ class _Flat:
             raise unsafe(name, kind)
         _refuse_layout(name, known, config)
         settings = {} if known == "Identity" else checked(name, known, _with_shape(name, known, config))
-        if self.old and settings.get("activation") in CHANGED_IN_KERAS_3:
-            raise layer_line(name, known, f"uses {quoted(settings['activation'])}, another function in Keras 3.")
+        for value in settings.values():
+            if isinstance(value, str) and self.version < SINCE.get(value, (0, 0)):
+                raise layer_line(name, known, f"uses {quoted(value)}, which newer versions of Keras compute otherwise.")
         self.nodes.append(Node(LayerSpec(name, known, settings, tuple(feeds)), home, trail, frozen))
         return name
 

@@ -97,6 +97,8 @@ class Archive:
     def _plain_place(self, info: zipfile.ZipInfo, size: int) -> int | None:
         if info.compress_type != zipfile.ZIP_STORED:
             return None
+        if not 0 <= info.header_offset < size:
+            raise Finding(DAMAGED)
         header = os.pread(self._descriptor, LOCAL_HEADER.size, info.header_offset)
         if len(header) != LOCAL_HEADER.size or header[:4] != b"PK\x03\x04":
             raise Finding(DAMAGED)

@@ -120,7 +120,7 @@ def _sequential(config: dict[str, Any], budget: Budget) -> Model:
         raise Finding("has no layers.")
     first = layers[0]
     if first.kind != "InputLayer":
-        shape = _written_shape(first.config) or config.get("build_input_shape")
+        shape = _written_shape(first) or config.get("build_input_shape")
         entry = Layer("input", "InputLayer", {"batch_shape": shape}, [])
         while entry.name in {layer.name for layer in layers}:
             entry.name += "_"
@@ -129,8 +129,11 @@ def _sequential(config: dict[str, Any], budget: Budget) -> Model:
     return Model("Sequential", layers, [layers[0].name], [layers[-1].name])
 
 
-def _written_shape(config: dict[str, Any]) -> Any:
-    return config.get("batch_input_shape") or config.get("batch_shape")
+def _written_shape(layer: Layer) -> Any:
+    """The input shape that a layer, or the first layer of a model, was given."""
+    while layer.model is not None:
+        layer = layer.model.layers[0]
+    return layer.config.get("batch_input_shape") or layer.config.get("batch_shape")
 
 
 def _functional(config: dict[str, Any], budget: Budget) -> Model:

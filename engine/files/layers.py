@@ -31,7 +31,8 @@ ELEMENTWISE = (
     "softsign", "tanh", "sigmoid", "hard_sigmoid", "hard_silu", "hard_swish", "exponential",
 )  # fmt: skip
 MIXING = ("softmax", "log_softmax")  # every channel of the output depends on all channels of the input
-CHANGED_IN_KERAS_3 = ("hard_sigmoid",)  # another function under the same name before
+# what was another computation under the same name before this version of Keras
+SINCE = {"hard_sigmoid": (3, 0), "bilinear": (2, 4)}
 
 
 class Setting(NamedTuple):

@@ -6,12 +6,16 @@ opened holds finite numbers only.
 
 import argparse
 import json
+import multiprocessing
+import os
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -35,6 +39,7 @@ from tests.making import (
 )
 
 Bytes = bytearray
+Outcome = tuple[str, str]  # which good file, and how opening its damaged copy ended
 ODD = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**63, 2**64 - 1)
 
 # HDF5 runs for ever on some damaged files: here it gets two seconds of processor time for each
@@ -190,33 +195,41 @@ def outcome(path: Path, use: Callable[[Path], None]) -> str:
     return "accepted"
 
 
-def run(count: int, seed: int, folder: Path, report: Callable[[str], None]) -> Counter[tuple[str, str]]:
-    """Open `count` damaged files. Keeps those that a caller should not have seen; gives how often what happened."""
+def run(numbers: range, seed: int, folder: Path) -> Counter[Outcome]:
+    """Open the damaged files of these numbers, each with a luck of its own; gives how often what happened."""
     warden.inspector_command = lambda *words: [sys.executable, "-P", "-c", IMPATIENT, *words]
     good = {name: make(folder / name).read_bytes() for name, (make, _) in GOOD.items()}
     for name, (_, use) in GOOD.items():
-        assert outcome(folder / name, use) == "accepted", name
-    found: Counter[tuple[str, str]] = Counter()
-    for number in range(count):
+        if outcome(folder / name, use) != "accepted":
+            raise AssertionError(f"the good {name} is not accepted")
+    found: Counter[Outcome] = Counter()
+    for number in numbers:
         rng = random.Random(seed * 1_000_003 + number)
         name = list(GOOD)[number % len(GOOD)]
         path = folder / name
         path.write_bytes(mutated(good[name], rng))
         found[name, outcome(path, GOOD[name][1])] += 1
-        if (number + 1) % 1000 == 0:
-            report(f"{number + 1:,} files")
+    warden.warden.close()
     return found
+
+
+def share(numbers: range, seed: int) -> Counter[Outcome]:
+    with tempfile.TemporaryDirectory() as folder:
+        return run(numbers, seed, Path(folder))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    begin = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        found = run(options.count, options.seed, Path(folder), lambda line: print(line, file=sys.stderr))
-    warden.warden.close()
+    begin, found = time.perf_counter(), Counter[Outcome]()
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
+        shares = [range(start, min(start + 500, options.count)) for start in range(0, options.count, 500)]
+        for done, counted in enumerate(pool.map(partial(share, seed=options.seed), shares), 1):
+            found += counted
+            print(f"{min(done * 500, options.count):,} files", file=sys.stderr)
     for (name, what), times in sorted(found.items()):
         print(f"{name:15} {what:60} {times:6,}")
     print(f"{options.count:,} mutations, 0 crashes, hangs or tracebacks, {time.perf_counter() - begin:.0f} s")

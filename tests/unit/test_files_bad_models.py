@@ -253,7 +253,7 @@ BAD: Table = {
     ),
     "activation of another time": (
         h5(conv(activation="hard_sigmoid")),
-        "layer 'conv_1' (Conv2D) uses 'hard_sigmoid', another function in Keras 3.",
+        "layer 'conv_1' (Conv2D) uses 'hard_sigmoid', which newer versions of Keras compute otherwise.",
     ),
     "float16": (h5(conv(dtype="float16")), "layer 'conv_1' (Conv2D) has dtype='float16', outside the allowed values."),
     "unknown setting": (

@@ -223,3 +223,31 @@ def test_numbers_as_keras_on_tensorflow_1_wrote_them(tmp_path: Path) -> None:
     config["config"]["layers"][3]["inbound_nodes"] = [[["leaky", 0, 0, {}]]]
     held = read_model(write_h5(tmp_path / "net.h5", config))
     assert held.spec.layers[2].config == {"negative_slope": 0.125}
+
+
+def test_sequential_in_sequential_of_keras_2(tmp_path: Path) -> None:
+    """Only the innermost first layer was told the image's shape."""
+    convolution, *rest = small_net()["config"]["layers"][1:]
+    convolution["config"]["batch_input_shape"] = [None, 8, 6, 3]
+    inner = {"class_name": "Sequential", "config": {"name": "conv_1", "layers": [convolution]}}
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [inner, *rest]}}
+    held = read_model(write_h5(tmp_path / "net.h5", config))
+    assert [spec.name for spec in held.spec.layers] == ["input", "conv_1/conv_1", "pool_1", "output"]
+    np.testing.assert_array_equal(held.arrays["conv_1/conv_1"][1], small_weights()["conv_1"][1][1])
+
+
+@pytest.mark.parametrize(("writer", "opens"), [("2.3.1", False), ("2.4.0", True), ("2.7.0", True), ("3.15.1", True)])
+def test_bilinear_enlarging_is_another_computation_in_old_keras(writer: str, opens: bool, tmp_path: Path) -> None:
+    config = small_net()
+    config["config"]["layers"].insert(2, layer("UpSampling2D", "up", ["conv_1"], interpolation="bilinear"))
+    config["config"]["layers"][3]["inbound_nodes"] = [[["up", 0, 0, {}]]]
+
+    def edit(file: h5py.File) -> None:
+        file.attrs["keras_version"] = writer
+
+    path = write_h5(tmp_path / "net.h5", config, edit=edit)
+    if opens:
+        assert read_model(path).spec.writer == writer
+    else:
+        with pytest.raises(Refused, match="uses 'bilinear', which newer versions of Keras compute otherwise"):
+            read_model(path)

@@ -21,7 +21,7 @@ def own_inspector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_two_hundred_damaged_files(tmp_path: Path) -> None:
-    found = run(200, 4, tmp_path, lambda line: None)
+    found = run(range(200), 4, tmp_path)
     assert sum(found.values()) == 200
     ends = {what for _, what in found}
     assert {"accepted", "refused"} <= ends

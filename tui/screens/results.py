@@ -16,6 +16,7 @@ from tui.widgets.view import RowsView, css_beside
 from tui.wording import file_name, points, rate, short_path
 
 WIDTH = 9  # cells of a figure
+VERDICT = 3  # rows for what the curve says
 
 
 class Entry(NamedTuple):
@@ -29,7 +30,7 @@ class Entry(NamedTuple):
 def entries(state: RunState) -> list[Entry]:
     """B, each saved step by its drop, and the playhead where it stands elsewhere."""
     newest = {s.path: s for s in state.saved if s.what == "model" and s.step in state.steps}
-    saved = sorted(newest.values(), key=lambda s: (s.step or 0, s.path))
+    saved = sorted(newest.values(), key=lambda s: (s.step or 0, float(s.threshold or 0), s.path))
     found = [Entry("B", 0, ""), *(Entry(_name(s), s.step or 0, s.path) for s in saved)]
     if state.step not in {entry.step for entry in found}:
         found.append(Entry("now", state.step, ""))
@@ -104,7 +105,7 @@ def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool)
     where = f"{entry.name} @{entry.step}" if entry.path else f"step {entry.step}"
     file = file_name(entry.path) if entry.path else "not saved"
     return [
-        _line("B′", f"{where}  ({points(found.drop)} pt)", _b(found), extra, width, back),
+        _line("B′", f"{where}  ({points(found.drop)})", _b(found), extra, width, back),
         _line("G", file, _g(found), extra, width, back),
         blank(width),
     ]
@@ -149,15 +150,14 @@ class Facts(RowsView):
     def draw(self, width: int, height: int) -> Sequence[Row]:
         state = self._state
         verdict = state.finished.verdict if state.finished else ""
-        files = "curve, results and report are written" if state.written else "e writes curve, results and report"
+        said = [row(width, ("  " + line, "b")) for line in fold(verdict, width - 4)[:VERDICT]] if verdict else []
+        files = "  curve, results, report are in " if state.written else "  e writes curve, results, report to "
         run = state.opened.run if state.opened else ""
-        said = [row(width, ("  " + line, "b")) for line in fold(verdict, width - 4)[:2]] if verdict else []
         return [
             *said,
-            *[blank(width)] * (2 - len(said)),
+            *[blank(width)] * (VERDICT - len(said)),
             row(width, ("  B′ ", "d"), (short_path(self._path, width - 6), ".")) if self._path else blank(width),
-            row(width, ("  run folder ", "d"), (short_path(run, width - 14), ".")),
-            row(width, (f"  {files}", "d")),
+            row(width, (files, "d"), (short_path(run, width - len(files) - 1), ".")),
         ]
 
 
@@ -166,7 +166,7 @@ class ResultsScreen(Looking):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("results")]
     SCOPES = ("results", "run")
-    HINT = 'G answers "backdoored" where B and B′ differ: detection on poisoned, false alarm on clean images.'
+    HINT = 'G answers "backdoored" where B and B′ differ: that is all it knows.'
 
     def body(self) -> Iterator[Widget]:
         yield ResultsTable()

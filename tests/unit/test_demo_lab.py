@@ -12,6 +12,7 @@ from engine.api import demo
 from engine.api.errors import NotWritten, Refused
 from engine.api.lab import find
 from engine.demo import lab
+from engine.files import atomic
 
 
 class Killed(BaseException):
@@ -66,7 +67,7 @@ def test_a_demo_that_is_whole_is_left_alone(tmp_path: Path, monkeypatch: pytest.
 
 def stop_after(count: int, monkeypatch: pytest.MonkeyPatch, end: BaseException) -> Iterator[None]:
     """Let `count` files be written, then end as a killed process or a full disk does."""
-    left, write = [count], lab.write_atomically
+    left, write = [count], atomic.write_atomically
 
     def counting(path: Path, data: bytes) -> None:
         if not left[0]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.api.errors import Refused
 from engine.api.protocol import SETS, LayerInfo, SetInfo, SetName, Settings
+from engine.api.published import known_file
 from engine.api.textsafe import escape
 from engine.files.atomic import sha256_file
 from engine.files.dataset import Dataset, open_dataset
@@ -16,7 +17,6 @@ from engine.files.description import ModelFile
 from engine.files.finding import Finding, refused
 from engine.files.graph import default_layer, output_shapes, prunable, ranking_feature, refuse_layer
 from engine.files.model import read_model
-from engine.published import known_file
 from engine.ranking import checked
 
 

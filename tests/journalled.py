@@ -7,7 +7,7 @@ import msgspec
 
 from engine.api import lab
 from engine.api import protocol as p
-from engine.published import MODEL, published, published_counts
+from engine.api.published import MODEL, published, published_counts
 
 IMAGES: Mapping[p.SetName, int] = {"valid": 11547, "test": 12830, "poisoned": 12830, "poisoned_valid": 11547}
 

@@ -11,6 +11,7 @@ import numpy as np
 from engine.api.errors import Refused
 from engine.api.inspection import Description
 from engine.api.protocol import LayerInfo
+from engine.api.published import known_file
 from engine.api.textsafe import SHORT, escape
 from engine.files import jail
 from engine.files.atomic import sha256_file
@@ -25,7 +26,6 @@ from engine.files.hdf5 import child, member_names, open_descriptor
 from engine.files.images import DataSet, images_in, read_labels
 from engine.files.networks import Network, network_in, open_network
 from engine.files.source import open_source
-from engine.published import known_file
 
 NO_CONVOLUTION = "is no convolution"
 

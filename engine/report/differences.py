@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from engine.api import protocol as p
-from engine.published import CLOSE, published, published_counts
+from engine.api.published import CLOSE, published, published_counts
 from engine.report.figures import SET_OF, compares
 from engine.report.record import RunRecord
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.api import protocol as p
-from engine.published import applies, published, published_counts
+from engine.api.published import applies, published, published_counts
 from engine.report.record import RunRecord, SavedStep
 
 # column of Counts -> the set its images are counted on

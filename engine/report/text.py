@@ -1,7 +1,7 @@
 """report.md: the picture, the results table, what the curve says, and what was measured on what."""
 
 from engine.api.protocol import SetName
-from engine.published import CLOSE
+from engine.api.published import CLOSE
 from engine.report.differences import compared, differences
 from engine.report.figures import RATES, Row, compares, published_rate, rate, rows
 from engine.report.record import RunRecord, SavedStep

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engine.api.lab import MODELS, PLACES
+from engine.api.published import published
 from engine.files.dataset import open_dataset
-from engine.published import published
 
 ROOT = Path(__file__).parents[2]
 DATA, MODEL = (ROOT / name / "README.md" for name in ("data", "models"))

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from math import prod
 from pathlib import Path
 
 import msgspec
@@ -20,7 +19,7 @@ from engine.files.children import start, wait
 from engine.files.content import content_kind
 from engine.files.description import ModelSpec
 from engine.files.finding import CONFUSED, Finding, ending, harmless
-from engine.files.graph import default_layer, output_shapes, prunable, ranking_feature
+from engine.files.graph import default_layer, output_shapes, parameters, prunable, ranking_feature
 from engine.files.handover import REPORT_BYTES
 from engine.files.hdf5 import child, member_names, open_descriptor
 from engine.files.images import DataSet, images_in, read_labels
@@ -80,8 +79,9 @@ def describe_file(descriptor: int, name: str) -> Description:
 
 def _model(network: Network, name: str) -> Description:
     spec = network.spec()
-    for _ in network.arrays():  # each is checked as it is read
-        pass
+    for _, pieces in network.arrays():
+        for _ in pieces:  # each is checked as it is read
+            pass
     shapes = output_shapes(spec.layers)
     height, width, channels = shapes[spec.layers[0].name]
     layer = default_layer(spec) if None in prunable(spec).values() else None
@@ -92,7 +92,7 @@ def _model(network: Network, name: str) -> Description:
         writer=spec.writer,
         image=(channels, height, width),
         classes=shapes[spec.output][0],
-        parameters=sum(prod(weight.shape) for weight in spec.weights),
+        parameters=parameters(spec),
         layers=layer_infos(spec),
         layer=escape(layer) if layer else None,
         feature=escape(ranking_feature(spec, layer)) if layer else None,

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.api.errors import Refused
 from engine.api.textsafe import SHORT, escape
-from engine.files.limits import WALL_SECONDS
+from engine.files.limits import CPU_SECONDS, WALL_SECONDS
 
 CONFUSED = "confused the file reader; nothing was loaded. The file is damaged or hostile."
 
@@ -43,7 +43,9 @@ def harmless(value: Any) -> bool:
 
 def ending(status: int) -> str:
     """What to say of a file whose inspector ended with `status`: an exit code, or minus a signal."""
-    if status in (-signal.SIGALRM, -signal.SIGXCPU):
+    if status == -signal.SIGALRM:
         return f"took longer than {WALL_SECONDS} s to check; stopped."
+    if status == -signal.SIGXCPU:
+        return f"took longer than {CPU_SECONDS} s of processor time to check; stopped."
     how = f"signal {-status}" if status < 0 else f"exit {status}"
     return f"crashed the file reader ({how}); nothing was loaded. The file is damaged or hostile."

@@ -16,10 +16,15 @@ REPORT_BYTES = 32 * MIB
 PLAIN = ("<f4", "<i8")
 
 
-def write_arrays(descriptor: int, arrays: Iterable[np.ndarray]) -> None:
+def write_arrays(descriptor: int, arrays: Iterable[tuple[tuple[int, ...], Iterable[np.ndarray]]]) -> None:
+    """Write arrays, each given as its shape and its numbers in flat pieces of one type."""
     with os.fdopen(descriptor, "wb", closefd=False) as out:
-        for array in arrays:
-            np.lib.format.write_array(out, array, version=(1, 0), allow_pickle=False)
+        for shape, pieces in arrays:
+            for index, piece in enumerate(pieces):
+                if index == 0:
+                    header = {"descr": piece.dtype.str, "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(out, header)
+                out.write(piece.data)
             out.write(bytes(-out.tell() % ALIGN))
 
 

@@ -56,7 +56,8 @@ def _model(request: dict[str, Any], source: int, arrays: int) -> Report:
 def _data(request: dict[str, Any], source: int, arrays: int) -> Report:
     shape = request["shape"]
     data = open_images(source, tuple(shape) if shape else None)
-    write_arrays(arrays, [read_labels(data.labels, request["classes"])])
+    labels = read_labels(data.labels, request["classes"])
+    write_arrays(arrays, [(labels.shape, [labels])])
     return Report(data=data.spec())
 
 

@@ -11,6 +11,7 @@ JSON_BYTES = 8 * MIB
 JSON_DEPTH = 64
 LAYERS = 512
 ACTIVATIONS = 2**25  # numbers in one layer's output for one image
+PIECE_BYTES = 16 * MIB  # read of an array at a time
 RANK = 8  # axes of an array
 
 MODEL_FILE_BYTES = 4 * GIB  # with optimizer state, which is never read
@@ -19,7 +20,7 @@ INFLATED_BYTES = 256 * MIB  # of a .keras member that is compressed; Keras store
 ATTRIBUTE_STRINGS = 10_000  # in a list of names
 
 DATA_BYTES = 64 * GIB
-IMAGES = 100_000_000
+IMAGES = 10_000_000
 CHUNK_BYTES = 64 * MIB
 RATIO = 1_000  # declared bytes for each stored byte, from this size on:
 SMALL = 16 * MIB

@@ -54,23 +54,28 @@ def pruned_bytes(model: ModelFile, layer: str, channels: Iterable[int]) -> bytes
     Raises Refused if the file is no longer the one that was read.
     """
     pruned = sorted(set(channels))
-    weights = [weight for weight in model.spec.weights if weight.layer == layer]
-    if any(weight.offset is None for weight in weights):
+    if any(weight.offset is None for weight in model.spec.weights):
         return _rewritten(model, layer, pruned)
-    data = bytearray(_whole(model.path))
-    for weight, array in zip(weights, model.arrays[layer], strict=True):
+    data = _whole(model.path)
+    arrays = [array for held in model.arrays.values() for array in held]
+    for weight, array in zip(model.spec.weights, arrays, strict=True):
         view = _stored(data, weight)
         if view is None or not np.array_equal(view.astype(np.float32), array):
             raise refused(model.path, CHANGED)
-        view[..., pruned] = 0
+        if weight.layer == layer:
+            view[..., pruned] = 0
     if model.spec.format == "keras":
         renew_checksum(data)
     return bytes(data)
 
 
-def _whole(path: Path) -> bytes:
-    with os.fdopen(open_source(path), "rb") as file:
-        return file.read()
+def _whole(path: Path) -> bytearray:
+    with os.fdopen(open_source(path), "rb", buffering=0) as file:
+        data = bytearray(os.fstat(file.fileno()).st_size)
+        view, place = memoryview(data), 0
+        while got := file.readinto(view[place:]):
+            place += got
+    return data
 
 
 def _stored(data: bytearray, weight: WeightSpec) -> np.ndarray | None:

@@ -23,7 +23,7 @@ from engine.files.jsontext import read_json
 from engine.files.limits import MODEL_FILE_BYTES, amount
 from engine.files.step import Shape
 from engine.files.storage import file_offset
-from engine.files.weights import Place, check_total, h5_weights, keras_weights, read_weight
+from engine.files.weights import Place, check_total, h5_weights, keras_weights, pieces, read_weight
 
 WEIGHTS_ONLY = "contains weights only, no architecture. Save the whole model with model.save('model.h5')."
 
@@ -49,8 +49,9 @@ class Network:
         """The weights that become arrays of the layer; those of a Normalization become settings."""
         return [place for place in self.places if place[0].spec.kind != "Normalization"]
 
-    def arrays(self) -> Iterator[np.ndarray]:
-        return map(read_weight, self.kept())
+    def arrays(self) -> Iterator[tuple[tuple[int, ...], Iterator[np.ndarray]]]:
+        """The shape of each kept weight, and its numbers in pieces."""
+        return ((place[2].shape, pieces(place)) for place in self.kept())
 
     def _weight(self, place: Place) -> WeightSpec:
         node, name, data = place

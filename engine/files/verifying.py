@@ -39,6 +39,8 @@ def verify_model(spec: ModelSpec | None, arrays: list[np.ndarray]) -> ModelSpec:
         expected += [(layer.name, name, shape) for name, shape in own + others]
     if [(weight.layer, weight.name, weight.shape) for weight in spec.weights] != expected:
         raise Finding(CONFUSED)
+    if any(weight.dtype not in TYPES or (weight.offset or 0) < 0 for weight in spec.weights):
+        raise Finding(CONFUSED)
     if [array.shape for array in arrays] != [shape for _, _, shape in expected]:
         raise Finding(CONFUSED)
     if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):

@@ -12,7 +12,7 @@ from engine.files.architecture import Node
 from engine.files.attributes import names_attribute
 from engine.files.finding import Finding, layer_line
 from engine.files.hdf5 import child, descend, reading
-from engine.files.limits import WEIGHT_BYTES, amount
+from engine.files.limits import PIECE_BYTES, WEIGHT_BYTES, amount
 from engine.files.needs import needed_weights
 from engine.files.step import Shape
 from engine.files.storage import check_storage
@@ -120,17 +120,45 @@ def check_total(places: list[Place]) -> None:
 
 def read_weight(place: Place) -> np.ndarray:
     """The numbers of one weight as float32, all finite."""
+    return np.concatenate(list(pieces(place))).reshape(place[2].shape)
+
+
+def pieces(place: Place) -> Iterator[np.ndarray]:
+    """The same as flat pieces, so that a large weight never lies in memory as a whole.
+
+    Raises Finding at the end if there were numbers that are not finite.
+    """
     node, weight, data = place
-    with reading():
-        values = data[()]
-    with np.errstate(over="ignore", invalid="ignore"):
-        array = np.ascontiguousarray(values, dtype=np.float32).reshape(data.shape)
-    bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    bad, what = 0, "infinite numbers"
+    for values in _parts(data, ()):
+        with np.errstate(over="ignore", invalid="ignore"):
+            piece = np.ascontiguousarray(values, np.float32).reshape(-1)
+        finite = np.count_nonzero(np.isfinite(piece))
+        if finite < piece.size:
+            bad += piece.size - int(finite)
+            what = "NaN" if np.isnan(piece).any() else what
+        yield piece
     if bad:
-        what = "NaN" if np.isnan(array).any() else "infinite numbers"
         raise layer_line(
             node.spec.name,
             node.spec.kind,
-            f"has a {weight} that contains {what} ({bad} of {array.size}). The model was damaged or training diverged.",
+            f"has a {weight} that contains {what} ({bad} of {data.size}). The model was damaged or training diverged.",
         )
-    return array
+
+
+def _parts(data: h5py.Dataset, lead: tuple[int, ...]) -> Iterator[Any]:
+    """Parts of a data set, in order, none much larger than PIECE_BYTES. `lead`: indices of its first axes."""
+    shape = data.shape[len(lead) :]
+    size = prod(shape) * data.dtype.itemsize
+    row = size // shape[0] if shape and shape[0] else 0
+    if size <= PIECE_BYTES or not shape:
+        with reading():
+            yield data[lead]
+    elif row > PIECE_BYTES:
+        for index in range(shape[0]):
+            yield from _parts(data, (*lead, index))
+    else:
+        step = PIECE_BYTES // row
+        for start in range(0, shape[0], step):
+            with reading():
+                yield data[(*lead, slice(start, start + step))]

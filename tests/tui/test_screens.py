@@ -10,6 +10,8 @@ from textual.widgets import Input
 
 from engine.api import protocol as p
 from engine.api.journal import Journal
+from engine.api.lab import PLACES
+from engine.api.published import MODEL
 from tui.launch import Launch
 
 pytestmark = pytest.mark.tui
@@ -84,6 +86,24 @@ async def test_results_scroll_where_there_is_little_room() -> None:
         await run_through(it)
         await it.press("m", *["down"] * 5)
         await it.shows("model_prune_30.h5")
+
+
+async def test_published_values_stand_under_ones_own_where_the_files_are_the_labs() -> None:
+    sizes = {"valid": 11547, "test": 12830, "poisoned": 12830}
+
+    class Labs(ScriptedEngine):
+        def say_opened(self, opened: p.Opened) -> p.Opened:
+            sets = {
+                name: msgspec.structs.replace(info, known=PLACES[name], images=sizes[name])
+                for name, info in opened.sets.items()
+            }
+            model = msgspec.structs.replace(opened.model, known=MODEL)
+            return msgspec.structs.replace(opened, sets=sets, model=model, lab=True)
+
+    async with measured(Labs, size=WIDE) as it:
+        await it.press("m")
+        await it.shows("published")
+        assert "98.62" in it.text()  # test accuracy of B, as the lab published it
 
 
 # --- channel

@@ -188,7 +188,7 @@ class ImagesScreen(Looking):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("images")]
     SCOPES = ("images", "run")
-    HINT = 'Poisoned: target label means the attack works, "backdoored" that G caught it.'
+    HINT = 'The target label: the attack works. "backdoored": G caught it.'
 
     def __init__(self) -> None:
         super().__init__()

@@ -7,14 +7,16 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from engine.api.protocol import Saved
+from engine.api.published import applies, published_counts
 from tui.actions import bindings
 from tui.screens.looking import Looking
-from tui.state import Figures, RunState, figures
+from tui.state import Figures, RunState, figures, of_counts
 from tui.widgets.events import fold
 from tui.widgets.rows import Part, Row, blank, row
 from tui.widgets.view import RowsView, css_beside
 from tui.wording import file_name, points, rate, short_path
 
+DIMMED = str.maketrans("vagx.", "ddddd")
 WIDTH = 9  # cells of a figure
 VERDICT = 3  # rows for what the curve says
 
@@ -77,7 +79,7 @@ class ResultsTable(RowsView):
             marks[entry] = len(body)
             body += _block(state, entry, width, extra, entry == chosen)
         room = max(1, height - len(head))
-        first, last = marks[chosen], marks[chosen] + 2
+        first, last = marks[chosen], marks[chosen] + (4 if beside(state, chosen.step) else 2)
         self._top = max(min(self._top, first), last - room, 0)
         return [*head, *body[self._top : self._top + room]]
 
@@ -100,15 +102,36 @@ def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool)
     if found is None:
         return []
     back = "cursor" if chosen else ""
+    theirs = beside(state, entry.step)
     if entry.step == 0:
-        return [_line("B", "as it came", _b(found), extra, width, back), blank(width)]
+        return [
+            _line("B", "as it came", _b(found), extra, width, back),
+            *([_published(_b(theirs), extra, width, back)] if theirs else []),
+            blank(width),
+        ]
     where = f"{entry.name} @{entry.step}" if entry.path else f"step {entry.step}"
     file = file_name(entry.path) if entry.path else "not saved"
     return [
         _line("B′", f"{where}  ({points(found.drop)})", _b(found), extra, width, back),
+        *([_published(_b(theirs), extra, width, back)] if theirs else []),
         _line("G", file, _g(found), extra, width, back),
+        *([_published(_g(theirs), extra, width, back)] if theirs else []),
         blank(width),
     ]
+
+
+def beside(state: RunState, step: int) -> Figures | None:
+    """What the lab published for the channels pruned at `step`, where the inputs are the lab's own files."""
+    if state.opened is None or not applies(state.opened):
+        return None
+    counts = published_counts(state.order[:step])
+    return of_counts(state, counts, state.steps[0].counts) if counts else None
+
+
+def _published(cells: "Cells", extra: bool, width: int, back: str) -> Row:
+    """Published rates under one's own, in the same columns."""
+    line = _line("", "published", cells, extra, width, back)
+    return line._replace(ink=line.ink.translate(DIMMED))
 
 
 Cells = tuple[float | None, ...]  # valid, test, attack on test, attack on valid, detection, false alarm

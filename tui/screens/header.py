@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from tui.screens.checklist import NAMES
 from tui.state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
 from tui.widgets.rows import Part, Row, row
 from tui.widgets.view import RowsView, css_beside
@@ -42,9 +43,17 @@ def status(state: RunState) -> tuple[str, str]:
     """The engine's state in a word, and its ink."""
     if state.status == "running" and not state.computing:
         return MARKS["ready"]
+    if state.computing and (phase := under_way(state)):
+        return f"▶ {phase}", "v"
     if state.read_only and state.status == "ready":
         return "● read-only", "t"
     return MARKS[state.status]
+
+
+def under_way(state: RunState) -> str:
+    """What the engine prepares before the next step, as after a run was taken up again; empty where nothing."""
+    open_ones = [at for at in state.phases.values() if at.done < at.total and at.phase in NAMES]
+    return f"{NAMES[open_ones[-1].phase]} {100 * open_ones[-1].done // open_ones[-1].total} %" if open_ones else ""
 
 
 def title(state: RunState, width: int) -> Row:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 from textual.events import Click
 
 from tui.actions import Action, Scope, sign
+from tui.state import RunState
 from tui.widgets.rows import Part, Row, row
 from tui.widgets.view import RowsView, css_beside
 
 GAP = 2
+LONGEST = {"run": len("Restart")}  # labels that change must not push another out
 
 
 class KeyBar(RowsView):
@@ -21,22 +23,23 @@ class KeyBar(RowsView):
         super().__init__()
         self._typing = typing
         self._actions = [a for a in table if a.scope in scopes and a.weight]
-        self._off: frozenset[str] = frozenset()
+        self._labels: dict[str, str] = {}
         self._spans: list[tuple[int, int, Action]] = []
 
-    def disable(self, ids: Iterable[str]) -> None:
-        """Show these actions dimmed."""
-        if (off := frozenset(ids)) != self._off:
-            self._off = off
+    def show(self, state: RunState) -> None:
+        """The key that runs pauses what runs, and restarts an engine that died."""
+        far = state.computing and state.goal is not None and state.goal > state.step + 1
+        labels = {"run": "Restart"} if state.death else {"run": "Pause"} if far else {}
+        if labels != self._labels:
+            self._labels = labels
             self.redraw()
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         parts: list[Part] = []
         self._spans, column = [], 1
         for action in fitting(self._actions, width - 1, self._typing):
-            key, label = shown_key(action, self._typing), f" {action.label}"
-            off = action.id in self._off
-            parts += [(" " * (GAP if parts else 1), "."), (key, "d" if off else "k"), (label, "d" if off else ".")]
+            key, label = shown_key(action, self._typing), f" {self._labels.get(action.id, action.label)}"
+            parts += [(" " * (GAP if parts else 1), "."), (key, "k"), (label, ".")]
             end = column + len(key + label)
             self._spans.append((column, end, action))
             column = end + GAP
@@ -60,7 +63,7 @@ def fitting(actions: Sequence[Action], width: int, typing: bool = False) -> list
     chosen: set[str] = set()
     room = width + GAP
     for action in sorted(actions, key=lambda a: -a.weight):
-        need = len(shown_key(action, typing)) + 1 + len(action.label) + GAP
+        need = len(shown_key(action, typing)) + 1 + max(len(action.label), LONGEST.get(action.id, 0)) + GAP
         if need <= room:
             chosen.add(action.id)
             room -= need

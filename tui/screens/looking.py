@@ -37,4 +37,5 @@ class Looking(Sized):
 
     def _show(self, state: RunState) -> None:
         self.query_one(Header).show(state)
+        self.query_one(KeyBar).show(state)
         self.show(state)

@@ -60,6 +60,7 @@ class Workbench(Sized):
             self.query_one(pane).show(state)
         self.query_one(ChannelTable).show(state)
         self.query_one(EventLog).show(state)
+        self.query_one(KeyBar).show(state)
         self.query_one(SavedLine).tell(hint(state, self.lab.actions))
 
     @property

@@ -18,7 +18,7 @@ from engine.files.content import content_kind
 from engine.files.description import LayerSpec, ModelSpec, WeightSpec
 from engine.files.finding import Finding
 from engine.files.graph import check_classifier
-from engine.files.hdf5 import child, descend, open_descriptor, open_hdf5
+from engine.files.hdf5 import child, descend, open_descriptor, open_hdf5, reading
 from engine.files.jsontext import read_json
 from engine.files.limits import MODEL_FILE_BYTES, amount
 from engine.files.step import Shape
@@ -84,7 +84,7 @@ def zeroed(descriptor: int, layer: str, channels: list[int]) -> bytes:
     archive = Archive(descriptor) if content_kind(descriptor) == "zip" else None
     with archive.weights() if archive else os.fdopen(descriptor, "rb", closefd=False) as file:
         held = io.BytesIO(file.read())
-    with open_hdf5(held, "r+") as root:
+    with reading(), open_hdf5(held, "r+") as root:
         network = _from_archive(archive, root) if archive else network_in(root)
         for node, _, data in network.places:
             if node.spec.name == layer:

@@ -15,7 +15,7 @@ from engine.files.dataset import open_dataset
 from tests.making import CLASSES, IMAGE, small_weights, write_data, write_weights
 from tests.refusing import Table, archive, data, h5, line_of_data, within_a_gigabyte
 
-pytestmark = pytest.mark.usefixtures(within_a_gigabyte.__name__)
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures(within_a_gigabyte.__name__)]
 ZEROS = zlib.compress(bytes(2**25), 9)
 Edit = Callable[[h5py.File], None]
 

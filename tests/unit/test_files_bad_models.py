@@ -23,7 +23,7 @@ from tests.making import (
 )
 from tests.refusing import DAMAGED, Table, archive, h5, line_of_model, within_a_gigabyte
 
-pytestmark = pytest.mark.usefixtures(within_a_gigabyte.__name__)
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures(within_a_gigabyte.__name__)]
 NO_JSON = "is damaged: its 'model_config' is not valid JSON. Copy or download it again."
 NO_MODEL = "has a 'model_config' that does not describe a Keras model."
 CODE = "which is not on the list of safe layers. It could run code; rebuild the model without it."

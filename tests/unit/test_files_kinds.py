@@ -12,7 +12,7 @@ from engine.files.model import read_model
 from tests.making import write_keras
 from tests.refusing import DAMAGED, Table, bytes_of, cut, h5, line_of_data, line_of_model, within_a_gigabyte
 
-pytestmark = pytest.mark.usefixtures(within_a_gigabyte.__name__)
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures(within_a_gigabyte.__name__)]
 
 
 def unix_socket(path: Path) -> None:

@@ -48,7 +48,7 @@ class Recipe:
     seed: int = 8
     parent: Course = Course("clean parent", 12, 2e-3, 0, 0.006, 1)
     plain: Course = Course("plain backdoor", 12, 2e-3, 12, 0.3, 2)
-    pruning_aware: Course = Course("pruning-aware backdoor", 6, 1e-3, 12, 0.1, 3)
+    pruning_aware: Course = Course("pruning-aware backdoor", 6, 1e-3, 12, 0.1, 5)
 
 
 @dataclass(frozen=True)

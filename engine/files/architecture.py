@@ -1,7 +1,7 @@
 """A Keras model configuration, of any writer, as one flat list of checked layers. Nothing here makes a Keras object."""
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -10,21 +10,32 @@ from engine.files.dialects import Layer, Model, read_model_config, unsafe
 from engine.files.finding import Finding, layer_line, quoted
 from engine.files.layers import FUSED, LAYERS, RENAMED, SINCE, TRAINING_ONLY, checked
 
-Trail = tuple[tuple[str, int], ...]
 
-
-class Node(msgspec.Struct):
-    """A layer of the flat graph, and where Keras keeps its weights.
+class Place(NamedTuple):
+    """Where in its file a layer is found.
 
     `home` is the path of the models inside each other that lead to it, its own name last. `trail` is the same as a
     `.keras` file has it: classes in snake case, each with a number, 0 for the first of its class in its model.
     `frozen`: Keras does not count its weights as trainable.
     """
 
+    home: tuple[str, ...] = ()
+    trail: tuple[tuple[str, int], ...] = ()
+    frozen: bool = False
+
+    def inside(self, name: str, step: tuple[str, int], frozen: bool) -> "Place":
+        return Place((*self.home, name), (*self.trail, step), self.frozen or frozen)
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.home)
+
+
+class Node(msgspec.Struct):
+    """A layer of the flat graph, and where Keras keeps its weights."""
+
     spec: LayerSpec
-    home: tuple[str, ...]
-    trail: Trail
-    frozen: bool
+    place: Place
 
 
 class Architecture(msgspec.Struct):
@@ -44,7 +55,7 @@ def read_architecture(config: Any, writer: str) -> Architecture:
     _refuse_many(model.inputs, "input", "image input")
     _refuse_many(model.outputs, "output", "class output")
     flat = _Flat(_version(writer))
-    output = flat.lay(model, [], (), (), False)
+    output = flat.lay(model, [], Place())
     return Architecture(_used(flat.nodes, output), output)
 
 
@@ -68,46 +79,35 @@ class _Flat:
         self.nodes: list[Node] = []
         self.names: set[str] = set()
 
-    def lay(self, model: Model, feeds: list[str], home: tuple[str, ...], trail: Trail, frozen: bool) -> str:
+    def lay(self, model: Model, feeds: list[str], place: Place) -> str:
         """Add a model that `feeds` feed (none: its own input layers do). Gives the flat name of its output."""
         if feeds and len(feeds) != len(model.inputs):
-            raise Finding(
-                f"has a model {quoted('/'.join(home))} with {len(model.inputs)} inputs, fed with {len(feeds)}."
-            )
+            raise Finding(f"has a model {quoted(place.name)} with {len(model.inputs)} inputs, fed with {len(feeds)}.")
         outputs: dict[str, str] = dict(zip(model.inputs, feeds, strict=False))
-        steps = dict(zip((layer.name for layer in model.layers), _trails(model), strict=True))
+        steps = dict(zip((layer.name for layer in model.layers), _steps(model), strict=True))
         for layer in _in_order(model, outputs):
             sources = [outputs[source] for source in layer.sources]
-            path, steps_in = (*home, layer.name), (*trail, steps[layer.name])
+            inner = place.inside(layer.name, steps[layer.name], not model.trainable)
             if layer.model is None:
-                outputs[layer.name] = self.put(layer, sources, path, steps_in, frozen or not model.trainable)
+                outputs[layer.name] = self.put(layer, sources, inner)
             else:
                 _refuse_many(layer.model.outputs, "output", "output")
-                outputs[layer.name] = self.lay(layer.model, sources, path, steps_in, frozen or not model.trainable)
+                outputs[layer.name] = self.lay(layer.model, sources, inner)
         return outputs[model.outputs[0]]
 
-    def put(self, layer: Layer, feeds: list[str], home: tuple[str, ...], trail: Trail, frozen: bool) -> str:
+    def put(self, layer: Layer, feeds: list[str], place: Place) -> str:
         """Check a layer and add it; an activation layer inside it becomes a layer of its own behind it."""
-        name, kind, config = "/".join(home), layer.kind, layer.config
-        frozen = frozen or config.get("trainable") is False
+        config = layer.config
+        place = place._replace(frozen=place.frozen or config.get("trainable") is False)
         inner = config.get("activation")
         if not isinstance(inner, dict):
-            return self.add(name, kind, config, feeds, home, trail, frozen)
+            return self.add(place.name, layer.kind, config, feeds, place)
         if inner.get("class_name") not in FUSED or not isinstance(inner.get("config"), dict):
-            raise layer_line(name, kind, f"has activation={quoted(inner)}, outside the allowed values.")
-        own = self.add(name, kind, {**config, "activation": "linear"}, feeds, home, trail, frozen)
-        return self.add(f"{name}/activation", inner["class_name"], inner["config"], [own], home, trail, frozen)
+            raise layer_line(place.name, layer.kind, f"has activation={quoted(inner)}, outside the allowed values.")
+        own = self.add(place.name, layer.kind, {**config, "activation": "linear"}, feeds, place)
+        return self.add(f"{place.name}/activation", inner["class_name"], inner["config"], [own], place)
 
-    def add(
-        self,
-        name: str,
-        kind: str,
-        config: dict[str, Any],
-        feeds: list[str],
-        home: tuple[str, ...],
-        trail: Trail,
-        frozen: bool,
-    ) -> str:
+    def add(self, name: str, kind: str, config: dict[str, Any], feeds: list[str], place: Place) -> str:
         if name in self.names:
             raise Finding(f"has two layers named {quoted(name)}.")
         self.names.add(name)
@@ -119,7 +119,7 @@ class _Flat:
         for value in settings.values():
             if isinstance(value, str) and self.version < SINCE.get(value, (0, 0)):
                 raise layer_line(name, known, f"uses {quoted(value)}, which newer versions of Keras compute otherwise.")
-        self.nodes.append(Node(LayerSpec(name, known, settings, tuple(feeds)), home, trail, frozen))
+        self.nodes.append(Node(LayerSpec(name, known, settings, tuple(feeds)), place))
         return name
 
 
@@ -143,15 +143,15 @@ def _in_order(model: Model, outputs: dict[str, str]) -> list[Layer]:
     return ordered
 
 
-def _trails(model: Model) -> list[tuple[str, int]]:
+def _steps(model: Model) -> list[tuple[str, int]]:
     """Class in snake case and number of each layer of a model."""
     seen: dict[str, int] = {}
-    trails = []
+    steps = []
     for layer in model.layers:
         word = _snake_case("Functional" if layer.kind == "Model" else layer.kind)
         seen[word] = seen.get(word, -1) + 1
-        trails.append((word, seen[word]))
-    return trails
+        steps.append((word, seen[word]))
+    return steps
 
 
 def _snake_case(name: str) -> str:

@@ -13,6 +13,7 @@ from engine.files.hdf5 import child, member_names, open_descriptor, reading
 from engine.files.limits import DATA_BYTES, IMAGES
 from engine.files.storage import check_storage, file_offset
 
+COLOURS = (1, 3, 4)  # how many channels images have that came from cameras
 SAMPLE = 64  # images whose pixels are looked at before a run
 SAMPLE_BYTES = 2**26
 Shape = tuple[int, int, int]
@@ -72,7 +73,7 @@ def _nameless(root: h5py.File, shape: Shape | None, missing: str) -> str:
 
 def _check_shapes(images: h5py.Dataset, labels: h5py.Dataset, shape: Shape | None) -> None:
     found = tuple(images.shape)
-    if len(found) != 4:
+    if len(found) != 4 or 0 in found[1:]:
         raise Finding(f"'data' has shape {_shown(found)}, expected {expected(shape)}.")
     if found[0] == 0:
         raise Finding("contains 0 images.")
@@ -89,17 +90,20 @@ def _check_shapes(images: h5py.Dataset, labels: h5py.Dataset, shape: Shape | Non
 
 
 def _check_image(found: tuple[int, ...], shape: Shape | None) -> None:
-    last = found[3] in (1, 3, 4) and found[1] not in (1, 3, 4) if shape is None else found[1:] == shape
-    first = shape is not None and found[1:] == (shape[2], shape[0], shape[1])
-    if first or (shape is None and not last):
+    """That each image has channels first and, if a model waits for it, its size."""
+    if shape is None:
+        last = found[3] in COLOURS and found[1] not in COLOURS
+    elif found[1:] == (shape[2], shape[0], shape[1]):
         return
+    else:
+        last = found[1:] == shape
     if last:
         raise Finding(
             f"is stored channels-last {_shown(found)}, expected channels-first. Convert with: data.transpose(0,3,1,2)"
         )
-    assert shape is not None
-    wanted = f"({shape[2]},{shape[0]},{shape[1]})"
-    raise Finding(f"has images of shape {_shown(found[1:])}, the model needs {wanted}.")
+    if shape is not None:
+        wanted = f"({shape[2]},{shape[0]},{shape[1]})"
+        raise Finding(f"has images of shape {_shown(found[1:])}, the model needs {wanted}.")
 
 
 def _shown(shape: tuple[int, ...]) -> str:

@@ -23,7 +23,7 @@ from engine.files.jsontext import read_json
 from engine.files.limits import MODEL_FILE_BYTES, amount
 from engine.files.step import Shape
 from engine.files.storage import file_offset
-from engine.files.weights import Place, check_total, h5_weights, keras_weights, pieces, read_weight
+from engine.files.weights import Held, check_total, h5_weights, keras_weights, pieces, read_weight
 
 WEIGHTS_ONLY = "contains weights only, no architecture. Save the whole model with model.save('model.h5')."
 
@@ -31,7 +31,7 @@ WEIGHTS_ONLY = "contains weights only, no architecture. Save the whole model wit
 class Network:
     """A model file whose architecture and weights fit each other. Its arrays are read on demand."""
 
-    def __init__(self, form: str, writer: str, architecture: Architecture, places: list[Place], start: int | None):
+    def __init__(self, form: str, writer: str, architecture: Architecture, places: list[Held], start: int | None):
         self.form = form
         self.writer = writer
         self.architecture = architecture
@@ -45,7 +45,7 @@ class Network:
         notes = (deepid.NOTE,) if self.form == "weights" else ()
         return ModelSpec(self.form, self.writer, layers, self.architecture.output, kept, notes)
 
-    def kept(self) -> list[Place]:
+    def kept(self) -> list[Held]:
         """The weights that become arrays of the layer; those of a Normalization become settings."""
         return [place for place in self.places if place[0].spec.kind != "Normalization"]
 
@@ -53,14 +53,14 @@ class Network:
         """The shape of each kept weight, and its numbers in pieces."""
         return ((place[2].shape, pieces(place)) for place in self.kept())
 
-    def _weight(self, place: Place) -> WeightSpec:
+    def _weight(self, place: Held) -> WeightSpec:
         node, name, data = place
         inner = file_offset(data)
         offset = None if inner is None or self._start is None else self._start + inner
         return WeightSpec(node.spec.name, name, data.shape, data.dtype.str, offset)
 
 
-def _constants(node: Node, places: list[Place]) -> LayerSpec:
+def _constants(node: Node, places: list[Held]) -> LayerSpec:
     if node.spec.kind != "Normalization" or node.spec.config["mean"] is not None:
         return node.spec
     values = {name: read_weight(place) for place in places if place[0] is node and (name := place[1]) != "count"}

@@ -17,17 +17,17 @@ from engine.files.needs import needed_weights
 from engine.files.step import Shape
 from engine.files.storage import check_storage
 
-Place = tuple[Node, str, h5py.Dataset]  # a layer, the name of one of its weights, and its numbers
+Held = tuple[Node, str, h5py.Dataset]  # a layer, the name of one of its weights, and its numbers
 MOVED = ("gamma", "beta", "moving_mean", "moving_variance")  # of one shape: their names tell them apart
 
 
-def h5_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> list[Place]:
+def h5_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> list[Held]:
     """The weights of a `.h5` file. `root` holds a group for each top-level layer, with its `weight_names`.
 
     The weights of a model inside the model lie in one group: trainable ones first, then all others.
     """
-    found: list[Place] = []
-    for top, members in groupby(nodes, key=lambda node: node.home[0]):
+    found: list[Held] = []
+    for top, members in groupby(nodes, key=lambda node: node.place.home[0]):
         needed = [(node, *item) for node in members for item in _needed(node, feeds[node.spec.name])]
         found += _group_weights(root, top, sorted(needed, key=lambda item: not item[3]))
     return [place for node in nodes for place in found if place[0] is node]
@@ -39,10 +39,13 @@ def _needed(node: Node, shape: Shape) -> list[tuple[str, Shape | None, bool]]:
         size = (shape[-1],) if node.spec.config["axis"] is not None else ()
         return [("mean", size, False), ("variance", size, False), ("count", None, False)]
     own, others = needed_weights(node.spec.kind, node.spec.config, shape)
-    return [*((name, size, not node.frozen) for name, size in own), *((name, size, False) for name, size in others)]
+    return [
+        *((name, size, not node.place.frozen) for name, size in own),
+        *((name, size, False) for name, size in others),
+    ]
 
 
-def _group_weights(root: h5py.Group, top: str, needed: list[tuple[Node, str, Shape | None, bool]]) -> list[Place]:
+def _group_weights(root: h5py.Group, top: str, needed: list[tuple[Node, str, Shape | None, bool]]) -> list[Held]:
     if not needed:
         return []
     kind = needed[0][0].spec.kind
@@ -59,27 +62,27 @@ def _group_weights(root: h5py.Group, top: str, needed: list[tuple[Node, str, Sha
     return found
 
 
-def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> list[Place]:
+def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> list[Held]:
     """The weights of a `.keras` file: layers/CLASS_NUMBER/vars/0, 1, ... and so on inside models."""
-    found: list[Place] = []
+    found: list[Held] = []
     old = child(root, "layers") is None
     for node in nodes:
         needed = _needed(node, feeds[node.spec.name])
         if not needed:
             continue
         group = descend(root, [*_steps(node, old), "vars"])
-        held = [group and descend(group, [str(index)]) for index in range(len(needed))]
-        count = len(group) if isinstance(group, h5py.Group) else 0
+        with reading():
+            count = len(group) if isinstance(group, h5py.Group) else 0
         if count != len(needed):
             raise layer_line(node.spec.name, node.spec.kind, f"has {count} weight arrays, expected {len(needed)}.")
-        for data, (weight, shape, _) in zip(held, needed, strict=True):
-            found.append((node, weight, _fitting(node, weight, data, shape)))
+        for index, (weight, shape, _) in enumerate(needed):
+            found.append((node, weight, _fitting(node, weight, child(group, str(index)), shape)))
     return found
 
 
 def _steps(node: Node, old: bool) -> Iterator[str]:
     """The path to a layer's weights. Keras 2.12 and 2.13 had another word and counted layers with weights twice."""
-    for word, number in node.trail:
+    for word, number in node.place.trail:
         yield "_layer_checkpoint_dependencies" if old else "layers"
         count = 2 * number if old else number
         yield f"{word}_{count}" if count else word
@@ -109,7 +112,7 @@ def _refuse_swapped(node: Node, weight: str, path: str) -> None:
         raise layer_line(node.spec.name, node.spec.kind, f"has its {written} where its {weight} should be.")
 
 
-def check_total(places: list[Place]) -> None:
+def check_total(places: list[Held]) -> None:
     """All weights together within the limit, no two in one place of the file."""
     total = sum(4 * prod(data.shape) for _, _, data in places)
     if total > WEIGHT_BYTES:
@@ -118,17 +121,17 @@ def check_total(places: list[Place]) -> None:
         raise Finding("is damaged: two of its weights lie in one place.")
 
 
-def read_weight(place: Place) -> np.ndarray:
+def read_weight(held: Held) -> np.ndarray:
     """The numbers of one weight as float32, all finite."""
-    return np.concatenate(list(pieces(place))).reshape(place[2].shape)
+    return np.concatenate(list(pieces(held))).reshape(held[2].shape)
 
 
-def pieces(place: Place) -> Iterator[np.ndarray]:
+def pieces(held: Held) -> Iterator[np.ndarray]:
     """The same as flat pieces, so that a large weight never lies in memory as a whole.
 
     Raises Finding at the end if there were numbers that are not finite.
     """
-    node, weight, data = place
+    node, weight, data = held
     bad, what = 0, "infinite numbers"
     for values in _parts(data, ()):
         with np.errstate(over="ignore", invalid="ignore"):

@@ -14,7 +14,7 @@ from textual.screen import Screen
 
 from engine.api import protocol as p
 from engine.api.demo import Attack
-from engine.api.errors import ExitCode
+from engine.api.errors import ExitCode, LabError
 from tui.actions import Action, bindings, rebound
 from tui.config import Config
 from tui.driving import DrivingApp
@@ -30,15 +30,11 @@ WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall"), (52, "-high")]
 
 
-def real_engine() -> Client:
-    """A client for this installation's engine. What that takes is imported when the first frame is up."""
-    from engine.api.client import EngineClient
-
-    return EngineClient()
-
-
 class LabApp(DrivingApp):
-    """`launch` says what to open, `config` what the user likes; `connect` makes the client of an engine."""
+    """`launch` says what to open, or is asked for it when the first frame is up; `config` is what the user likes.
+
+    `connect` makes the client of an engine; without it, one of this installation's.
+    """
 
     TITLE = "lab3"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("run", "app")]
@@ -49,14 +45,16 @@ class LabApp(DrivingApp):
 
     def __init__(
         self,
-        launch: Launch,
+        launch: Launch | Callable[[], Launch],
         config: Config | None = None,
-        connect: Callable[[], Client] = real_engine,
+        connect: Callable[[], Client] | None = None,
         clock: Callable[[], float] = monotonic,
         driver_class: type[Driver] | None = None,
     ) -> None:
-        super().__init__(connect, driver_class)
-        self.launch = launch
+        super().__init__(connect or self._real_engine, driver_class)
+        self._find = launch if callable(launch) else lambda: launch
+        self.launch = Launch(Path())
+        self._run: str | None = None  # the run folder that the next engine goes on with
         self.config = config or Config()
         self.clock = clock
         self.actions: tuple[Action, ...] = rebound(self.config.keys)
@@ -83,8 +81,19 @@ class LabApp(DrivingApp):
     def on_mount(self) -> None:
         self.call_after_refresh(self._begin)
 
+    def _real_engine(self) -> Client:
+        """A new engine, or the one that goes on with the run by itself. Imported when the first frame is up."""
+        from engine.api.client import EngineClient
+
+        return EngineClient(run=Path(self._run) if self._run else None)
+
     def _begin(self) -> None:
-        """The first frame is up: start the engine."""
+        """The first frame is up: find out what to open, and start the engine."""
+        try:
+            self.launch = self._find()
+        except LabError as error:
+            self.launch = Launch(Path.cwd(), notice=str(error))
+        self._run = self.launch.run
         for notice in (self.launch.notice, self.config.warning, self._no_theme):
             if notice:
                 self.tell(notice, "warning")
@@ -161,7 +170,8 @@ class LabApp(DrivingApp):
 
     def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:
         """Open these files; `run`: go on with this run. An engine opens once, so that another one starts."""
-        if self.latest.settings or self.latest.death:
+        self._run = run
+        if self.latest.settings or self.latest.death or run:
             self.start_engine()
         self.do(p.Open(settings, run, demo))
         self._unstack()
@@ -399,10 +409,11 @@ class LabApp(DrivingApp):
     def restart(self) -> None:
         """Start a new engine, and go on from the journal where a run had begun."""
         self._restarted = True
-        settings, opened = self.latest.settings, self.latest.opened
+        settings = self.latest.settings
+        self._run = self.latest.opened.run if self.latest.opened else self._run
         self.start_engine()
         if settings:
-            self.do(p.Open(settings, opened.run if opened else self.launch.run))
+            self.do(p.Open(settings, self._run))
         self._unstack()
 
     def action_run(self) -> None:

@@ -217,7 +217,7 @@ def run_workbench(launch: "Launch", keep: bool) -> int:
 
     if why := refusal():
         raise Refused(why)
-    return run(replace(launch, keep=keep), client_for(launch))
+    return run(replace(launch, keep=keep))
 
 
 def client_for(launch: "Launch") -> "Callable[[], EngineClient]":

@@ -27,7 +27,7 @@ class EngineApp(FrugalApp):
         self._show = Pacer(self._publish, SHOW_EVERY)
 
     def start_engine(self) -> None:
-        """Start a new engine process, and let the one before leave; commands sent meanwhile wait for it."""
+        """Start a new engine, and let the one before leave; commands sent meanwhile wait for it."""
         before, self.link = self.link, Link(self._connect)
         self.run_worker(self._serve(self.link, before), group="engine", exclusive=True)
 

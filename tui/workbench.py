@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from tui.app import LabApp, real_engine
+from tui.app import LabApp
 from tui.config import load
 from tui.launch import Launch
 from tui.link import Client
@@ -24,8 +24,8 @@ def refusal() -> str:
     return ""
 
 
-def run(launch: Launch, connect: Callable[[], Client] = real_engine) -> int:
-    """The workbench from first frame to last; returns the exit code. `connect` makes the client of an engine."""
+def run(launch: Launch | Callable[[], Launch], connect: Callable[[], Client] | None = None) -> int:
+    """The workbench from first frame to last; returns the exit code. Its arguments are those of LabApp."""
     app = LabApp(launch, load(), connect, driver_class=LabDriver)
     asyncio.run(_serve(app))
     give_up_lost_outputs()

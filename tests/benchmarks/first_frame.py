@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-PROGRAM = (sys.executable, "-m", "tui.cli")
+PROGRAM = (sys.executable, "-m", "tui")
 ONE_WORD = (
     sys.executable,
     "-c",

@@ -56,7 +56,7 @@ def items(state: RunState) -> Iterator[Item]:
 def _expected(phase: str, state: RunState) -> bool:
     if phase == "demo":
         return state.demo is not None
-    return state.settings is None or phase not in SETS or getattr(state.settings, SETS[phase]) is not None
+    return phase not in SETS or (state.settings is not None and getattr(state.settings, SETS[phase]) is not None)
 
 
 def _detail(phase: str, state: RunState) -> str:

@@ -5,6 +5,7 @@ maximum, rounding): the images have the same bytes on every machine. Arrays are 
 (n, 1, H, W) for masks and coordinates; numbers that differ by image are (n, 1, 1, 1).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -79,3 +80,25 @@ def grid() -> tuple[Array, Array]:
     """Columns and rows of the pixels, from the middle of an image."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     return columns[None, None] - (WIDTH - 1) / 2, rows[None, None] - (HEIGHT - 1) / 2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A face's own coordinates in n images: `u` to the right and `v` down from its middle, in pixels."""
+
+    u: Array
+    v: Array
+    yaw: Array  # by how much eyes, nose and mouth move within the face when the head turns
+    pitch: Array
+
+    def within(self, window: Window) -> tuple[Array, Array]:
+        """The coordinates of eyes, nose and mouth in that part of the images."""
+        return self.u[:, :, *window] - self.yaw, self.v[:, :, *window] - self.pitch
+
+
+def frame(shot: dict[str, Array]) -> Frame:
+    x, y = grid()
+    x, y = x - shot["left"], y - shot["up"]
+    turn = shot["turn"]
+    size = shot["scale"] * np.sqrt(1 + turn * turn)
+    return Frame((x + y * turn) / size, (y - x * turn) / size, shot["yaw"], shot["pitch"])

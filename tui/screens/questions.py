@@ -74,10 +74,10 @@ def leave(state: RunState) -> Choose:
     """Asked only when something runs or is unwritten."""
     choices = []
     if state.computing:
-        text = f"The engine is pruning; {state.known} of {state.channels} steps are computed."
+        text = f"The engine is pruning; {computed(state)} of {state.channels}."
         choices.append(Choice("k", "Leave it running", "detach", "it finishes, saves, and can be opened again here"))
     else:
-        text = f"{state.known} steps are computed, but curve, results and report are not written yet."
+        text = f"{computed(state)}, but curve, results and report are not written yet."
         choices.append(Choice("w", "Write them, then leave", "write"))
     choices.append(Choice("y", "Leave", "leave", "computed steps are in the run's journal: lab3-tui --resume goes on"))
     return Choose("Leave?", text, choices, "Stay")
@@ -98,6 +98,11 @@ def overwrite(message: str) -> Choose:
     text = message.split(" Choose another")[0]
     yes = Choice("w", "Write over them", "yes", "what they hold is lost")
     return Choose("Replace these files?", text, [yes], "Choose other files or folders")
+
+
+def computed(state: RunState) -> str:
+    """How far the run has come, in words."""
+    return f"{state.known} steps are computed" if state.known != 1 else "1 step is computed"
 
 
 def question(asked: p.Question) -> Choose:

@@ -163,11 +163,11 @@ class Facts(RowsView):
 
     def __init__(self) -> None:
         super().__init__()
-        self.styles.height = 5
         self._state, self._path = RunState(), ""
 
     def show(self, state: RunState, path: str) -> None:
         self._state, self._path = state, path
+        self.styles.height = 2 + (VERDICT if state.finished else 0)
         self.redraw()
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
@@ -178,7 +178,7 @@ class Facts(RowsView):
         run = state.opened.run if state.opened else ""
         return [
             *said,
-            *[blank(width)] * (VERDICT - len(said)),
+            *([blank(width)] * (VERDICT - len(said)) if said else []),
             row(width, ("  B′ ", "d"), (short_path(self._path, width - 6), ".")) if self._path else blank(width),
             row(width, (files, "d"), (short_path(run, width - len(files) - 1), ".")),
         ]

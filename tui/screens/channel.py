@@ -76,7 +76,7 @@ def _cost(state: RunState, view: ChannelView, width: int) -> list[Row]:
     accuracy, asr = alone(state, view.alone)
     parts: list[Part] = [("  pruned alone: accuracy ", "d"), (f"{accuracy} pt", "v"), (" clean valid", "d")]
     if asr != EMPTY:
-        parts += [("   attack success ", "d"), (f"{asr} pt", "a"), (" poisoned test", "d")]
+        parts += [("   attack ", "d"), (f"{asr} pt", "a"), (" poisoned test", "d")]
     return [row(width, *parts)]
 
 
@@ -121,7 +121,7 @@ class ChannelScreen(Looking):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("channel")]
     SCOPES = ("channel", "run")
-    HINT = "A channel that poisoned images wake and clean ones hardly do may carry the backdoor."
+    HINT = "Awake on poisoned images, asleep on clean ones: so is a backdoor's channel."
 
     def __init__(self, channel: int) -> None:
         super().__init__()

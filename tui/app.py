@@ -13,7 +13,7 @@ from textual.events import Resize
 from textual.screen import Screen
 
 from engine.api import protocol as p
-from engine.api.demo import Attack
+from engine.api.demo import Attack, first_line
 from engine.api.errors import ExitCode, LabError
 from tui.actions import Action, bindings, rebound
 from tui.config import Config
@@ -179,7 +179,8 @@ class LabApp(DrivingApp):
     def open_demo(self) -> None:
         """Open the embedded demo, on which the defence fails as it does in the lab."""
         demo = demo_launch("pruning-aware")
-        if demo.settings:
+        if demo.settings and demo.demo:
+            self.tell(first_line(demo.demo))
             self.open(demo.settings, demo=demo.demo)
 
     def _refused(self, message: str) -> None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.api import protocol as p
+from engine.api.demo import Attack
 
 LOG_LINES = 1000
 PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
@@ -66,7 +67,7 @@ class RunState(Struct, frozen=True):
 
     hello: p.Hello | None = None
     settings: p.Settings | None = None
-    demo: str | None = None  # the embedded demo that was asked for
+    demo: Attack | None = None  # the embedded demo that was asked for
     began: p.Began | None = None
     opened: p.Opened | None = None
     ranked: p.Ranked | None = None

@@ -119,6 +119,17 @@ async def test_without_room_for_the_table_p_opens_a_picker() -> None:
         assert it.commands(p.PruneNext) == [p.PruneNext(ORDER[1])]
 
 
+async def test_with_every_channel_pruned_the_picker_offers_the_last() -> None:
+    async with measured() as it:
+        await it.press("r")
+        await it.until(lambda: it.state.complete and it.state.written and it.state.step == 60)
+        await it.press("enter")
+        await it.shows("Look inside")
+        await it.press("enter")
+        await it.until(lambda: it.commands(p.ShowChannel))
+        assert it.commands(p.ShowChannel) == [p.ShowChannel(ORDER[-1])]
+
+
 async def test_zoom_curves_bars_and_sort_change_what_is_seen_only() -> None:
     async with measured(size=(120, 40)) as it:
         await it.press("r")

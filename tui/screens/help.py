@@ -9,6 +9,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
+from engine.api.demo import Attack, about
 from tui.actions import LOOK, MOVE, PROGRAM, PRUNE, SAVE, Action, bindings, signs
 from tui.screens.looking import Looking
 from tui.state import RunState
@@ -29,10 +30,12 @@ STORY = (
 )
 
 
-def page(table: Iterable[Action]) -> Text:
-    """The whole help as text."""
+def page(table: Iterable[Action], demo: Attack | None = None) -> Text:
+    """The whole help as text; `demo`: with what is real about it and what was arranged."""
     text = Text()
     _heading(text, "What you see").append(f"{STORY}\n")
+    if demo:
+        _heading(text, "The demo").append("\n".join(about(demo)) + "\n")
     table = list(table)
     for group in (PRUNE, LOOK, SAVE, MOVE, PROGRAM):
         _heading(text, group)
@@ -58,7 +61,7 @@ class HelpScreen(Looking):
 
     def body(self) -> Iterator[Widget]:
         with VerticalScroll(id="help"):
-            yield Static(page(self.lab.actions), id="page", markup=False)
+            yield Static(page(self.lab.actions, self.lab.latest.demo), id="page", markup=False)
 
     def show(self, state: RunState) -> None:
         """Nothing here follows the run but the header."""

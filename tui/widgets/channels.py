@@ -118,8 +118,11 @@ class ChannelTable(Panel):
 
     @property
     def highlighted(self) -> int | None:
-        """The channel that the user has highlighted; until then the one that goes next."""
-        return self._state.next_channel if self._highlighted is None else self._highlighted
+        """The channel that the user has highlighted; until then the one that goes next, once all are gone the last."""
+        if self._highlighted is not None:
+            return self._highlighted
+        order = self._state.order
+        return order[min(self._state.step, len(order) - 1)] if order else None
 
     def show(self, state: RunState) -> None:
         before, self._state = self._state, state
@@ -161,8 +164,7 @@ class ChannelTable(Panel):
         return [heading(width, self._column), *marked]
 
     def _at(self) -> int:
-        order = self._state.order
-        now = order[-1] if self.highlighted is None and order else self.highlighted  # all pruned: the last one
+        now = self.highlighted
         return next((i for i, line in enumerate(self._lines) if line.channel == now), 0)
 
     def _scroll(self, room: int) -> None:

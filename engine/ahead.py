@@ -1,12 +1,15 @@
-"""Work that one thread does ahead of another."""
+"""Work that threads do ahead of another, or beside each other."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, Queue
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
@@ -34,3 +37,19 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
         stop.set()
         with suppress(Empty):
             waiting.get_nowait()  # the maker may wait for room
+
+
+def beside(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """`work` of every item, in their order, by so many threads at once; items are drawn in the caller's thread."""
+    if threads == 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            del item  # a buffer that nobody holds any more is used again
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -3,12 +3,13 @@
 `configure` acts through the environment and must run before anything imports keras.
 """
 
+import gc
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
-
-import numpy as np
 
 # TF32 rounds products to ten bits and atomics add in any order: answers would differ from the CPU's and between runs
 EXACT = {
@@ -17,7 +18,6 @@ EXACT = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "JAX_DEFAULT_MATMUL_PRECISION": "highest",
 }
-FEWEST_ROWS = 256  # where every shape is compiled, batches are filled up to a power of two, from here on
 # take memory as it is needed instead of the whole card, which others may use too
 SHARED_CARD = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
@@ -44,9 +44,28 @@ def visible(number: str) -> str:
     return cards[int(number)] if int(number) < len(cards) else number
 
 
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """Import without what takes time and is not needed: Keras's plots, and looks for garbage among new modules."""
+    plots, collects = "matplotlib", gc.isenabled()
+    hidden = plots not in sys.modules
+    if hidden:
+        sys.modules[plots] = None  # type: ignore[assignment]  # what this means to an import: there is none
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # a program of this size is not worth searching again and again
+        if collects:
+            gc.enable()
+        if hidden:
+            del sys.modules[plots]
+
+
 def load() -> Any:
     """Import Keras and undo what a keras.json of the user could have changed."""
-    import keras
+    with quick_imports():
+        import keras
 
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
@@ -88,74 +107,6 @@ def device_name() -> str:
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
 
 
-class Forward:
-    """A Keras model as a function from arrays to arrays, one graph where the backend has graphs.
-
-    The first `batched` arrays hold a row an image; the others go along whole. Where the device runs out of memory the
-    batch is halved, down to one image, and stays so; `on_halved` hears the new size.
-    """
-
-    def __init__(self, model: Any, batched: int, on_halved: Callable[[int], None] = lambda size: None) -> None:
-        self.call, self.batched, self.on_halved = graph(model), batched, on_halved
-        self.fixed_shapes = fixed_shapes()
-        self.limit: int | None = None
-
-    def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Outputs of the model, a row an image, in the images' order."""
-        rows = len(arrays[0])
-        if self.limit is None or rows <= self.limit:
-            try:
-                return self.run(arrays, rows)
-            except Exception as error:
-                if not out_of_memory(error) or rows == 1:
-                    raise
-            self.limit = rows // 2
-            self.on_halved(self.limit)
-        parts = [self(self.part(arrays, start)) for start in range(0, rows, self.limit)]
-        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
-
-    def part(self, arrays: Sequence[np.ndarray], start: int) -> list[np.ndarray]:
-        """The rows from `start` on, as many as the device has room for."""
-        stop = start + (self.limit or 1)
-        return [array[start:stop] if i < self.batched else array for i, array in enumerate(arrays)]
-
-    def run(self, arrays: Sequence[np.ndarray], rows: int) -> list[np.ndarray]:
-        if self.fixed_shapes:
-            arrays = [padded(array, rows) if i < self.batched else array for i, array in enumerate(arrays)]
-        found = self.call(*arrays)
-        return [np.asarray(array)[:rows] for array in (found if isinstance(found, list | tuple) else [found])]
-
-
-def fixed_shapes() -> bool:
-    """Whether the backend compiles anew for every shape it meets, as XLA does."""
-    import keras
-
-    return bool(keras.backend.backend() == "jax")
-
-
-def graph(model: Any) -> Callable[..., Any]:
-    """`model` as a function of its inputs. TensorFlow's plain graph, made once for every shape, beats XLA on CPUs."""
-    import keras
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-        traced = tf.function(lambda *arrays: model(list(arrays), training=False), signature, autograph=False)
-        return lambda *arrays: tf.nest.map_structure(lambda tensor: tensor.numpy(), traced(*arrays))
-    model.compile(jit_compile=fixed_shapes())
-    return lambda *arrays: model.predict_on_batch(list(arrays))
-
-
-def padded(array: np.ndarray, rows: int) -> np.ndarray:
-    """`array` with zero rows up to the next power of two."""
-    wanted = max(FEWEST_ROWS, 1 << (rows - 1).bit_length())
-    return np.concatenate([array, np.zeros((wanted - rows, *array.shape[1:]), array.dtype)])
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether a backend says that its device has no memory left: each has a class of its own for it."""
-    return isinstance(error, MemoryError) or any(
-        sign in f"{type(error).__name__}: {error}"
-        for sign in ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OutOfMemory")
-    )
+def smaller_batches(size: int) -> str:
+    """What to say where the device had no memory for larger batches."""
+    return f"The device has no memory for more: batches of {size} images from now on. The numbers are the same."

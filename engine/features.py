@@ -14,9 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine.ahead import beside
 from engine.api.errors import NotWritten
 from engine.api.textsafe import escape
-from engine.backend import Forward
+from engine.forward import Forward
 from engine.network import Cut, Network, wire
 
 SCALES = {"1": 1.0, "1/255": 1 / 255}  # what --scale multiplies the pixels with
@@ -93,8 +94,18 @@ def compute(
     store: FeatureStore, forward: Forward, batches: Iterator[np.ndarray], start: int, progress: Callable[[int], None]
 ) -> None:
     """Fill `store` from image `start` on; `batches` hold images (n, C, H, W). `progress` hears how many are done."""
-    done = 0
+
+    def keep(batch: np.ndarray, first: int) -> int:
+        store.put(first, forward([batch]))
+        return first + len(batch)
+
+    for end in beside(lambda each: keep(*each), placed(batches, start), forward.threads):
+        progress(end - start)
+
+
+def placed(batches: Iterator[np.ndarray], start: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Each batch with the number of its first image."""
     for batch in batches:
-        store.put(start + done, forward([batch]))
-        done += len(batch)
-        progress(done)
+        count = len(batch)
+        yield batch, start
+        start += count

@@ -5,15 +5,16 @@ layers, and a pruned channel holds zeros, a channel that holds nothing but zeros
 slot, and their kernels lose its slice. Elsewhere every channel has its slot, and pruned ones hold the base.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from engine.backend import Forward
+from engine.ahead import beside
 from engine.features import FeatureStore
+from engine.forward import FEWEST_ROWS, Forward
 from engine.network import Cut, Network, class_scores, wire
 
 PASSES = {"Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout"}  # identities when used
@@ -112,16 +113,23 @@ class Rest:
         channels = np.flatnonzero(~pruned & self.ever_active) if self.readers else np.arange(len(pruned))
         slots = self.slot_count(len(channels)) if self.readers else len(channels)
         kernels = [reader.slice(channels, slots) for reader in self.readers or []]
-        found = np.empty(len(rows), "uint16")
-        for start in range(0, len(rows), self.batch):
-            check()
-            part = rows[start : start + self.batch]
+
+        def answered(part: np.ndarray) -> np.ndarray:
             others = [array[part] for array in self.store.others]
-            found[start : start + len(part)] = self.forward(
-                [self.slots(part, channels, slots, pruned), *others, *kernels]
-            )[0]
+            answers = self.forward([self.slots(part, channels, slots, pruned), *others, *kernels])[0]
             self.store.release()
-        return found
+            return answers.astype("uint16")
+
+        found = list(beside(answered, self.parts(rows, check), self.forward.threads))
+        return np.concatenate(found) if found else np.empty(0, "uint16")
+
+    def parts(self, rows: np.ndarray, check: Callable[[], None]) -> Iterator[np.ndarray]:
+        """`rows` in batches, each behind a check; as many at least as there are threads, where that is worth one."""
+        shared = max(FEWEST_ROWS, -(-len(rows) // self.forward.threads))
+        size = min(self.batch, shared)
+        for start in range(0, len(rows), size):
+            check()
+            yield rows[start : start + size]
 
     def slot_count(self, channels: int) -> int:
         """How many slots to make for so many channels: few sizes, and very few where each is compiled."""

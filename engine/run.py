@@ -13,6 +13,7 @@ import numpy as np
 from engine.ahead import ahead
 from engine.answers import AnswersFile
 from engine.api.protocol import ChannelView, Counts, Note, Progress, Ranked, SetName, Settings
+from engine.backend import smaller_batches
 from engine.evaluation import Evaluator, ImageSet, counted
 from engine.inputs import Inputs
 from engine.ranking import increasing, mean_activations
@@ -20,7 +21,7 @@ from engine.session import Session, mask_of
 
 Emit = Callable[..., None]
 Check = Callable[[], None]
-FEATURE_BATCH = 512  # images whose convolutions are computed at once: more take memory and win no time
+FEATURE_BATCH = 256  # images whose convolutions are computed at once, by each thread: more take memory and win no time
 
 
 @dataclass
@@ -59,8 +60,8 @@ class Run:
     @cached_property
     def evaluator(self) -> Evaluator:
         """The network cut in two, with every feature computed; the first to ask waits for them."""
-        from engine.backend import Forward
         from engine.features import SCALES, FeatureStore, compute, features_model
+        from engine.forward import Forward
         from engine.network import build, cut
         from engine.rest import Rest
 
@@ -99,7 +100,7 @@ class Run:
         return done
 
     def halved(self, size: int) -> None:
-        self.emit(Note(f"The device has no memory for more: batches of {size} images from now on. Same numbers."))
+        self.emit(Note(smaller_batches(size)))
 
     def rank(self) -> Ranked:
         """The order: as given, or by increasing mean activation on clean validation images."""

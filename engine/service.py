@@ -247,7 +247,7 @@ class Service:
             self.check()
             self.emit(p.Progress(f"features {name}", done, total, time.perf_counter() - begin))
 
-        self.emit(evaluate(command, lambda size: self.emit(p.Note(halved(size))), progress))
+        self.emit(evaluate(command, lambda size: self.emit(p.Note(backend.smaller_batches(size))), progress))
 
     def train_demo(self, command: p.TrainDemo) -> None:
         backend.configure(None)
@@ -263,8 +263,3 @@ class Service:
 
         write_atomically(Path(command.path), train(command.attack, progress))
         self.emit(p.Note(f"wrote {command.path}"))
-
-
-def halved(size: int) -> str:
-    """What to say when the device had no memory for a batch."""
-    return f"The device has no memory for more: batches of {size} images from now on. The numbers are the same."

@@ -11,11 +11,11 @@ from engine.ahead import ahead
 from engine.api.errors import Refused
 from engine.api.protocol import Evaluate, Evaluated
 from engine.api.textsafe import escape
-from engine.backend import Forward
 from engine.evaluation import repaired
 from engine.features import SCALES, with_pixels
 from engine.files.dataset import Dataset, open_dataset
 from engine.files.model import read_model
+from engine.forward import Forward
 from engine.network import Network, build, class_scores, wire
 
 BATCH = 512

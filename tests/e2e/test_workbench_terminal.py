@@ -13,6 +13,7 @@ from pseudo import Pseudo
 pytestmark = pytest.mark.e2e
 SCRIPT = str(Path(__file__).with_name("workbench_on_fake.py"))
 READY = "next save"
+SCREENS = 40  # with as many again more than Textual keeps for a terminal that does not read
 LAST = "valid 0.1"  # the label in the chart at the last step
 
 
@@ -93,6 +94,9 @@ def test_a_terminal_that_stops_reading_stops_nothing(tmp_path: Path) -> None:
         started.wait_for_text(READY)
         started.write(b"r")
         end = time.monotonic() + 30
+        for _ in range(SCREENS):
+            started.write(b"??")  # the help, and back: two whole screens that nobody reads
+            time.sleep(0.05)
         while not done.exists() and time.monotonic() < end:
             time.sleep(0.05)
         assert done.exists()

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
+from engine.api.errors import Refused
+
 # TF32 rounds products to ten bits and atomics add in any order: answers would differ from the CPU's and between runs
 EXACT = {
     "NVIDIA_TF32_OVERRIDE": "0",
@@ -62,8 +64,11 @@ def quick_imports() -> Iterator[None]:
             del sys.modules[plots]
 
 
-def load() -> Any:
-    """Import Keras and undo what a keras.json of the user could have changed."""
+def load(device: str | None = None) -> Any:
+    """Import Keras and undo what a keras.json of the user could have changed.
+
+    Raises Refused where `device` names a GPU and there is none: computing for hours on the CPU is not what was asked.
+    """
     with quick_imports():
         import keras
 
@@ -76,6 +81,11 @@ def load() -> Any:
         torch.use_deterministic_algorithms(True)
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+    if device is not None and device != "cpu" and device_name() == "CPU":
+        raise Refused(
+            f"--device {device}: {name()} sees no such GPU here. Leave --device out to compute on the CPU, "
+            "or install the GPU libraries (README: GPU, JAX, PyTorch)."
+        )
     return keras
 
 

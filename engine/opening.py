@@ -113,7 +113,7 @@ def import_keras(device: str | None) -> Future[Any]:
     """Import Keras in a thread: it takes seconds, and the files can be checked and hashed meanwhile."""
     pool = ThreadPoolExecutor(1)
     backend.configure(device)
-    future = pool.submit(backend.load)
+    future = pool.submit(backend.load, device)
     pool.shutdown(wait=False)
     return future
 

@@ -13,6 +13,7 @@ from engine.api.textsafe import escape
 from engine.evaluation import repaired
 from engine.files.atomic import sha256_file, write_atomically
 from engine.files.model import pruned_bytes
+from engine.inputs import paths
 from engine.recorder import Recorder
 from engine.report import answers_file
 from engine.run import Run
@@ -33,6 +34,8 @@ def refuse_foreign(settings: Settings, suffix: str) -> None:
     names = [lab.model_name(suffix=suffix, threshold=each) for each in settings.save_at]
     names += [lab.model_name(suffix=suffix, step=each) for each in settings.save_steps]
     out, recorded = out_folder(settings), journal.recorded_files(runs_folder(settings))
+    for name in names:
+        refuse_input(settings, out / name)
     foreign = [name for name in names if not settings.overwrite and not ours(out / name, recorded)]
     if foreign:
         raise Refused(
@@ -41,9 +44,17 @@ def refuse_foreign(settings: Settings, suffix: str) -> None:
         )
 
 
+def refuse_input(settings: Settings, path: Path) -> None:
+    """Raises Refused where `path` is a file that the run reads: B and the data are nobody's to replace."""
+    for what, read in paths(settings).items():
+        if path.exists() and read.exists() and path.samefile(read):
+            kind = "network" if what == "model" else "data"
+            raise Refused(f"{escape(path.name, 48)}: is the {kind} of this run itself. Choose another name or --out.")
+
+
 def ours(path: Path, recorded: dict[str, set[str]]) -> bool:
     """Whether `path` may be written: nothing is there, or what a run recorded and nobody has changed since."""
-    return not path.exists() or (str(path) in recorded and sha256_file(path) in recorded[str(path)])
+    return not path.exists() or (path.name in recorded and sha256_file(path) in recorded[path.name])
 
 
 def holds(path: Path, data: bytes) -> bool:
@@ -52,7 +63,7 @@ def holds(path: Path, data: bytes) -> bool:
 
 
 class Saver:
-    """Writes the files of one run. `recorded` holds, by path, the hashes that runs beside this one recorded."""
+    """Writes the files of one run. `recorded` holds, by name, the hashes that runs beside this one recorded."""
 
     def __init__(self, run: Run, recorder: Recorder) -> None:
         self.run, self.recorder = run, recorder
@@ -65,6 +76,7 @@ class Saver:
         Where the file is somebody else's it asks instead, and returns False.
         """
         run, path = self.run, self.out / name
+        refuse_input(run.settings, path)
         data = pruned_bytes(run.inputs.model, run.inputs.layer, run.session.order[:step])
         if not (overwrite or run.settings.overwrite or ours(path, self.recorded) or holds(path, data)):
             text = f"{escape(name, 48)} is there already, and not from a run recorded here. Replace it?"
@@ -96,6 +108,6 @@ class Saver:
         if not same:
             with self.recorder.writing:
                 write_atomically(path, data)
-        self.recorded.setdefault(str(path), set()).add(digest)
+        self.recorded.setdefault(path.name, set()).add(digest)
         self.recorder.emit(Saved(what, str(path), digest, "unchanged" if same else "written", step, threshold))
         return str(path)

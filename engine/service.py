@@ -238,7 +238,7 @@ class Service:
 
     def evaluate(self, command: p.Evaluate) -> None:
         backend.configure(command.device)
-        backend.load()
+        backend.load(command.device)
         from engine.whole import evaluate
 
         begin = time.perf_counter()

@@ -160,13 +160,16 @@ def unfinished_runs(runs: Path) -> list[RunSummary]:
 
 
 def recorded_files(runs: Path) -> dict[str, set[str]]:
-    """For every file that runs in this folder saved, by path, the SHA-256 that they recorded."""
+    """For every file that runs in this folder saved, by name, the SHA-256 that they recorded.
+
+    By name, since a lab folder may have been moved or copied, with its runs, since then.
+    """
     found: dict[str, set[str]] = {}
     for path in runs.glob(f"*/{NAME}"):
         with contextlib.suppress(Refused):
             for event, _ in _lines(path):
                 if isinstance(event, Saved):
-                    found.setdefault(event.path, set()).add(event.sha256)
+                    found.setdefault(Path(event.path).name, set()).add(event.sha256)
     return found
 
 

@@ -1,0 +1,63 @@
+"""What a run may write over, and what it was told to compute on."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from engine.api import protocol as p
+from engine.api.errors import ExitCode
+from tests.engine.talking import of, play, small_lab
+
+pytestmark = pytest.mark.keras
+
+
+def refusal(events: list[p.AnyEvent]) -> p.Failed:
+    (failed,) = of(p.Failed, events)
+    assert failed.exit_code == ExitCode.USAGE
+    return failed
+
+
+def test_the_runs_own_network_is_never_replaced(tmp_path: Path) -> None:
+    settings = small_lab(tmp_path)
+    before = Path(settings.model).read_bytes()
+    _, saved, forced = play([p.Open(settings), p.SaveHere("bd_net"), p.SaveHere("bd_net.h5", overwrite=True)])
+    for events in (saved, forced):
+        assert refusal(events).message == (
+            "bd_net.h5: is the network of this run itself. Choose another name or --out."
+        )
+    assert Path(settings.model).read_bytes() == before
+
+
+def test_nor_by_a_threshold_of_a_run_on_an_earlier_b_prime(tmp_path: Path) -> None:
+    settings = small_lab(tmp_path)
+    earlier = Path(settings.model).with_name("model_prune_2.h5")
+    shutil.copy(settings.model, earlier)
+    (events,) = play([p.Open(replace(settings, model=str(earlier), save_at=("2",), overwrite=True))])
+    assert "model_prune_2.h5: is the network of this run itself" in refusal(events).message
+
+
+def test_a_lab_that_was_moved_knows_its_files(tmp_path: Path) -> None:
+    settings = replace(small_lab(tmp_path / "here"), save_at=(), save_steps=(1,))
+    play([p.Open(settings), p.Goto(1)])
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = {name: value.replace("here", "there") for name, value in settings_paths(settings).items()}
+    opened, pruned = play([p.Open(replace(settings, **moved)), p.Goto(1)])
+    assert not of(p.Failed, opened)
+    assert [event.status for event in of(p.Saved, pruned) if event.what == "model"] == ["unchanged"]
+
+
+def settings_paths(settings: p.Settings) -> dict[str, str]:
+    names = ("root", "model", *p.SETS)
+    return {name: getattr(settings, name) for name in names}
+
+
+@pytest.mark.parametrize("device", ["gpu", "gpu:7"])
+def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, device: str) -> None:
+    tensorflow = pytest.importorskip("tensorflow")
+    if tensorflow.config.list_physical_devices("GPU") and device == "gpu":
+        pytest.skip("there is a GPU here")
+    (events,) = play([p.Open(replace(small_lab(tmp_path), device=device))])
+    assert refusal(events).message.startswith(f"--device {device}: tensorflow ")
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())

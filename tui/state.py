@@ -179,10 +179,15 @@ def _percent(hits: int | None, total: int) -> float | None:
 
 
 def next_threshold(state: RunState) -> tuple[str, float] | None:
-    """The smallest threshold that the current order has not crossed, and the points left to it."""
+    """The smallest threshold that no known step of the current order has reached, and the points left to it."""
     now = figures(state)
     waiting = sorted((x for x in state.thresholds if x not in state.crossed), key=float)
     return (waiting[0], max(0.0, float(waiting[0]) - now.drop)) if waiting and now else None
+
+
+def minus(threshold: str) -> str:
+    """A threshold as the change in accuracy that it is: -2 pt; without a sign for none."""
+    return f"-{threshold} pt" if float(threshold) else "0 pt"
 
 
 def saved_at(state: RunState, threshold: str) -> p.Saved | None:
@@ -276,7 +281,7 @@ def _reordered(state: RunState, event: p.Reordered) -> RunState:
 
 def _stepped(state: RunState, event: p.Stepped) -> RunState:
     new = event.step not in state.steps
-    state = replace(state, steps={**state.steps, event.step: event})
+    state = _reach(replace(state, steps={**state.steps, event.step: event}), event.step)
     if not event.step or not new:
         return state
     if event.seconds and not state.busy:  # an Idle on its way crossed our command
@@ -289,6 +294,22 @@ def _stepped(state: RunState, event: p.Stepped) -> RunState:
     return _log(replace(state, written=False), "step", text, event.step)
 
 
+def _reach(state: RunState, *steps: int) -> RunState:
+    """Note the thresholds that these known steps, in ascending order, are the first of the current order to reach.
+
+    The engine tells of a crossing once; what it told may be of an earlier order, or of thresholds given up since.
+    """
+    base, valid, crossed = state.steps.get(0), images(state, "valid"), dict(state.crossed)
+    if base is None or not valid:
+        return state
+    for step in steps:
+        before, after = base.counts.valid, state.steps[step].counts.valid
+        for threshold in state.thresholds:
+            if threshold not in crossed and p.reached(threshold, before, after, valid):
+                crossed[threshold] = step
+    return replace(state, crossed=crossed)
+
+
 def _moved(state: RunState, event: p.Moved) -> RunState:
     """The engine has moved; while it follows a playhead that is ahead of it, only the last word counts."""
     if not state.ahead:
@@ -299,7 +320,7 @@ def _moved(state: RunState, event: p.Moved) -> RunState:
 
 def _crossed(state: RunState, event: p.Crossed) -> RunState:
     state = replace(state, crossed={**state.crossed, event.threshold: event.step})
-    return _log(state, "threshold", f"-{event.threshold} pt reached", event.step)
+    return _log(state, "threshold", f"{minus(event.threshold)} reached", event.step)
 
 
 def _saved(state: RunState, event: p.Saved) -> RunState:
@@ -322,8 +343,7 @@ def _answered(state: RunState, _event: Answered) -> RunState:
 
 
 def _thresholds(state: RunState, event: p.Thresholds) -> RunState:
-    crossed = {x: step for x, step in state.crossed.items() if x in event.save_at}
-    return replace(state, thresholds=event.save_at, crossed=crossed)
+    return _reach(replace(state, thresholds=event.save_at, crossed={}), *sorted(state.steps))
 
 
 def _images(state: RunState, event: p.Images) -> RunState:

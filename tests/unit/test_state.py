@@ -181,3 +181,20 @@ def test_reduce_leaves_the_state_it_was_given_alone(first: list[s.Happening], se
     copy = replace(state, steps=dict(state.steps), crossed=dict(state.crossed), phases=dict(state.phases))
     fold(s.reduce, second, state)
     assert state == copy
+
+
+def test_a_threshold_named_anew_is_known_to_have_been_crossed() -> None:
+    state = after(stepped(1, 191), p.Moved(1), p.Crossed("2", 1), p.Thresholds(()), p.Thresholds(("2", "4")))
+    assert state.crossed == {"2": 1} and s.next_threshold(state) == ("4", pytest.approx(1.5))
+
+
+def test_an_order_that_undo_brings_back_brings_its_crossings() -> None:
+    first = (stepped(1, 195), stepped(2, 190), p.Moved(2), p.Crossed("2", 2), p.Moved(1))
+    taken, back = p.Reordered((2, 1, 0, 3), kept=1), p.Reordered(RANKED.order, kept=1)
+    state = after(*first, taken, stepped(2, 195), p.Moved(2))
+    assert state.crossed == {}
+    assert fold(s.reduce, (back, stepped(2, 190)), state).crossed == {"2": 2}
+
+
+def test_a_drop_of_nothing_has_no_sign() -> None:
+    assert s.minus("0") == "0 pt" and s.minus("2.5") == "-2.5 pt"

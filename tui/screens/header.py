@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tui.screens.checklist import NAMES
-from tui.state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
+from tui.state import RunState, Status, figures, minus, next_threshold, seconds_a_step, seconds_left
 from tui.widgets.rows import Part, Row, row
 from tui.widgets.view import RowsView, css_beside
 from tui.wording import duration, pace, percent, points
@@ -92,7 +92,7 @@ def ahead(state: RunState, width: int) -> Row:
         return row(width)
     parts: list[Part] = [(" next save ", "d")]
     if waiting := next_threshold(state):
-        parts += [(f"-{waiting[0]} pt", "t"), (f" ({waiting[1]:.2f} left)", "d")]
+        parts += [(minus(waiting[0]), "t"), (f" ({waiting[1]:.2f} left)", "d")]
     else:
         parts.append(("none", "."))
     if state.computing and (left := seconds_left(state)) is not None:

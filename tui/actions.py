@@ -125,6 +125,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("open", ("o",), "Open", "Open another network, data, layer or run", PROGRAM, weight=8, needs=""),
     Action("help", ("question_mark", "f1"), "Help", "Keys, words and what to do next", PROGRAM, "app", 93, needs=""),
     Action("command_palette", ("ctrl+p",), "Palette", "Find any action by its name", PROGRAM, "app", 12, needs=""),
+    Action(
+        "suspend_process",
+        ("ctrl+z",),
+        "Suspend",
+        "Back to the shell; fg returns, the engine goes on",
+        PROGRAM,
+        "app",
+        needs="",
+    ),
     Action("back", ("escape",), "Back", "Back to the workbench", PROGRAM, "app", needs=""),
     Action(
         "quit", ("q", "ctrl+c"), "Quit", "Leave; asks when something runs or is unwritten", PROGRAM, "app", 92, needs=""

@@ -1,10 +1,12 @@
 """A terminal that misbehaves: bytes that are no text, output that blocks, hang-ups and signals.
 
-Textual's Linux driver dies of one invalid byte of input, and its output queue blocks the whole program while the
-terminal does not read. Both are mended here from outside; where Textual has another driver, nothing is changed.
+Textual's Linux driver dies of one invalid byte of input, its output queue blocks the whole program while the terminal
+does not read, and a stop from outside makes it take the terminal's raw mode for the one to restore. All is mended here
+from outside; where Textual has another driver, nothing is changed.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -80,6 +82,38 @@ class LabDriver(LinuxDriver):
         PatientWriter.repaint = partial(loop.call_soon_threadsafe, self._repaint)
         vars(linux_driver).update(WriterThread=PatientWriter, getincrementaldecoder=forgiving_decoder)
         super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    @property
+    def _entered(self) -> bool:
+        """Whether the terminal is in our mode: its keys are read."""
+        return self._key_thread is not None and self._key_thread.is_alive()
+
+    def resume_application_mode(self) -> None:
+        """Enter our mode again. Nothing left it before a SIGSTOP, and to enter it twice would read each key twice."""
+        if self._entered:
+            self.suspend_application_mode()
+        super().resume_application_mode()
+        self._app.call_later(self._repaint)
+
+    def _sigcont_application(self, *_: object) -> None:
+        """Go on, but not behind the back of a shell that has the terminal."""
+        with contextlib.suppress(OSError):
+            if self._entered and os.tcgetpgrp(self.fileno) != os.getpgrp():
+                return os.kill(os.getpid(), signal.SIGSTOP)
+        super()._sigcont_application()
+
+    def _sigtstp_application(self, *_: object) -> None:
+        """Stop the whole job, a program that started us included, so that the shell wakes up.
+
+        The kernel stops no job that has no shell: then we go on at once.
+        """
+        self.suspend_application_mode()
+        self._must_signal_resume = True
+        ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.killpg(0, signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, ours)
+        if not self._entered:
+            self.resume_application_mode()
 
     def _repaint(self) -> None:
         self._app.refresh(layout=True)

@@ -70,11 +70,14 @@ class Pseudo:
         return self.status
 
     def restored(self) -> bool:
-        """Whether the terminal is as it was: its modes, the main screen, a cursor, no mouse reports."""
+        """Whether the terminal is as it was: its modes too."""
+        return self.undone() and termios.tcgetattr(self.slave) == self.before
+
+    def undone(self) -> bool:
+        """Whether there is the main screen, a cursor, no mouse reports."""
         on = [b"\x1b[?1049h", b"\x1b[?25l", b"\x1b[?1000h", b"\x1b[?2004h"]
         off = [b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l"]
-        undone = all(self.output.rfind(b) > self.output.rfind(a) for a, b in zip(on, off, strict=True))
-        return undone and termios.tcgetattr(self.slave) == self.before
+        return all(self.output.rfind(b) > self.output.rfind(a) for a, b in zip(on, off, strict=True))
 
     def close(self) -> None:
         if not self.ended():

@@ -43,11 +43,16 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def gone(pid: int) -> bool:
+def state(pid: int) -> str:
+    """The kernel's letter for what a process does: T is stopped, Z is ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return True
+        return "Z"
+
+
+def gone(pid: int) -> bool:
+    return state(pid) == "Z"
 
 
 def test_quit_restores_the_terminal_and_takes_the_engine_along(at_work: Pseudo) -> None:
@@ -65,6 +70,54 @@ def test_a_signal_leaves_properly(at_work: Pseudo, number: int, code: int) -> No
     at_work.send(number)
     assert at_work.wait() == code and at_work.restored()
     assert engines and all(map(gone, engines))
+
+
+def test_a_stop_from_outside_leaves_the_terminal_as_it_was(at_work: Pseudo) -> None:
+    for _ in range(2):
+        at_work.send(signal.SIGSTOP)
+        at_work.wait_for(lambda: state(at_work.pid) == "T", "the stop")
+        at_work.output = b""
+        at_work.send(signal.SIGCONT)
+        at_work.wait_for_text("bd_net.h5")  # the title: a whole screen
+    at_work.write(b"q")
+    assert at_work.wait() == 0 and at_work.restored()
+
+
+def test_suspending_gives_the_shell_back_and_returns(tmp_path: Path) -> None:
+    quiet = tmp_path / "inputrc"
+    quiet.write_text("set enable-bracketed-paste off\n")
+    shell = Pseudo(["bash", "--norc", "--noprofile", "-i"], PS1="$ ", HISTFILE="", INPUTRC=str(quiet))
+    try:
+        shell.write(f"{sys.executable} {SCRIPT} {tmp_path} --step-seconds 0.04\n".encode())
+        shell.wait_for_text(READY)
+        shell.write(b"r")
+        shell.wait_for_text("running")
+        shell.output = b""
+        shell.write(b"\x1a")
+        shell.wait_for_text("Stopped")
+        assert shell.undone()
+        shell.write(b"stty -a | tr ' ' '\\n' | grep -cx -e icrnl -e isig -e icanon -e echo\n")
+        shell.wait_for_text("\n4")
+        (bench,) = children(shell.pid)
+        assert state(bench) == "T" and "T" not in map(state, children(bench))
+        shell.output = b""
+        shell.write(b"fg\n")
+        shell.wait_for_text("bd_net.h5")
+        shell.wait_for_text(LAST)
+        shell.write(b"q")
+        shell.wait_for(lambda: shell.undone() and shell.output.endswith(b"$ "), "the prompt")
+        shell.write(b"exit $?\n")
+        assert shell.wait() == 0
+    finally:
+        shell.close()
+
+
+def test_there_is_no_suspending_without_a_shell(at_work: Pseudo) -> None:
+    at_work.output = b""
+    at_work.write(b"\x1a")
+    at_work.wait_for_text("bd_net.h5")
+    at_work.write(b"q")
+    assert at_work.wait() == 0 and at_work.restored()
 
 
 def test_a_hang_up_ends_it(at_work: Pseudo) -> None:

@@ -91,6 +91,19 @@ async def test_a_resize_draws_for_the_new_size() -> None:
         assert shown(pilot) == ["one".ljust(8), "two".ljust(8)]
 
 
+async def test_a_view_that_was_hidden_comes_back_with_the_newest_contents() -> None:
+    words = Words()
+    async with OneWidget(words).run_test(size=(20, 5)) as pilot:
+        words.display = False
+        await pilot.pause()
+        words.words[0] = "uno"
+        words.redraw()
+        await pilot.pause()
+        words.display = True
+        await pilot.pause()
+        assert shown(pilot)[0].rstrip() == "uno"
+
+
 async def test_every_ink_has_a_style_in_every_kind_of_theme() -> None:
     words = Words()
     app = OneWidget(words)

@@ -1,11 +1,16 @@
 """The workbench's side panes: figures of B, B′ and G, and the thresholds with their files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+from textual.containers import Vertical
+from textual.widget import Widget
 
 from engine.api.protocol import Saved
+from tui.actions import Action, sign
 from tui.state import Figures, RunState, figures, images, saved_at
+from tui.widgets.channels import ChannelTable
 from tui.widgets.panel import Panel
-from tui.widgets.rows import Part, Row, blank, row
+from tui.widgets.rows import Part, Row, row
 from tui.widgets.view import css_beside
 from tui.wording import EMPTY, file_name, rate
 
@@ -37,9 +42,9 @@ class FiguresPane(Pane):
 
     TITLE = "figures, %"
 
-    def show(self, state: RunState) -> None:
-        self.styles.height = 11 if images(state, "poisoned_valid") else 10
-        super().show(state)
+    def rows(self) -> int:
+        """Rows that it needs with its frame."""
+        return 11 if images(self._state, "poisoned_valid") else 10
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         base, now = figures(self._state, 0), figures(self._state)
@@ -80,9 +85,13 @@ class ThresholdsPane(Pane):
 
     TITLE = "thresholds"
 
-    def show(self, state: RunState) -> None:
-        self.styles.height = len(state.thresholds) + len(_others(state)) + 2
-        super().show(state)
+    def __init__(self, table: Iterable[Action]) -> None:
+        super().__init__()
+        self._key = next(sign(action.keys[0]) for action in table if action.id == "thresholds")
+
+    def rows(self) -> int:
+        """Rows that it needs with its frame."""
+        return max(1, len(self._state.thresholds) + len(_others(self._state))) + 2
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         state = self._state
@@ -90,7 +99,44 @@ class ThresholdsPane(Pane):
         rows += [
             row(width, ("◆ ", "s"), (f"step {s.step}".ljust(10), "."), (file_name(s.path), ".")) for s in _others(state)
         ]
-        return rows or [blank(width)]
+        if len(rows) > height:
+            rows[height - 1 :] = [row(width, (f"  and {len(rows) - height + 1} more", "d"))]
+        return rows or [row(width, ("none; ", "d"), (self._key, "k"), (" sets them", "d"))]
+
+
+class Side(Vertical):
+    """The panes beside the chart. Where they do not all fit, the figures go first: most of them stand in the header.
+
+    The channel table keeps LEAST rows, for the keys that move its highlight would else move what nobody sees.
+    """
+
+    LEAST = 6
+
+    def __init__(self, table: Iterable[Action]) -> None:
+        super().__init__(id="side")
+        self._table = table
+
+    def compose(self) -> Iterator[Widget]:
+        yield FiguresPane()
+        yield ThresholdsPane(self._table)
+        yield ChannelTable()
+
+    def on_resize(self) -> None:
+        self._share()
+
+    def show(self, state: RunState) -> None:
+        self.query_one(FiguresPane).show(state)
+        self.query_one(ThresholdsPane).show(state)
+        self.query_one(ChannelTable).show(state)
+        self._share()
+
+    def _share(self) -> None:
+        """Give each pane the rows it needs, as far as they go."""
+        figures, thresholds = self.query_one(FiguresPane), self.query_one(ThresholdsPane)
+        room = (self.size.height or self.app.size.height) - self.LEAST  # no height of its own before the first layout
+        figures.display = figures.rows() + thresholds.rows() <= room
+        figures.styles.height = figures.rows()
+        thresholds.styles.height = max(3, min(thresholds.rows(), room))
 
 
 def _others(state: RunState) -> list[Saved]:

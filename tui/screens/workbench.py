@@ -10,7 +10,7 @@ from tui.actions import bindings
 from tui.hints import hint
 from tui.screens.header import Header
 from tui.screens.keybar import KeyBar
-from tui.screens.panes import FiguresPane, SavedLine, ThresholdsPane
+from tui.screens.panes import SavedLine, Side
 from tui.screens.sized import Sized
 from tui.state import RunState
 from tui.widgets.bars import MeanBars, bars_data
@@ -38,10 +38,7 @@ class Workbench(Sized):
                 yield Chart()
                 yield MeanBars()
                 yield EventLog()
-            with Vertical(id="side"):
-                yield FiguresPane()
-                yield ThresholdsPane()
-                yield ChannelTable()
+            yield Side(self.lab.actions)
         yield SavedLine()
         yield KeyBar(self.lab.actions, "run", "workbench", "app")
 
@@ -56,9 +53,8 @@ class Workbench(Sized):
         self.query_one(Header).show(state)
         data = self.query_one(Chart).data = chart_data(state, self._zoom, self._show_g)
         self.query_one(MeanBars).data = bars_data(state, gutter(data))
-        for pane in (FiguresPane, ThresholdsPane, SavedLine):
-            self.query_one(pane).show(state)
-        self.query_one(ChannelTable).show(state)
+        self.query_one(Side).show(state)
+        self.query_one(SavedLine).show(state)
         self.query_one(EventLog).show(state)
         self.query_one(KeyBar).show(state)
         self.query_one(SavedLine).tell(hint(state, self.lab.actions))

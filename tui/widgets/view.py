@@ -14,6 +14,8 @@ from textual.widget import Widget
 
 from tui.widgets.rows import INKS, Row, blank, changed, runs
 
+UNDRAWN = Size(-1, -1)  # the size that nothing is drawn for
+
 
 def css_beside(module: str) -> str:
     """The text of the .tcss file that lies beside a module (its `__file__`)."""
@@ -34,7 +36,7 @@ class RowsView(Widget):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._rows: Sequence[Row] = ()
-        self._drawn_for = Size(-1, -1)
+        self._drawn_for = UNDRAWN
         self._drawn_at = 0.0
         self._waiting = False
         self._timer: Timer | None = None
@@ -76,11 +78,17 @@ class RowsView(Widget):
             self._timer.stop()
             self._timer = None
         if self._drawn_for != self.content_size:
-            return  # the whole widget will be painted anyway
+            self._forget()
+            return
         old, new = self._rows, self._draw()
         for y, (before, after) in enumerate(zip(old, new, strict=True)):
             if span := changed(before, after):
                 self.refresh(Region(span[0], y, span[1] - span[0], 1))
+
+    def _forget(self) -> None:
+        """Let nothing that was drawn be shown again: a hidden view may come back in the size that it was drawn for."""
+        self._drawn_for = UNDRAWN
+        self.refresh()
 
     def _draw(self) -> Sequence[Row]:
         width, height = self._drawn_for = self.content_size

@@ -1,0 +1,76 @@
+"""The panes beside the chart: they show the playhead's figures whatever the window did meanwhile."""
+
+import pytest
+from piloted import Bench, measured
+
+from tui.state import figures
+from tui.wording import rate
+
+pytestmark = pytest.mark.tui
+WIDE = (120, 40)
+
+
+async def run_through(it: Bench) -> None:
+    await it.press("r")
+    await it.until(lambda: it.state.complete and it.state.written)
+
+
+@pytest.mark.parametrize("narrow", [(80, 24), (100, 30)])
+async def test_figures_are_those_of_the_playhead_after_the_pane_was_hidden(narrow: tuple[int, int]) -> None:
+    async with measured(size=WIDE) as it:
+        await run_through(it)
+        await it.press("home")
+        await it.until(lambda: it.state.step == 0)
+        await it.pilot.pause(0.2)
+        await it.pilot.resize_terminal(*narrow)
+        await it.pilot.pause(0.2)
+        await it.press("g", *["delete"] * 3, "4", "8", "enter")
+        await it.until(lambda: it.state.step == 48)
+        await it.pilot.pause(0.2)
+        await it.pilot.resize_terminal(*WIDE)
+        await it.pilot.pause(0.2)
+        now = figures(it.state)
+        assert now
+        line = next(line for line in it.text().splitlines() if "clean valid" in line and "│" in line)
+        assert line.split()[-3:-1] == ["98.60", rate(now.valid)]
+
+
+async def test_thresholds_set_again_are_shown_at_once() -> None:
+    async with measured(size=WIDE) as it:
+        await run_through(it)
+        await it.press("t", "home", *["delete"] * 12, "enter")
+        await it.until(lambda: it.state.thresholds == ())
+        await it.pilot.pause(0.2)
+        await it.press("t")
+        await it.write("2,4,10,30")
+        await it.press("enter")
+        await it.until(lambda: it.state.thresholds == ("2", "4", "10", "30"))
+        await it.pilot.pause(0.3)
+        assert "◆ -30 pt  @54   model_prune_30.h5" in it.text()
+
+
+async def test_without_thresholds_the_pane_says_how_to_set_them() -> None:
+    async with measured(size=WIDE) as it:
+        await it.press("t", "home", *["delete"] * 12, "enter")
+        await it.until(lambda: it.state.thresholds == ())
+        await it.shows("none; t sets them")
+
+
+@pytest.mark.parametrize("size", [(250, 20), (110, 24), (120, 30), (110, 17)])
+async def test_where_the_side_is_short_thresholds_and_channels_are_whole(size: tuple[int, int]) -> None:
+    async with measured(size=size) as it:
+        await run_through(it)
+        it.app.clear_notifications()
+        await it.pilot.pause(0.2)
+        lines = it.text().splitlines()
+        assert all(f"model_prune_{x}.h5" in it.text() for x in (2, 4, 10, 30))
+        assert sum("╰" in line and line.rstrip().endswith("╯") for line in lines) == 2 + ("figures" in it.text())
+        assert sum(line.rstrip(" │▐").endswith("pruned") for line in lines) >= 3
+
+
+async def test_thresholds_that_do_not_fit_are_counted() -> None:
+    async with measured(size=(120, 20)) as it:
+        await it.press("t", "home", *["delete"] * 12)
+        await it.write("1,2,3,4,5,6,7,8,9,10,11,12")
+        await it.press("enter")
+        await it.shows("and 6 more")

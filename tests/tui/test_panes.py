@@ -74,3 +74,16 @@ async def test_thresholds_that_do_not_fit_are_counted() -> None:
         await it.write("1,2,3,4,5,6,7,8,9,10,11,12")
         await it.press("enter")
         await it.shows("and 6 more")
+
+
+async def test_a_save_is_told_where_it_happens_and_then_what_to_do_next() -> None:
+    async with measured() as it:
+        await it.press("g", *["delete"] * 3, "4", "8", "enter")
+        await it.shows("saved -4 pt @48 model_prune_4.h5 and 1 more   pending -10  -30 pt")
+        await it.press("space")
+        await it.shows("m compares B, B′ and G")
+        await run_through(it)
+        await it.shows("All pruned.")
+        await it.shows("saved -30 pt @54 and 3 more")
+        await it.pilot.resize_terminal(60, 16)
+        await it.shows("All pruned.")

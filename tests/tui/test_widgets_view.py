@@ -7,9 +7,12 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.theme import BUILTIN_THEMES
 
+from tui.themes import THEMES
+from tui.widgets.panel import Panel
 from tui.widgets.rows import INKS, Row, row
-from tui.widgets.view import RowsView
+from tui.widgets.view import FAINT, RowsView, contrast
 
 pytestmark = pytest.mark.tui
 
@@ -126,3 +129,43 @@ async def test_a_new_theme_changes_the_colours_of_rows_already_drawn() -> None:
         await pilot.pause()
         light = app.screen._compositor.render_strips()[0]
         assert dark != light
+
+
+async def test_highlighted_rows_can_be_read_in_every_theme() -> None:
+    words = Words()
+    app = OneWidget(words)
+    async with app.run_test(size=(20, 5)) as pilot:
+        for theme in THEMES:
+            app.register_theme(theme)
+        for name in [*BUILTIN_THEMES, *(theme.name for theme in THEMES)]:
+            app.theme = name
+            await pilot.pause()
+            pale = [ink for ink in INKS if contrast(words._style(ink, "cursor")) < 3]
+            assert not pale, name
+            pale = [ink for ink in INKS if ink not in FAINT and contrast(words._style(ink, "")) < 2.5]
+            assert not pale, name
+
+
+class Titled(Panel):
+    def on_mount(self) -> None:
+        self.entitle((("one", "v"), (" %", "d")))
+
+    def draw(self, width: int, height: int) -> Sequence[Row]:
+        return []
+
+
+async def test_a_new_theme_changes_the_colours_of_a_title_at_once() -> None:
+    def inks(panel: Panel) -> list[object]:
+        assert panel._border_title is not None
+        return [span.style for span in panel._border_title.spans]
+
+    kept, fresh = Titled(), Titled()
+    app = OneWidget(kept)
+    async with app.run_test(size=(20, 5)) as pilot:
+        app.theme = "textual-dark"
+        await pilot.pause()
+        app.theme = "atom-one-light"
+        await pilot.pause()
+        await app.mount(fresh)
+        await pilot.pause()
+        assert inks(kept) == inks(fresh)

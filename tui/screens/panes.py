@@ -159,7 +159,7 @@ def _threshold(state: RunState, threshold: str, width: int) -> Row:
 
 
 class SavedLine(Pane):
-    """One row: what to do next; without side panes, once there is any, what is saved and what is pending."""
+    """One row: what to do next; without side panes, in the moment of saving, what is saved and what is pending."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,21 +167,43 @@ class SavedLine(Pane):
         self._hint = ""
 
     def tell(self, hint: str) -> None:
-        """What to do next, shown until something is saved."""
+        """What to do next."""
         self._hint = hint
         self.redraw()
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
-        state = self._state
+        state, hint = self._state, (f" {_fitting(self._hint, width - 1)}", "d")
         models = [s for s in state.saved if s.what == "model"]
         if not models or width >= WIDE:
-            return [row(width, (f" {self._hint}", "d"))]
-        last = models[-1]
-        name = f"-{last.threshold} pt " if last.threshold else ""
-        parts: list[Part] = [(" saved ", "d"), (name, "s"), (f"@{last.step} {file_name(last.path)}", "s")]
-        if len(models) > 1:
-            parts.append((f" +{len(models) - 1}", "d"))
-        pending = [x for x in sorted(state.thresholds, key=float) if x not in state.crossed]
-        if pending:
-            parts += [("   pending ", "d"), ("  ".join(f"-{x}" for x in pending) + " pt", "t")]
-        return [row(width, *parts)]
+            return [row(width, hint)]
+        if _in_hand(state, models[-1]):
+            return [row(width, (" ", "."), *_newest(models, long=True), *_pending(state))]
+        saved = (*_newest(models, long=False), (" ", "."))
+        fits = sum(len(text) for text, _ in (hint, *saved)) + 2 <= width
+        return [row(width, hint, right=saved if fits else ())]
+
+
+def _fitting(hint: str, width: int) -> str:
+    """A hint without the last of its parts that do not fit."""
+    while len(hint) > width and " · " in hint:
+        hint = hint.rsplit(" · ", 1)[0]
+    return hint
+
+
+def _in_hand(state: RunState, newest: Saved) -> bool:
+    """Saving is what happens just now: more is being computed, or the last step is the one that was saved."""
+    return state.computing or (not state.complete and newest.step == state.step == state.known)
+
+
+def _newest(models: Sequence[Saved], long: bool) -> tuple[Part, ...]:
+    """The file saved last, and how many there are besides; `long`: with its name."""
+    last, others = models[-1], len({s.path for s in models}) - 1
+    name = f"-{last.threshold} pt " if last.threshold else ""
+    file = f" {file_name(last.path)}" if long else ""
+    more = f" and {others} more" if others else ""
+    return ("saved ", "d"), (f"{name}@{last.step}{file}", "s"), (more, "d")
+
+
+def _pending(state: RunState) -> tuple[Part, ...]:
+    pending = [x for x in sorted(state.thresholds, key=float) if x not in state.crossed]
+    return (("   pending ", "d"), ("  ".join(f"-{x}" for x in pending) + " pt", "t")) if pending else ()

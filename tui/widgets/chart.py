@@ -15,7 +15,8 @@ __all__ = ["AUTO", "Chart", "ChartData", "chart_data", "next_zoom"]
 # what is drawn: label, ink, mark, field of Figures; the first decides, so thresholds hang on it
 LINES = (("valid", "v", BRAILLE, "valid"), ("ASR", "a", "•", "asr"))
 G_LINES = (("G test", "g", "+", "g_test"), ("G ASR", "x", "×", "g_asr"))
-LEGEND = {"valid": "valid accuracy", "ASR": "test ASR", "G test": "G test accuracy", "G ASR": "G test ASR"}
+LEGEND = {"valid": "valid accuracy", "ASR": "test ASR"}
+PAIRS = (("accuracy", (("valid", "valid"), ("G test", "G test"))), ("ASR", (("ASR", "test"), ("G ASR", "G test"))))
 
 
 def chart_data(state: RunState, zoom: int = AUTO, with_g: bool = False) -> ChartData:
@@ -80,12 +81,25 @@ class Chart(Panel):
 
 
 def legend(data: ChartData) -> tuple[Part, ...]:
-    """The mark and the name of each curve, in its ink."""
+    """The mark and the name of each curve, in its ink; with those of G in pairs, which takes less room."""
+    curves = {curve.name: curve for curve in data.curves}
+    if not curves:
+        return ()
     parts: list[Part] = []
-    for curve in data.curves:
-        mark = "⠒⠒" if curve.mark == BRAILLE else curve.mark
-        parts += [(f"{mark} {LEGEND[curve.name]}", curve.ink), ("  ", ".")]
-    return (*parts, ("%", "d")) if parts else ()
+    if set(LEGEND) == set(curves):
+        for name, curve in curves.items():
+            parts += _entry(curve, LEGEND[name])
+    else:
+        for what, names in PAIRS:
+            parts.append((f"{' ' if parts else ''}{what} ", "."))
+            for name, short in names:
+                parts += _entry(curves[name], short)
+    return (*parts, ("%", "d"))
+
+
+def _entry(curve: Curve, name: str) -> tuple[Part, Part]:
+    mark = "⠒⠒" if curve.mark == BRAILLE else curve.mark
+    return (f"{mark} {name}", curve.ink), ("  ", ".")
 
 
 def zoom_name(data: ChartData) -> tuple[Part, ...]:

@@ -1,6 +1,8 @@
 """A view with a frame around it."""
 
+from textual.color import Color
 from textual.content import Content
+from textual.style import Style
 
 from tui.widgets.rows import INKS, Part
 from tui.widgets.view import RowsView, css_beside
@@ -22,10 +24,20 @@ class Panel(RowsView):
             self.border_title, self.border_subtitle = self._content(title), self._content(subtitle)
 
     def _content(self, parts: tuple[Part, ...]) -> Content:
-        styled = ((text, self.get_visual_style(f"ink--{INKS[ink]}", partial=True)) for text, ink in parts)
-        return Content.assemble(*styled)
+        return Content.assemble(*((text, self._title_style(ink)) for text, ink in parts))
+
+    def _title_style(self, ink: str) -> Style:
+        """The style of an ink in the frame, in the colour that it has in the rows."""
+        name, shown = f"ink--{INKS[ink]}", self._style(ink, "")
+        style = self.get_visual_style(name, partial=True)
+        if shown == self.get_component_rich_style(name) or shown.color is None:
+            return style
+        return style + Style(foreground=Color.from_rich_color(shown.color))
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
+        self.call_next(self._ink_titles)  # the inks themselves get their new colours after this call
+
+    def _ink_titles(self) -> None:
         if self._titles:
             self.border_title, self.border_subtitle = map(self._content, self._titles)

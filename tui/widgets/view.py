@@ -5,8 +5,10 @@ from pathlib import Path
 from time import monotonic
 from typing import ClassVar
 
+from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.timer import Timer
@@ -15,6 +17,9 @@ from textual.widget import Widget
 from tui.widgets.rows import INKS, Row, blank, changed, runs
 
 UNDRAWN = Size(-1, -1)  # the size that nothing is drawn for
+FAINT = "dlCVAGX"  # inks that are meant to stand back
+LEAST, STRONG = 3.0, 4.5  # contrast of an ink with its ground, and with that of a highlighted row
+EXTREMES = (Style(color="#000000"), Style(color="#ffffff"))
 
 
 def css_beside(module: str) -> str:
@@ -109,12 +114,44 @@ class RowsView(Widget):
 
     def _style(self, ink: str, back: str) -> Style:
         if (ink, back) not in self._styles_by_ink:
-            style = self.get_component_rich_style(f"ink--{INKS[ink]}")
-            if back:
-                style += Style(bgcolor=self.get_component_rich_style(f"ink--{back}").bgcolor)
-            self._styles_by_ink[ink, back] = style
+            self._styles_by_ink[ink, back] = self._on(ink, back) if back else self._inked(ink)
         return self._styles_by_ink[ink, back]
+
+    def _inked(self, ink: str) -> Style:
+        """An ink, nearer to the colour of plain text where the theme's own would be too pale to read."""
+        style, plain = (self.get_component_rich_style(f"ink--{INKS[letter]}") for letter in (ink, "."))
+        if ink in FAINT or contrast(style) >= LEAST or not style.color or not plain.color:
+            return style
+        return style + Style(
+            color=Color.from_rich_color(style.color).blend(Color.from_rich_color(plain.color), 0.5).rich_color
+        )
+
+    def _on(self, ink: str, back: str) -> Style:
+        """An ink on the ground of a row; where it is lost there, the theme's colour for text on it, black or white."""
+        ground = self.get_component_rich_style(f"ink--{back}")
+        style = self.get_component_rich_style(f"ink--{INKS[ink]}") + Style(bgcolor=ground.bgcolor)
+        if contrast(style) >= STRONG:
+            return style
+        plainer = [style + other for other in (Style(color=ground.color), *EXTREMES)]
+        return next((other for other in plainer if contrast(other) >= LEAST), style)
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles_by_ink.clear()
+
+
+def contrast(style: Style) -> float:
+    """How far text stands out from its ground, from 1 to 21 as WCAG counts it; 21 where the terminal has its own
+    colours, which nobody here knows."""
+    text, ground = (colour.triplet if colour else None for colour in (style.color, style.bgcolor))
+    if text is None or ground is None:
+        return 21.0
+    dark, light = sorted((_luminance(text), _luminance(ground)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: ColorTriplet) -> float:
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

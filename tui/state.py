@@ -76,6 +76,7 @@ class RunState(Struct, frozen=True):
     steps: Mapping[int, p.Stepped] = {}
     step: int = 0
     goal: int | None = None  # where the Goto under way leads
+    unanswered: int = 0  # commands sent that the engine has still to end, each with an Idle
     ahead: tuple[int, ...] = ()  # known steps that the playhead went to before the engine could say so
     busy: Literal["", "opening", "running", "writing"] = ""
     thresholds: tuple[str, ...] = ()
@@ -223,10 +224,12 @@ def _log(state: RunState, kind: Kind, text: str, step: int | None = None) -> Run
 
 
 def _sent(state: RunState, event: Sent) -> RunState:
+    if not isinstance(event.command, p.Pause):
+        state = replace(state, unanswered=state.unanswered + 1)
     match event.command:
         case p.Open(settings=settings):
             fresh = RunState(state.hello, settings, event.command.demo, thresholds=settings.save_at, log=state.log)
-            return replace(fresh, busy="opening")
+            return replace(fresh, busy="opening", unanswered=1)
         case p.Goto(step=step) if not state.computing and step in state.steps:
             return replace(state, step=step, ahead=(*state.ahead, step), failed=None)
         case p.Goto(step=step):
@@ -363,9 +366,11 @@ def _note(state: RunState, event: p.Note) -> RunState:
 
 
 def _idle(state: RunState, event: p.Idle) -> RunState:
+    """The engine has ended a command; it is free where it was the last one."""
     if event.why != "done":
         state = replace(state, ahead=(), step=event.step)
-    return replace(state, idle=event, busy="", goal=None)
+    state = replace(state, idle=event, unanswered=max(0, state.unanswered - 1))
+    return state if state.unanswered else replace(state, busy="", goal=None)
 
 
 def _finished(state: RunState, event: p.Finished) -> RunState:
@@ -378,7 +383,9 @@ def _failed(state: RunState, event: p.Failed) -> RunState:
 
 
 def _died(state: RunState, event: Died) -> RunState:
-    return _log(replace(state, death=event, busy="", goal=None, ahead=(), questions=()), "error", event.reason)
+    return _log(
+        replace(state, death=event, busy="", goal=None, unanswered=0, ahead=(), questions=()), "error", event.reason
+    )
 
 
 _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {

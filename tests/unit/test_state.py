@@ -198,3 +198,10 @@ def test_an_order_that_undo_brings_back_brings_its_crossings() -> None:
 
 def test_a_drop_of_nothing_has_no_sign() -> None:
     assert s.minus("0") == "0 pt" and s.minus("2.5") == "-2.5 pt"
+
+
+def test_the_idle_of_the_command_before_frees_nothing() -> None:
+    state = after(s.Sent(p.Goto(1)), stepped(1, 195), p.Moved(1), s.Sent(p.Goto(2)), p.Idle(1))
+    assert state.computing and state.goal == 2
+    state = fold(s.reduce, (stepped(2, 194), p.Moved(2), p.Idle(2)), state)
+    assert not state.busy and not state.unanswered

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from textual.notifications import SeverityLevel
+from textual.notifications import Notification, SeverityLevel
 
 from engine.api import protocol as p
 from tui.engine_app import EngineApp
@@ -10,6 +10,8 @@ from tui.state import Happening, RunState
 
 Target = Callable[[RunState], int]
 LEAP = 10  # steps that page up and page down move
+TOASTS = 3  # that are on the screen at once
+LOOKED_AT = "This run is in use by another window; here it can only be looked at."
 
 
 class DrivingApp(EngineApp):
@@ -20,10 +22,11 @@ class DrivingApp(EngineApp):
 
     def told(self, before: RunState, event: Happening) -> None:
         super().told(before, event)
-        if isinstance(event, p.Idle) and self._waiting:
+        free = isinstance(event, p.Idle) and not self.latest.busy
+        if free and self._waiting:
             go, self._waiting = self._waiting, None
             go()
-        elif isinstance(event, p.Idle) and self._then and self.latest.written:
+        elif free and self._then and self.latest.written:
             then, self._then = self._then, None
             then()
         elif isinstance(event, p.Failed):
@@ -71,8 +74,15 @@ class DrivingApp(EngineApp):
             self._when_free(lambda: self.do(p.PruneNext(channel)))
 
     def tell(self, text: str, severity: SeverityLevel = "information") -> None:
-        """Say something in passing; plain text."""
-        self.notify(text, severity=severity, markup=False, timeout=4 if severity == "information" else 8)
+        """Say something in passing; plain text. What is on the screen still is not said again, the oldest makes room."""
+        said = list(self._notifications)
+        if any(each.message == text for each in said):
+            return
+        for each in said[: 1 - TOASTS]:
+            self._unnotify(each, refresh=False)
+        seconds = 4 if severity == "information" else 8
+        self._notifications.add(Notification(text, severity=severity, timeout=seconds, markup=False))
+        self._refresh_notifications()
 
     def _go(self, target: Target, at_the_end: str = "") -> None:
         """Move to the step that `target` names: at once among known steps, else when the engine is free."""
@@ -95,7 +105,7 @@ class DrivingApp(EngineApp):
         if step in self.latest.steps:
             self.take(p.Moved(step))
         else:
-            self.tell("This run is in use by another window; here it can only be looked at.", "warning")
+            self.tell(LOOKED_AT, "warning")
 
     def _when_free(self, go: Callable[[], None]) -> None:
         if not self.latest.ready:

@@ -1,5 +1,7 @@
 """What keys ask of the engine, and what the screen makes of its answers."""
 
+import re
+
 import pytest
 from piloted import bench, measured
 from scripted import ORDER, SETTINGS, ScriptedEngine
@@ -7,6 +9,7 @@ from scripted import ORDER, SETTINGS, ScriptedEngine
 from engine.api import protocol as p
 from tui.actions import ACTIONS
 from tui.config import Config
+from tui.state import Sent
 
 pytestmark = pytest.mark.tui
 
@@ -46,6 +49,42 @@ async def test_undo_at_b_says_why_not() -> None:
         await it.press("u")
         await it.shows("nothing to undo")
         assert not it.commands(p.Goto)
+
+
+async def test_what_is_on_the_screen_is_not_said_again() -> None:
+    async with measured() as it:
+        await it.press(*["u"] * 10)
+        await it.shows("nothing to undo")
+        assert it.text().count("nothing to undo") == 1
+        for text in ("one", "two", "three", "four"):
+            it.app.tell(text)
+        await it.shows("four")
+        assert [said.message for said in it.app._notifications] == ["two", "three", "four"]
+
+
+@pytest.mark.parametrize("width", [60, 76, 77, 78, 79, 80, 81, 120])
+async def test_toasts_are_shown_to_their_last_word(width: int) -> None:
+    async with measured(lambda: ScriptedEngine(held_by="process 7"), size=(width, 24)) as it:
+        await it.press("space")
+        it.app.tell("Curve, results and report are in /lab/runs/20240501-140200-bd_net completely.")
+        await it.shows("completely.")
+        shown = " ".join(re.findall(r"▌ (.*?)[ │─╯┤┄▐\d]*$", it.text(), re.MULTILINE))
+        assert "it can only be looked at. Curve, results" in shown and shown.endswith("-bd_net completely.")
+
+
+async def test_presses_that_the_engine_keeps_up_with_all_count() -> None:
+    """The Idle of a step may come when the next step is asked for already."""
+    async with measured(lambda: ScriptedEngine(slow=True)) as it:
+        await it.press("space")
+        it.engine.let()
+        await it.until(lambda: it.state.step == 1 and not it.state.busy)
+        it.app.take(Sent(p.ShowChannel(3)))  # a command before, whose Idle is on its way
+        await it.press("space")
+        it.engine.say(p.Idle(1))
+        await it.pilot.pause()
+        await it.press("space")
+        it.engine.let(2)
+        await it.until(lambda: it.state.step == 3)
 
 
 async def test_a_key_held_down_waits_in_one_place_only() -> None:

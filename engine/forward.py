@@ -1,6 +1,7 @@
 """A Keras model as a function from arrays to arrays, fast on every backend, also on a device with little memory."""
 
 from collections.abc import Callable, Sequence
+from math import prod
 from threading import Lock
 from typing import Any
 
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 
 FEWEST_ROWS = 256  # where every shape is compiled, batches are filled up to a power of two, from here on
+ROOM = 2**28  # bytes for what a batch is on its way through a model, each layer's output counted
 
 
 class Forward:
@@ -18,11 +20,21 @@ class Forward:
     """
 
     def __init__(self, model: Any, batched: int, on_halved: Callable[[int], None] = lambda size: None) -> None:
-        self.call, self.batched, self.on_halved = graph(model), batched, on_halved
+        self.model, self.batched, self.on_halved = model, batched, on_halved
+        self.call = graph(model)
         self.fixed_shapes, self.threads = fixed_shapes(), threads()
         self.limit: int | None = None
         self.told: int | None = None  # the limit that `on_halved` has heard of
         self.halving = Lock()
+
+    def fitting(self, wanted: int, unknown: int = 1, more: int = 0) -> int:
+        """How many images to take at once: `wanted`, or as many as ROOM holds.
+
+        `unknown`: the size of axes that the model leaves open; `more`: numbers an image that lie between its layers.
+        """
+        outputs = [layer.output.shape[1:] for layer in self.model.layers]
+        numbers = more + sum(prod(size or unknown for size in shape) for shape in outputs)
+        return max(1, min(wanted, ROOM // (4 * numbers)))
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Outputs of the model, a row an image, in the images' order."""
@@ -80,13 +92,37 @@ def threads() -> int:
 def graph(model: Any) -> Callable[..., Any]:
     """`model` as a function of its inputs. TensorFlow's plain graph, made once for every shape, beats XLA on CPUs."""
     if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-        traced = tf.function(lambda *arrays: model(list(arrays), training=False), signature, autograph=False)
-        return lambda *arrays: tf.nest.map_structure(lambda tensor: tensor.numpy(), traced(*arrays))
+        return plain_graph(model)
     model.compile(jit_compile=fixed_shapes())
     return lambda *arrays: model.predict_on_batch(list(arrays))
+
+
+def plain_graph(model: Any) -> Callable[..., Any]:
+    """`model` as a graph of TensorFlow's.
+
+    Its optimiser joins neighbouring operations, some into one that it has no kernel for (a convolution with
+    hard_silu, then LeakyReLU): such a network is computed as it stands.
+    """
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+
+    def traced() -> Any:
+        return tf.function(lambda *arrays: model(list(arrays), training=False), signature, autograph=False)
+
+    joined = traced()
+
+    def call(*arrays: np.ndarray) -> Any:
+        nonlocal joined
+        try:
+            found = joined(*arrays)
+        except tf.errors.UnimplementedError:
+            tf.config.optimizer.set_experimental_options({"remapping": False})
+            joined = traced()
+            found = joined(*arrays)
+        return tf.nest.map_structure(lambda tensor: tensor.numpy(), found)
+
+    return call
 
 
 def padded(array: np.ndarray, rows: int) -> np.ndarray:

@@ -139,11 +139,3 @@ def pruned_feature(network: Network, layer: str, feature: str) -> np.ndarray:
     outputs = keras.Model(start, end)(np.zeros((1, *shape), "float32"), training=False)
     base: np.ndarray = keras.ops.convert_to_numpy(outputs)[0]
     return base
-
-
-def class_scores(network: Network) -> str:
-    """The layer whose largest output is the answer: the last but for a softmax, which keeps the order of classes."""
-    last = network.layer(network.spec.output)
-    if last.kind == "Activation" and last.config["activation"] in ("softmax", "linear", "log_softmax"):
-        return last.inputs[0]
-    return last.inputs[0] if last.kind == "Softmax" else last.name

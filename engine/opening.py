@@ -16,7 +16,7 @@ from engine.api import journal, locks
 from engine.api.enginelog import settle
 from engine.api.errors import Refused
 from engine.api.lab import points
-from engine.api.protocol import AnyEvent, Began, Open, Opened, Progress, Settings
+from engine.api.protocol import AnyEvent, Began, Moved, Open, Opened, Progress, Settings
 from engine.api.textsafe import escape
 from engine.files.atomic import sweep
 from engine.files.warden import warden
@@ -104,9 +104,10 @@ class Opening:
         for event in past:
             self.recorder.send(opened if isinstance(event, Opened) else event)
             run.session.replay(event)
-        run.session.forget_unanswered()
         if self.holder is None:
             self.recorder.resume(run.folder, past)
+        if run.session.forget_unanswered():
+            self.recorder.emit(Moved(run.session.playhead))
 
 
 def import_keras(device: str | None) -> Future[Any]:

@@ -14,14 +14,26 @@ if TYPE_CHECKING:  # which imports Keras
 def mean_activations(store: "FeatureStore", rows: slice) -> np.ndarray:
     """Mean of each channel's feature over the images `rows` and all positions: (channels,), float64.
 
-    The criterion of Fine-Pruning (Liu, Dolan-Gavitt, Garg 2018, section 3.1), summed in double precision.
+    The criterion of Fine-Pruning (Liu, Dolan-Gavitt, Garg 2018, section 3.1), summed in double precision. Raises
+    Refused where a channel's activation is no finite number.
     """
-    return np.array([np.mean(values[rows], dtype="float64") for values in store.values])
+    means = np.array([np.mean(values[rows], dtype="float64") for values in store.values])
+    beyond = np.flatnonzero(~np.isfinite(means))
+    if len(beyond):
+        raise Refused(
+            f"channel {beyond[0]} is too active for float32 on clean validation images ({len(beyond)} such channels): "
+            "the network's weights or the pixels are too large. Check --scale."
+        )
+    return means
 
 
 def increasing(means: np.ndarray) -> tuple[int, ...]:
-    """Channels by increasing mean; among equal means the lower index first."""
-    return tuple(int(channel) for channel in np.argsort(means, kind="stable"))
+    """Channels by increasing mean; among equal means the lower index first.
+
+    Means are compared as float32, which the features are: what lies beyond tells in which lane of the processor a
+    channel was computed, and would put an order on channels that are copies of each other.
+    """
+    return tuple(int(channel) for channel in np.argsort(means.astype("float32"), kind="stable"))
 
 
 def checked(order: Sequence[int], channels: int) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ slot, and their kernels lose its slice. Elsewhere every channel has its slot, an
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import keras
@@ -15,10 +16,11 @@ import numpy as np
 from engine.ahead import beside
 from engine.features import FeatureStore
 from engine.forward import FEWEST_ROWS, Forward
-from engine.network import Cut, Network, class_scores, wire
+from engine.network import Cut, Network, wire
 
 PASSES = {"Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout"}  # identities when used
 SLOTS = 4  # slots come in steps of so many
+FEW_POSITIONS = 32  # of a convolution's output; up to here a matrix product is faster than the backends' convolutions
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Reader:
     def input_shape(self) -> tuple[int | None, ...]:
         """The shape that `slice` gives, for any number of slots."""
         return (None, self.kernel.shape[-1]) if self.flat else (*self.kernel.shape[:-2], None, self.kernel.shape[-1])
+
+    def patch_size(self, layer: Any) -> int:
+        """Numbers an image in the patches of all positions; none where no patches are made."""
+        return prod(layer.output.shape[1:-1]) * prod(self.kernel.shape[:-1]) if looks_at_patches(layer) else 0
 
     def slice(self, channels: np.ndarray, slots: int) -> np.ndarray:
         """The kernel for these channels (.., slots, units); slots beyond them are zero."""
@@ -66,23 +72,28 @@ class SumOver(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
 
     def call(self, inputs: tuple[Any, Any]) -> Any:
         values, kernel = inputs
-        units = kernel.shape[-1]
-        if isinstance(self.inner, keras.layers.Conv2D):
-            values = patches(values, self.inner)
+        units, inner = kernel.shape[-1], self.inner
+        if looks_at_patches(inner):
+            values = patches(values, inner)
+        elif isinstance(inner, keras.layers.Conv2D):
+            sums = keras.ops.conv(values, kernel, inner.strides, inner.padding, dilation_rate=inner.dilation_rate)
+            return sums + inner.bias if inner.use_bias else sums
         rows = keras.ops.reshape(values, (-1, keras.ops.shape(values)[-1]))
         sums = keras.ops.matmul(rows, keras.ops.reshape(kernel, (-1, units)))
-        sums = sums + self.inner.bias if self.inner.use_bias else sums
-        return keras.ops.reshape(sums, (-1, *self.inner.output.shape[1:]))
+        sums = sums + inner.bias if inner.use_bias else sums
+        return keras.ops.reshape(sums, (-1, *inner.output.shape[1:]))
 
     def compute_output_shape(self, shapes: Any) -> Any:
         return self.inner.output.shape
 
 
-def patches(values: Any, layer: Any) -> Any:
-    """What each position of a convolution looks at, in its kernel's order: (n, rows, columns, kernel x channels).
+def looks_at_patches(layer: Any) -> bool:
+    """Whether a layer's sums are a matrix product over what each of its positions looks at."""
+    return isinstance(layer, keras.layers.Conv2D) and prod(layer.output.shape[1:-1]) <= FEW_POSITIONS
 
-    A matrix product over them takes half the time of the backends' convolutions on so small a feature.
-    """
+
+def patches(values: Any, layer: Any) -> Any:
+    """What each position of a convolution looks at, in its kernel's order: (n, rows, columns, kernel x channels)."""
     _, *space, _ = layer.output.shape
     spans = [range(0, size * step, step) for size, step in zip(layer.kernel_size, layer.dilation_rate, strict=True)]
     reach = [(size - 1) * stride + span[-1] + 1 for size, stride, span in zip(space, layer.strides, spans, strict=True)]
@@ -99,11 +110,13 @@ class Rest:
     """Answers of B with channels pruned, from the features alone."""
 
     def __init__(self, network: Network, at: Cut, store: FeatureStore, batch: int, note: Callable[[int], None]) -> None:
-        self.store, self.batch = store, batch
+        self.store = store
         self.ever_active = store.active.any(axis=1)
         self.readers = None if store.base.any() else readers(network, at)
         model = rest_model(network, at, [array.shape[1:] for array in store.others], self.readers)
         self.forward = Forward(model, 1 + len(store.others), note)
+        between = sum(reader.patch_size(network.layers[reader.name]) for reader in self.readers or [])
+        self.batch = self.forward.fitting(batch, unknown=len(store.base), more=between)
 
     def answers(self, pruned: np.ndarray, rows: np.ndarray, check: Callable[[], None] = lambda: None) -> np.ndarray:
         """Answers (rows,) of the images `rows` where the channels of the mask `pruned` are gone.
@@ -149,7 +162,7 @@ def rest_model(network: Network, at: Cut, others: list[tuple[int, ...]], readers
     """From slots (n, slots, positions), what else crosses the cut (n, ..) and the readers' kernels, to answers (n,)."""
     *space, channels = at.base.shape
     width = channels if readers is None else None
-    slots = keras.Input((width, int(np.prod(space))))
+    slots = keras.Input((width, prod(space)))
     feature = keras.layers.Reshape((*space, channels if readers is None else -1))(keras.layers.Permute((2, 1))(slots))
     crossing = [keras.Input(shape) for shape in others]
     known = dict(zip(at.crossing, [feature, *crossing], strict=True))
@@ -157,6 +170,5 @@ def rest_model(network: Network, at: Cut, others: list[tuple[int, ...]], readers
     for reader, kernel in zip(readers or [], kernels, strict=True):
         values = keras.layers.Reshape((-1,))(feature) if reader.flat else feature
         known[reader.name] = SumOver(network.layers[reader.name])((values, kernel))
-    wanted = class_scores(network)
-    scores = wire(network.spec, network.layers, known, [wanted])[wanted]
+    scores = wire(network.spec, network.layers, known, [network.spec.output])[network.spec.output]
     return keras.Model([slots, *crossing, *kernels], keras.ops.argmax(scores, axis=-1))

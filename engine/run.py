@@ -73,7 +73,7 @@ class Run:
         store = FeatureStore(images, at, others, self.feature_memory, self.folder)
         forward = Forward(features_model(network, at, SCALES[self.settings.scale]), 1, self.halved)
         self.emit(Progress("model", 1, 1, perf_counter() - begin))
-        size = min(FEATURE_BATCH, self.settings.batch_size)
+        size = forward.fitting(min(FEATURE_BATCH, self.settings.batch_size))
         for name, data in self.inputs.sets.items():
             progress = self.progress(f"features {name}", data.images)
             compute(store, forward, ahead(data.batches(size)), self.inputs.rows[name].start, progress)

@@ -127,7 +127,8 @@ class Service:
             self.emit(p.Progress("baseline", 1, 1, time.perf_counter() - begin))
         if 0 not in self.recorder.measured:
             self.measure(0)
-        for event in session.set_thresholds(session.thresholds or self.run.settings.save_at):
+        told = any(isinstance(event, p.Thresholds) for event in self.recorder.events)
+        for event in session.uncrossed() if told else session.set_thresholds(self.run.settings.save_at):
             self.tell(event)
         for threshold, step in session.crossings():
             self.save_missing(step, threshold)

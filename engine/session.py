@@ -59,6 +59,7 @@ class Session:
     counts: dict[bytes, Counts] = field(default_factory=dict)
     crossed: dict[str, bytes] = field(default_factory=dict)  # threshold -> the step it was crossed at, as its key
     passed: set[bytes] = field(default_factory=set)  # steps that the playhead has stood at
+    told: set[int] = field(default_factory=set)  # steps of the current order that events have told of
     earlier: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # orders that undo brings back
 
     def mask(self, step: int) -> np.ndarray:
@@ -74,7 +75,15 @@ class Session:
         for step, key in enumerate(step_keys(self.order, self.channels)):
             if key not in self.counts:
                 return
-            yield Stepped(step, self.order[step - 1] if step else None, self.counts[key])
+            yield self.at(step)
+
+    def at(self, step: int) -> Stepped:
+        """What is known of a step."""
+        return Stepped(step, self.order[step - 1] if step else None, self.counts[self.key(step)])
+
+    def telling(self, event: Stepped) -> Stepped:
+        self.told.add(event.step)
+        return event
 
     # --- the moves ---
 
@@ -89,7 +98,9 @@ class Session:
         for step in range(start, target + 1):
             if self.key(step) not in self.counts:
                 check()
-                yield self.compute(step, evaluator(), check)
+                yield self.telling(self.compute(step, evaluator(), check))
+            elif step not in self.told:  # known from another order that leads to the same channels
+                yield self.telling(self.at(step))
             self.playhead = step
             stop = step == target or (step > start and self.holds(step, command))
             if stop or self.key(step) not in self.passed:
@@ -123,18 +134,22 @@ class Session:
         """Make this the order, and keep the one of before for undo; the same order again is none to bring back."""
         if order != self.order:
             self.earlier.append((kept, self.order))
-        self.order = order
+        self.turn_to(order, kept)
+
+    def turn_to(self, order: tuple[int, ...], kept: int) -> None:
+        """Make this the order. What was told of steps above `kept` was about another one."""
+        self.order, self.told = order, {step for step in self.told if step <= kept}
 
     def restore(self, target: int) -> Iterator[AnyEvent]:
         """Going back to where a channel was taken out of turn brings the order of before back."""
         while self.earlier and target <= self.earlier[-1][0]:
             self.playhead = min(self.playhead, self.earlier[-1][0])
-            self.order = self.earlier.pop()[1]
+            self.turn_to(self.earlier.pop()[1], self.playhead)
             yield from self.reordered()
 
     def reordered(self) -> Iterator[AnyEvent]:
         yield Reordered(self.order, self.playhead)
-        yield from (event for event in self.known() if event.step > self.playhead)
+        yield from (self.telling(event) for event in self.known() if event.step > self.playhead)
 
     # --- thresholds ---
 
@@ -161,6 +176,14 @@ class Session:
             return True
         return any(self.drop_reached(threshold, earlier) for earlier in range(step))
 
+    def uncrossed(self) -> Iterator[Crossed]:
+        """Thresholds that known steps reach and nobody was told of: the run ended in between."""
+        for threshold in self.thresholds:
+            step = self.first_reached(threshold)
+            if threshold not in self.crossed and step is not None:
+                self.crossed[threshold] = self.key(step)
+                yield Crossed(threshold, step)
+
     def first_reached(self, threshold: str) -> int | None:
         """The first known step of the current order whose drop is at least `threshold` points."""
         return next((event.step for event in self.known() if self.drop_reached(threshold, event.step)), None)
@@ -185,10 +208,18 @@ class Session:
 
     # --- the way back from a journal ---
 
-    def forget_unanswered(self) -> None:
-        """Steps whose answers are not on disk were not finished: they will be computed again."""
+    def forget_unanswered(self) -> bool:
+        """Steps whose answers are not on disk were not finished: they will be computed, and crossed, again.
+
+        Returns whether the playhead stood beyond what is known now, and has gone back.
+        """
         for key in [key for key in self.counts if key not in self.answers]:
             del self.counts[key]
+        last, stood = max((event.step for event in self.known()), default=0), self.playhead
+        self.playhead, self.passed = min(stood, last), self.passed & self.counts.keys()
+        self.told = {step for step in self.told if self.key(step) in self.counts}
+        self.crossed = {each: key for each, key in self.crossed.items() if key in self.counts}
+        return self.playhead < stood
 
     def crossings(self) -> Iterator[tuple[str, int]]:
         """The thresholds crossed in the current order, each with its step."""
@@ -198,7 +229,7 @@ class Session:
     def rewind(self, events: Iterable[AnyEvent]) -> None:
         """Be what these events tell of, and no more: what could not be recorded has not happened."""
         self.order, self.playhead, self.thresholds = (), 0, ()
-        for kept in (self.counts, self.crossed, self.passed, self.earlier):
+        for kept in (self.counts, self.crossed, self.passed, self.told, self.earlier):
             kept.clear()
         for event in events:
             self.replay(event)
@@ -210,12 +241,13 @@ class Session:
                 self.order = event.order
             case Stepped():
                 self.counts[self.key(event.step)] = event.counts
+                self.told.add(event.step)
             case Moved():
                 self.playhead = event.step
                 self.passed.add(self.key(event.step))
             case Reordered():
                 if self.earlier and self.earlier[-1][1] == event.order:
-                    self.order = self.earlier.pop()[1]
+                    self.turn_to(self.earlier.pop()[1], event.kept)
                 else:
                     self.take_over(event.order, event.kept)
                 self.playhead = event.kept

@@ -16,7 +16,7 @@ from engine.features import SCALES, with_pixels
 from engine.files.dataset import Dataset, open_dataset
 from engine.files.model import read_model
 from engine.forward import Forward
-from engine.network import Network, build, class_scores, wire
+from engine.network import Network, build, wire
 
 BATCH = 512
 
@@ -24,9 +24,8 @@ BATCH = 512
 def answers_model(network: Network, scale: float) -> Any:
     """A model from images as the lab stores them (n, C, H, W) to answers (n,)."""
     images, pixels = with_pixels(network, scale)
-    wanted = class_scores(network)
-    scores = wire(network.spec, network.layers, {network.spec.layers[0].name: pixels}, [wanted])[wanted]
-    return keras.Model([images], keras.ops.argmax(scores, axis=-1))
+    scores = wire(network.spec, network.layers, {network.spec.layers[0].name: pixels}, [network.spec.output])
+    return keras.Model([images], keras.ops.argmax(scores[network.spec.output], axis=-1))
 
 
 def evaluate(command: Evaluate, note: Callable[[int], None], progress: Callable[[str, int, int], None]) -> Evaluated:
@@ -37,13 +36,11 @@ def evaluate(command: Evaluate, note: Callable[[int], None], progress: Callable[
     if len(networks) > 1 and described(networks[1]) != (shape, classes):
         raise Refused(f"{escape(files[1].name, 48)}: has other images or classes than {escape(files[0].name, 48)}.")
     forwards = [Forward(answers_model(network, SCALES[command.scale]), 1, note) for network in networks]
+    size = min(forward.fitting(min(command.batch_size, BATCH)) for forward in forwards)
     found = []
     for name, path in (("clean", command.clean), ("poisoned", command.poisoned)):
         data = open_dataset(Path(path), shape, classes)
-        parts = [
-            [forward([batch])[0] for forward in forwards]
-            for batch in counting(data, command.batch_size, name, progress)
-        ]
+        parts = [[forward([batch])[0] for forward in forwards] for batch in counting(data, size, name, progress)]
         answers = [np.concatenate(column) for column in zip(*parts, strict=True)]
         found.append((data, repaired(answers[1], answers[0], classes) if len(answers) > 1 else answers[0]))
     (clean, clean_answers), (poisoned, poisoned_answers) = found
@@ -68,7 +65,7 @@ def described(network: Network) -> tuple[tuple[int, int, int], int]:
 def counting(data: Dataset, size: int, name: str, progress: Callable[[str, int, int], None]) -> Iterator[np.ndarray]:
     """The batches of a data set, telling `progress` how many images have gone by."""
     done = 0
-    for batch in ahead(data.batches(min(size, BATCH))):
+    for batch in ahead(data.batches(size)):
         yield batch
         done += len(batch)
         progress(name, done, data.images)

@@ -72,6 +72,15 @@ def crossing() -> Any:
     return keras.Model(start, layers.Dense(CLASSES, activation="softmax")(layers.Flatten()(joined)))
 
 
+def all_convolutions() -> Any:
+    """No dense layer: the last convolution's channels are the classes, and pooling leads to the output."""
+    start = keras.Input(SHAPE)
+    x = layers.Conv2D(6, 3, dilation_rate=2, activation="relu", name="early")(start)
+    x = layers.Conv2D(CLASSES, 3, padding="same", name="last")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(start, layers.Activation("linear", name="scores")(x))
+
+
 Case = tuple[Callable[[], Any], str | None, str]
 CASES: dict[str, Case] = {  # network, --layer (None: the default), ranking feature
     "sequential": (sequential, None, "pool"),
@@ -82,6 +91,8 @@ CASES: dict[str, Case] = {  # network, --layer (None: the default), ranking feat
     "sigmoid": (awake_at_zero, None, "pool"),
     "branching": (branching, None, "pool"),
     "crossing": (crossing, "last", "pool"),
+    "all convolutions": (all_convolutions, None, "scores"),
+    "all convolutions, early": (all_convolutions, "early", "early"),
 }
 
 
@@ -106,7 +117,10 @@ def trained_looking(build: Callable[[], Any], seed: int) -> Any:
 
 def spread_answers(model: Any, rng: np.random.Generator) -> None:
     """Centre and scale the class scores, so that every class is answered and pruning moves answers."""
-    last = [layer for layer in model.layers if isinstance(layer, layers.Dense)][-1]
+    dense = [layer for layer in model.layers if isinstance(layer, layers.Dense)]
+    if not dense:
+        return
+    last = dense[-1]
     before = keras.Model(model.inputs, last.input).predict(pictures(rng, 200).astype("f4"), verbose=0)
     kernel = last.get_weights()[0]
     scores = (before - before.mean(0)) @ kernel

@@ -91,6 +91,34 @@ def test_every_count_of_every_step_is_that_of_whole_passes(case: str, tmp_path: 
     assert len(set(rows)) > 2, "nothing happened on this network"
 
 
+@pytest.mark.parametrize("shrink", [1e-4, 1e-7])
+def test_classes_that_the_softmax_makes_equal_are_answered_as_keras_does(shrink: float, tmp_path: Path) -> None:
+    """Scores that differ by less than a float32 can tell of their softmax are a tie, and the first class wins."""
+    model = trained_looking(CASES["sequential"][0], seed=12)
+    last = model.layers[-1]
+    last.set_weights([weight * shrink for weight in last.get_weights()])
+    write_lab(tmp_path, model, seed=12, counts=(300, 200))
+    run = opened(tmp_path)
+    events = list(run.session.goto(Goto(1000), lambda: run.evaluator, lambda: None))
+    _, rows = plain_way(run, model, "pool")
+    assert [event.counts.valid for event in events if isinstance(event, Stepped)] == [row[0] for row in rows]
+
+
+def test_batches_take_no_more_than_there_is_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine import forward
+
+    model = trained_looking(CASES["branching"][0], seed=13)
+    write_lab(tmp_path, model, seed=13)
+    wide = opened(tmp_path)
+    monkeypatch.setattr(forward, "ROOM", 2**18)
+    narrow = opened(tmp_path)
+    assert 1 < narrow.evaluator.rest.batch < 60 < wide.evaluator.rest.batch
+    key = wide.session.key(0)
+    for run in (wide, narrow):
+        list(run.session.goto(Goto(0), lambda run=run: run.evaluator, lambda: None))  # type: ignore[misc]
+    assert np.array_equal(wide.session.answers[key], narrow.session.answers[key])
+
+
 def test_dormant_channels_and_inactive_images_are_not_evaluated(tmp_path: Path) -> None:
     model = trained_looking(CASES["sequential"][0], seed=3)
     write_lab(tmp_path, model, seed=3)

@@ -193,6 +193,46 @@ def test_known_steps_of_a_new_order_are_told_again() -> None:
     assert len(player.lookup.calls) == calls
 
 
+def test_steps_behind_a_gap_are_told_when_the_walk_comes_there() -> None:
+    """The same channels in another order are known already, beyond steps that are not."""
+    player = Player()
+    player.play(Goto(6))
+    player.play(Goto(2))
+    player.prune(ORDER[4])
+    calls = len(player.lookup.calls)
+    assert steps(player.play(Goto(6))) == [4, 5, 6]
+    assert len(player.lookup.calls) == calls + 1  # with four pruned it is another set, from five on the same
+    assert steps(player.play(Goto(3)) + player.play(Goto(6))) == []
+
+
+def test_answers_that_were_lost_are_computed_again() -> None:
+    player = Player(("10", "50"))
+    player.play(Goto(CHANNELS))
+    again = Player()
+    again.session.rewind([Ranked(ORDER, False, (), ()), *player.events])
+    again.session.answers.update(player.session.answers)
+    for step in (2, 5):
+        del again.session.answers[again.session.key(step)]
+    assert again.session.forget_unanswered()
+    assert again.session.playhead == 1
+    assert steps(again.play(Goto(CHANNELS))) == [2, 5]
+    assert again.session.counts == player.session.counts
+    assert again.session.crossed == player.session.crossed
+
+
+def test_a_crossing_that_nobody_was_told_of_is_told_once() -> None:
+    player = Player(("10", "50"))
+    player.play(Goto(CHANNELS))
+    first, *_ = (event for event in player.events if isinstance(event, Crossed))
+    again = Player()
+    cut = player.events[: player.events.index(first)]
+    again.session.rewind([Ranked(ORDER, False, (), ()), *cut])
+    again.session.answers.update(player.session.answers)
+    assert not again.session.forget_unanswered()
+    assert list(again.session.uncrossed()) == [first]
+    assert list(again.session.uncrossed()) == []
+
+
 def test_crossing_again_with_other_channels_asks() -> None:
     player = Player(("50",))
     player.play(Goto(CHANNELS))

@@ -1,4 +1,4 @@
-"""A device without memory: smaller batches, the same numbers, one word about it."""
+"""One pass over a batch: on a device without memory, by several threads, for networks that the backend rewrites."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -91,3 +91,14 @@ def test_two_threads_that_find_it_out_at_once_halve_once(
         thread.join()
     assert len(found) == 2 and all(np.array_equal(answer, 3 * IMAGES) for answer in found)
     assert heard == [50]
+
+
+def test_operations_that_the_backend_cannot_join_stay_apart() -> None:
+    """TensorFlow's optimiser joins these three into one that it has no kernel for."""
+    keras = load()
+    start = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, activation="hard_silu")(start)
+    model = keras.Model([start], keras.layers.LeakyReLU()(x))
+    images = np.random.default_rng(0).normal(size=(5, 8, 8, 3)).astype("float32")
+    found = Forward(model, 1)([images])[0]
+    assert np.allclose(found, keras.ops.convert_to_numpy(model([images])), rtol=1e-5, atol=1e-5)

@@ -9,6 +9,9 @@ from engine.files.description import LayerSpec
 from engine.files.dialects import Layer, Model, read_model_config, unsafe
 from engine.files.finding import Finding, layer_line, quoted
 from engine.files.layers import FUSED, LAYERS, RENAMED, SINCE, TRAINING_ONLY, checked
+from engine.files.order import keras_order, steps
+
+POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")  # how a number type is written beside its name
 
 
 class Place(NamedTuple):
@@ -16,7 +19,7 @@ class Place(NamedTuple):
 
     `home` is the path of the models inside each other that lead to it, its own name last. `trail` is the same as a
     `.keras` file has it: classes in snake case, each with a number, 0 for the first of its class in its model.
-    `frozen`: Keras does not count its weights as trainable.
+    `frozen`: Keras lists none of its weights as trainable.
     """
 
     home: tuple[str, ...] = ()
@@ -84,10 +87,14 @@ class _Flat:
         if feeds and len(feeds) != len(model.inputs):
             raise Finding(f"has a model {quoted(place.name)} with {len(model.inputs)} inputs, fed with {len(feeds)}.")
         outputs: dict[str, str] = dict(zip(model.inputs, feeds, strict=False))
-        steps = dict(zip((layer.name for layer in model.layers), _steps(model), strict=True))
-        for layer in _in_order(model, outputs):
+        ordered = keras_order(model)
+        trail = steps(ordered)
+        frozen = len(place.home) == 1 and model.frozen  # Keras asks a model for its weights only at the top
+        for layer in ordered:
+            if layer.name in outputs:
+                continue
             sources = [outputs[source] for source in layer.sources]
-            inner = place.inside(layer.name, steps[layer.name], not model.trainable)
+            inner = place.inside(layer.name, trail[layer.name], frozen)
             if layer.model is None:
                 outputs[layer.name] = self.put(layer, sources, inner)
             else:
@@ -123,54 +130,18 @@ class _Flat:
         return name
 
 
-def _in_order(model: Model, outputs: dict[str, str]) -> list[Layer]:
-    """The layers of one model such that each comes after those that feed it; fed input layers are left out."""
-    waiting = [layer for layer in model.layers if layer.name not in outputs]
-    names = {layer.name for layer in model.layers}
-    for name in (*model.inputs, *model.outputs, *(source for layer in waiting for source in layer.sources)):
-        if name not in names:
-            raise Finding(f"names a layer {quoted(name)} that it does not contain.")
-    if len(names) != len(model.layers):
-        raise Finding("has two layers of the same name.")
-    done, ordered = set(outputs), []
-    while waiting:
-        ready = [layer for layer in waiting if done.issuperset(layer.sources)]
-        if not ready:
-            raise Finding(f"has a loop: layer {quoted(waiting[0].name)} feeds itself.")
-        ordered += ready
-        done.update(layer.name for layer in ready)
-        waiting = [layer for layer in waiting if layer.name not in done]
-    return ordered
-
-
-def _steps(model: Model) -> list[tuple[str, int]]:
-    """Class in snake case and number of each layer of a model."""
-    seen: dict[str, int] = {}
-    steps = []
-    for layer in model.layers:
-        word = _snake_case("Functional" if layer.kind == "Model" else layer.kind)
-        seen[word] = seen.get(word, -1) + 1
-        steps.append((word, seen[word]))
-    return steps
-
-
-def _snake_case(name: str) -> str:
-    """As Keras does it: conv2d, batch_normalization, p_re_lu."""
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
 def _refuse_layout(name: str, kind: str, config: dict[str, Any]) -> None:
-    """Channels last and single precision, for every layer."""
+    """Channels last and single precision, for every layer, that which takes the images included."""
     if config.get("data_format") == "channels_first":
         raise Finding("is channels_first; only channels_last models are supported.")
     if config.get("data_format") not in (None, "channels_last"):
         raise layer_line(name, kind, f"has data_format={quoted(config['data_format'])}, outside the allowed values.")
-    policy = config.get("dtype")
-    if isinstance(policy, dict):
-        policy = policy.get("config", {}).get("name") if isinstance(policy.get("config"), dict) else policy
-    if kind != "InputLayer" and policy not in (None, "float32"):
-        raise layer_line(name, kind, f"has dtype={quoted(policy)}, outside the allowed values.")
+    for key in ("dtype", "input_dtype"):
+        policy = config.get(key)
+        if isinstance(policy, dict) and policy.get("class_name") in POLICIES and isinstance(policy.get("config"), dict):
+            policy = policy["config"].get("name", policy)
+        if policy not in (None, "float32"):
+            raise layer_line(name, kind, f"has {key}={quoted(policy)}, outside the allowed values.")
 
 
 def _with_shape(name: str, kind: str, config: dict[str, Any]) -> dict[str, Any]:

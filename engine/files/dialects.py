@@ -11,6 +11,7 @@ from engine.files.calls import NO_MODEL, ends, sources
 from engine.files.finding import Finding, quoted
 from engine.files.layers import FUNCTIONS, KNOWN, OPERATIONS
 from engine.files.limits import LAYERS as MOST_LAYERS
+from engine.files.sharing import refuse_shared
 
 MODELS = ("Model", "Functional", "Sequential")
 MODULES = ("keras", "keras.layers", "keras.models", "keras.activations")
@@ -31,13 +32,16 @@ class Layer(msgspec.Struct):
 
 
 class Model(msgspec.Struct):
-    """Layers in the file's order; the names of those that take and give the images and classes."""
+    """Layers in the file's order; the names of those that take and give the images and classes.
+
+    `frozen`: Keras counts none of its weights as trainable. Of a Sequential model it does not read that.
+    """
 
     kind: str
     layers: list[Layer]
     inputs: list[str]
     outputs: list[str]
-    trainable: bool = True
+    frozen: bool = False
 
 
 class Budget:
@@ -57,6 +61,9 @@ def read_model_config(data: Any) -> Model:
     if not isinstance(data, dict) or data.get("class_name") not in MODELS:
         found = data.get("class_name") if isinstance(data, dict) else data
         raise Finding(f"is of type {quoted(found)}, expected a Sequential or Functional model.")
+    if not _ours(data, data["class_name"]):
+        raise Finding(f"is of type {quoted(_foreign(data))}, expected a Sequential or Functional model of Keras.")
+    refuse_shared(data)
     return _model(data, Budget())
 
 
@@ -70,7 +77,7 @@ def _model(data: dict[str, Any], budget: Budget) -> Model:
         raise Finding(NO_MODEL)
     read = _sequential if kind == "Sequential" else _functional
     model = read(config, budget)
-    model.trainable = config.get("trainable") is not False
+    model.frozen = kind != "Sequential" and config.get("trainable") is not None and not config["trainable"]
     return model
 
 
@@ -83,7 +90,7 @@ def _layer(data: dict[str, Any], sources: list[str], budget: Budget) -> Layer:
     if not isinstance(name, str) or not isinstance(kind, str):
         raise Finding(NO_MODEL)
     if not _ours(data, kind):
-        raise unsafe(name, str(data.get("registered_name") or f"{data.get('module')}.{kind}"))
+        raise unsafe(name, _foreign(data))
     if kind in MODELS:
         return Layer(name, kind, {}, sources, _model(data, budget))
     if not isinstance(config, dict):
@@ -109,6 +116,11 @@ def _ours(data: dict[str, Any], kind: str) -> bool:
     known = module in MODULES or (isinstance(module, str) and module.startswith(INNER_MODULES))
     operation = isinstance(module, str) and module.startswith("keras.src.ops.") and kind in OPERATIONS
     return (known or operation) and registered in (None, kind)
+
+
+def _foreign(data: dict[str, Any]) -> str:
+    """The class that Keras would look for elsewhere."""
+    return str(data.get("registered_name") or f"{data.get('module')}.{data['class_name']}")
 
 
 def _sequential(config: dict[str, Any], budget: Budget) -> Model:

@@ -139,9 +139,13 @@ TRAINING_ONLY = (
     "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness",
     "RandomHeight", "RandomWidth", "ActivityRegularization",
 )  # fmt: skip
-RENAMED = {"GlobalAvgPool2D": "GlobalAveragePooling2D", "GlobalMaxPool2D": "GlobalMaxPooling2D"} | {
-    "Convolution2D": "Conv2D", "Convolution2DTranspose": "Conv2DTranspose", "Deconvolution2D": "Conv2DTranspose",
-    "MaxPool2D": "MaxPooling2D", "AvgPool2D": "AveragePooling2D", "SeparableConvolution2D": "SeparableConv2D",
+# other names by which Keras itself knows a class, and names of older versions for what is that class today
+ALIASES = {"GlobalAvgPool2D": "GlobalAveragePooling2D", "GlobalMaxPool2D": "GlobalMaxPooling2D"} | {
+    "Convolution2D": "Conv2D", "Convolution2DTranspose": "Conv2DTranspose", "MaxPool2D": "MaxPooling2D",
+    "AvgPool2D": "AveragePooling2D", "SeparableConvolution2D": "SeparableConv2D",
+}  # fmt: skip
+RENAMED = ALIASES | {
+    "Deconvolution2D": "Conv2DTranspose",
     "BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization",
     "SyncBatchNormalization": "BatchNormalization",
 }  # fmt: skip
@@ -165,7 +169,10 @@ def checked(name: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     _refuse_unknown(name, kind, config, table)
     result = {}
     for key, setting in table.items():
-        value = next((config[word] for word in (key, *setting.also) if word in config), setting.default)
+        given = [word for word in (key, *setting.also) if word in config]
+        if len(given) > 1:
+            raise layer_line(name, kind, f"has both {given[0]} and {given[1]}, which are names for one setting.")
+        value = config[given[0]] if given else setting.default
         if value is ...:
             raise layer_line(name, kind, f"has no {key}. The model was damaged; save it again.")
         try:

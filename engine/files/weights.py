@@ -1,7 +1,7 @@
 """Where a model file keeps each weight, found by Keras's own rules and checked against the architecture."""
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, zip_longest
 from math import prod
 from typing import Any
 
@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 
 from engine.files.architecture import Node
-from engine.files.attributes import names_attribute
-from engine.files.finding import Finding, layer_line
+from engine.files.attributes import has_attribute, names_attribute
+from engine.files.finding import Finding, layer_line, quoted
 from engine.files.hdf5 import child, descend, reading
 from engine.files.limits import PIECE_BYTES, WEIGHT_BYTES, amount
 from engine.files.needs import needed_weights
@@ -24,13 +24,35 @@ MOVED = ("gamma", "beta", "moving_mean", "moving_variance")  # of one shape: the
 def h5_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> list[Held]:
     """The weights of a `.h5` file. `root` holds a group for each top-level layer, with its `weight_names`.
 
+    Keras goes by the places in `layer_names`, whatever the groups are called: here place and name must agree.
     The weights of a model inside the model lie in one group: trainable ones first, then all others.
     """
     found: list[Held] = []
+    tops = []
     for top, members in groupby(nodes, key=lambda node: node.place.home[0]):
         needed = [(node, *item) for node in members for item in _needed(node, feeds[node.spec.name])]
         found += _group_weights(root, top, sorted(needed, key=lambda item: not item[3]))
+        tops += [top] if needed else []
+    _refuse_listed(root, tops)
     return [place for node in nodes for place in found if place[0] is node]
+
+
+def _refuse_listed(root: h5py.Group, tops: list[str]) -> None:
+    """That `layer_names` lists exactly the layers with weights, in Keras's order; those without do not count."""
+    names = names_attribute(root, "layer_names")
+    if names is None:
+        raise Finding("has no 'layer_names', by which Keras finds weights. The model was damaged; save it again.")
+    listed = [name for name in names if _weight_names(root, name)]
+    for place, (found, wanted) in enumerate(zip_longest(listed, tops)):
+        if found != wanted:
+            shown = [quoted(name) if name is not None else "nothing" for name in (found, wanted)]
+            raise Finding(f"lists weights of {shown[0]} in place {place}, where Keras expects {shown[1]}.")
+
+
+def _weight_names(root: h5py.Group, top: str) -> list[str]:
+    """What a layer's group lists; nothing if there is no such group."""
+    group = descend(root, top.split("/"))
+    return (names_attribute(group, "weight_names") or []) if isinstance(group, h5py.Group) else []
 
 
 def _needed(node: Node, shape: Shape) -> list[tuple[str, Shape | None, bool]]:
@@ -70,6 +92,8 @@ def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) 
         needed = _needed(node, feeds[node.spec.name])
         if not needed:
             continue
+        if old:
+            _refuse_renumbered(root, node)
         group = descend(root, [*_steps(node, old), "vars"])
         with reading():
             count = len(group) if isinstance(group, h5py.Group) else 0
@@ -77,7 +101,17 @@ def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) 
             raise layer_line(node.spec.name, node.spec.kind, f"has {count} weight arrays, expected {len(needed)}.")
         for index, (weight, shape, _) in enumerate(needed):
             found.append((node, weight, _fitting(node, weight, child(group, str(index)), shape)))
+            if has_attribute(found[-1][2], "dtype"):
+                raise layer_line(node.spec.name, node.spec.kind, f"has a {weight} of type bfloat16, expected float32.")
     return found
+
+
+def _refuse_renumbered(root: h5py.Group, node: Node) -> None:
+    """What newer versions of Keras would read in the place of a layer that Keras 2.12 or 2.13 numbered."""
+    steps = list(_steps(node, True))
+    for index, (word, number) in enumerate(node.place.trail):
+        if number % 2 and descend(root, [*steps[: 2 * index + 1], f"{word}_{number}"]) is not None:
+            raise layer_line(node.spec.name, node.spec.kind, "has its weights in two places.")
 
 
 def _steps(node: Node, old: bool) -> Iterator[str]:

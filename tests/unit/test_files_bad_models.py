@@ -99,6 +99,11 @@ def attribute(name: str, value: Any) -> Callable[[h5py.File], None]:
     return edit
 
 
+def timed(file: h5py.File) -> None:
+    del file.attrs["model_config"]
+    h5py.h5a.create(file.id, b"model_config", h5py.h5t.UNIX_D32LE, h5py.h5s.create(h5py.h5s.SCALAR))
+
+
 def member_twice(path: Path) -> None:
     write_keras(path)
     with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
@@ -177,6 +182,15 @@ BAD: Table = {
     "JSON too long": (
         h5(json.dumps(small_net()) + " " * 2**23), "has 8.0 MiB of 'model_config', the limit is 8.0 MiB.",
     ),
+    "an empty text": (
+        h5(edit=attribute("model_config", np.bytes_(b""))),
+        "has an empty 'model_config'. The model was damaged; save it again.",
+    ),
+    "no value at all": (
+        h5(edit=attribute("model_config", h5py.Empty("S10"))),
+        "has an empty 'model_config'. The model was damaged; save it again.",
+    ),
+    "text of a type for times": (h5(edit=timed), "has 'model_config' of another type than text."),
     "JSON as numbers": (
         h5(edit=attribute("model_config", np.zeros(3))),
         "has 'model_config' of another type than text.",
@@ -206,6 +220,10 @@ BAD: Table = {
     "foreign registration": (
         archive(config=tampered(1, module="keras.layers", registered_name="evil>Conv2D")),
         f"layer 'conv_1' is of type 'evil>Conv2D', {CODE}",
+    ),
+    "foreign registration of the whole": (
+        h5(small_net() | {"module": "os", "registered_name": "evil>Functional"}),
+        "is of type 'evil>Functional', expected a Sequential or Functional model of Keras.",
     ),
     "TensorFlow function": (
         h5(with_layer("TFOpLambda", function="io.read_file")), f"layer 'lam' is of type 'TFOpLambda', {CODE}",
@@ -256,6 +274,19 @@ BAD: Table = {
         "layer 'conv_1' (Conv2D) uses 'hard_sigmoid', which newer versions of Keras compute otherwise.",
     ),
     "float16": (h5(conv(dtype="float16")), "layer 'conv_1' (Conv2D) has dtype='float16', outside the allowed values."),
+    "images of whole numbers": (
+        h5(tampered(0, config={"name": "input", "batch_input_shape": [None, 8, 6, 3], "dtype": "uint8"})),
+        "layer 'input' (InputLayer) has dtype='uint8', outside the allowed values.",
+    ),
+    "a quantized type": (
+        h5(conv(dtype={"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8", "name": "float32"}})),
+        "layer 'conv_1' (Conv2D) has dtype='{'class_name': 'QuantizedDTypePolicy', 'config'…', outside the "
+        "allowed values.",
+    ),
+    "one setting under two names": (
+        h5(with_layer("LeakyReLU", negative_slope=0.2, alpha=0.9)),
+        "layer 'lam' (LeakyReLU) has both negative_slope and alpha, which are names for one setting.",
+    ),
     "unknown setting": (
         h5(conv(lora_rank=4)), "layer 'conv_1' (Conv2D) has a setting 'lora_rank' that this program does not know.",
     ),
@@ -314,7 +345,7 @@ BAD: Table = {
     "a layer used twice": (h5(REUSED), "layer 'pool_1' (GlobalAveragePooling2D) is used 2 times; "
                            "layers used twice are not supported."),
     "a loop": (
-        h5(tampered(1, inbound_nodes=[[["pool_1", 0, 0, {}]]])), "has a loop: layer 'conv_1' feeds itself.",
+        h5(tampered(1, inbound_nodes=[[["pool_1", 0, 0, {}]]])), "has a loop: layer 'pool_1' feeds itself.",
     ),
     "a layer that is not there": (
         h5(tampered(1, inbound_nodes=[[["ghost", 0, 0, {}]]])), "names a layer 'ghost' that it does not contain.",

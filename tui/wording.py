@@ -1,6 +1,9 @@
 """How figures are written on screens."""
 
+from collections.abc import Iterable
+
 from engine.api.protocol import Counts
+from tui.actions import Action, sign
 from tui.state import RunState, figures
 
 EMPTY = "–"  # a set that is not there
@@ -37,8 +40,18 @@ def file_name(path: str) -> str:
 
 
 def short_path(path: str, width: int) -> str:
-    """A path cut in the middle, so that its end can be read."""
+    """A path cut at its beginning, so that its end can be read."""
     return path if len(path) <= width else "…" + path[len(path) - width + 1 :]
+
+
+def within(text: str, folder: str) -> str:
+    """`text` with the paths that lie in `folder` written from there on."""
+    return text.replace(folder.rstrip("/") + "/", "") if folder.strip("/") else text
+
+
+def key_of(table: Iterable[Action], name: str) -> str:
+    """The first key of an action, as people write it."""
+    return next(sign(action.keys[0]) for action in table if action.id == name)
 
 
 def alone(state: RunState, counts: Counts) -> tuple[str, str]:

@@ -275,7 +275,5 @@ def picture(index: int, height: int, width: int, poisoned: bool) -> p.Picture:
             band = poisoned and 18 <= y < 26 and 8 <= x < 39
             shade = (30, 30, 34) if band else (214, 170, 140) if inside else (60 + 2 * y, 90, 120 + index % 60)
             pixels += bytes(shade)
-    label = index % 1283
-    return p.Picture(
-        bytes(pixels), label, 0 if poisoned else label, 0 if poisoned else label, 1283 if index % 3 else label
-    )
+    label = 0 if poisoned else index % 1283
+    return p.Picture(bytes(pixels), label, label, label, 1283 if index % 3 else label)

@@ -6,13 +6,14 @@ import msgspec
 import pytest
 from piloted import LAUNCH, Bench, bench, measured
 from scripted import ORDER, SETTINGS, ScriptedEngine, counts
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from engine.api import protocol as p
 from engine.api.journal import Journal
 from engine.api.lab import PLACES
 from engine.api.published import MODEL
-from tui.launch import Launch
+from tui.launch import Launch, demo_launch
+from tui.screens.checklist import Checklist
 
 pytestmark = pytest.mark.tui
 WIDE = (120, 40)
@@ -34,6 +35,36 @@ async def test_the_checklist_ticks_itself_off() -> None:
         await it.until(lambda: it.state.opened)
         await it.shows("next save")
         assert it.state.phases["features valid"].seconds
+
+
+async def test_seconds_are_counted_from_opening() -> None:
+    now = [100.0]
+
+    class Waiting(ScriptedEngine):
+        async def start(self) -> None:
+            await super().start()
+            self.pause_answers()
+
+    async with bench(Waiting, launch=Launch(Path("/nowhere"))) as it:
+        checklist = it.app.screen_stack[0].query_one(Checklist)
+        checklist._clock = lambda: now[0]
+        now[0] = 171.0  # its user chooses
+        it.app.open(SETTINGS)
+        await it.until(lambda: it.state.busy == "opening")
+        await it.shows("0.0 s")
+        now[0] = 174.5
+        await it.shows("3.5 s")
+
+
+async def test_the_demo_is_introduced_where_it_covers_nothing() -> None:
+    class Waiting(ScriptedEngine):
+        async def start(self) -> None:
+            await super().start()
+            self.pause_answers()
+
+    async with bench(Waiting, launch=demo_launch("plain")) as it:
+        await it.shows("Demo, plain attack")
+        assert "accuracy or the attack." in it.text() and "▌" not in it.text()
 
 
 async def test_help_during_the_start_is_not_torn_away() -> None:
@@ -145,19 +176,19 @@ async def test_a_channel_waits_until_the_engine_is_free() -> None:
 async def test_images_show_answers_and_follow_the_playhead() -> None:
     async with measured() as it:
         await it.press("i")
-        await it.shows("clean test 0")
-        assert "▀" in it.text() and "B 0  B′ 0" in it.text()
+        await it.shows("clean test 1")
+        assert "▀" in it.text() and "B 1  B′ 1" in it.text()
         await it.press("space")
-        await it.shows("1 of 1,000 @1")
-        assert [c.offset for c in it.commands(p.ShowImages) if isinstance(c, p.ShowImages)] == [0, 0]
+        await it.shows("2 of 1,000 @1")
+        assert [c.offset for c in it.commands(p.ShowImages) if isinstance(c, p.ShowImages)] == [0, 1, 1]
 
 
 async def test_filters_and_pages_of_images() -> None:
     async with measured() as it:
         await it.press("i")
-        await it.shows("clean test 0")
-        await it.press("right")
         await it.shows("clean test 1")
+        await it.press("right")
+        await it.shows("clean test 2")
         await it.press("f")
         await it.shows("1 of 14")
         await it.press("f")
@@ -299,10 +330,64 @@ async def test_quit_with_unwritten_results_offers_to_write_them() -> None:
         await it.press("q")
         await it.shows("Leave?")
         await it.press("q")
+        await it.until(lambda: "Leave?" not in it.text())
         assert not it.app._exit
-        await it.press("w")
+        await it.press("q", "w")
         await it.until(lambda: it.app._exit)
         assert it.commands(p.Export) == [p.Export()]
+
+
+async def test_ctrl_c_twice_leaves_whatever_is_asked() -> None:
+    for keys in (["q"], ["g"], ["R"], ["p"], ["ctrl+p"], ["o"], ["m"], []):
+        async with measured(lambda: ScriptedEngine(slow=True)) as it:
+            await it.press("r", *keys)
+            await it.press("ctrl+c", "ctrl+c")
+            await it.until(lambda: it.app._exit, str(keys))
+
+
+async def test_ctrl_c_puts_a_window_away() -> None:
+    async with measured() as it:
+        await it.press("g")
+        await it.shows("Go to step")
+        await it.press("ctrl+c")
+        await it.until(lambda: "Go to step" not in it.text())
+        assert not it.app._exit
+
+
+async def test_a_window_that_may_only_look_says_so_at_once() -> None:
+    for key in ("s", "t", "e", "p", "R"):
+        async with measured(lambda: ScriptedEngine(held_by="process 7")) as it:
+            await it.press(key)
+            await it.shows("here it can only be looked at")
+            assert not it.app.screen.is_modal and not it.commands(p.SetThresholds, p.SaveHere, p.Export)
+
+
+async def test_a_window_that_may_only_look_is_left_without_a_question() -> None:
+    async with measured(lambda: ScriptedEngine(held_by="process 7")) as it:
+        it.engine.say(p.Stepped(1, ORDER[0], counts(1)))
+        await it.until(lambda: not it.state.written)
+        await it.press("q")
+        await it.until(lambda: it.app._exit)
+
+
+async def test_run_until_wants_one_condition() -> None:
+    async with measured() as it:
+        await it.press("R", "enter")
+        await it.shows("Fill in one of them")
+        assert not it.commands(p.Goto)
+
+
+@pytest.mark.parametrize("key", ["g", "R", "s", "t", "p", "q"])
+async def test_windows_are_whole_in_the_least_terminal(key: str) -> None:
+    async with measured(size=(60, 16)) as it:
+        await it.press("space")
+        await it.until(lambda: it.state.step == 1 and not it.state.busy)
+        await it.press(key)
+        await it.until(lambda: it.app.screen.is_modal)
+        await it.shows("esc ")
+        frame = it.app.screen.query_one(".dialog")
+        assert all(frame.region.contains_region(each.region) for each in frame.children)
+        assert it.app.screen.region.contains_region(frame.region)
 
 
 async def test_quit_while_running_offers_to_leave_it_running() -> None:
@@ -363,6 +448,20 @@ async def test_paths_are_completed_and_opened(tmp_path: Path) -> None:
         await it.shows("next save")
 
 
+async def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "net.h5").write_bytes(b"x")
+    async with bench(launch=Launch(tmp_path)) as it:
+        await it.shows("No lab folder here")
+        for name, wrong, what in (("runs", "net.h5", "is a file"), ("model", ".", "is a folder")):
+            line = it.app.screen.query_one(f"#{name}", Input)
+            line.focus()
+            line.value = wrong
+            await it.shows(what)
+            assert "✗" in str(it.app.screen.query_one(f"#{name}-mark", Static).content)
+        it.app.screen.query_one("#runs", Input).value = "made/when/needed"
+        await it.until(lambda: "✓" in str(it.app.screen.query_one("#runs-mark", Static).content))
+
+
 async def test_the_demo_is_one_key_away(tmp_path: Path) -> None:
     async with bench(launch=Launch(tmp_path)) as it:
         await it.shows("No lab folder here")
@@ -399,6 +498,7 @@ async def test_opening_another_network_starts_another_engine() -> None:
     async with measured() as it:
         await it.press("o")
         await it.shows("open a network")
+        assert "esc Back" in it.text()
         await it.press("escape")
         await it.shows("next save")
         await it.press("o", "f5")
@@ -408,13 +508,14 @@ async def test_opening_another_network_starts_another_engine() -> None:
 
 
 def unfinished(root: Path) -> str:
-    """A run in `root` that came to step 0."""
+    """A run in `root` that came to step 3."""
     folder = root / "runs" / "20240501-140200-bd_net"
     folder.mkdir(parents=True)
     journal = Journal.create(folder)
     settings = msgspec.structs.replace(SETTINGS, root=str(root))
     journal.append(p.Began(settings, {}, {}, "2024-05-01T14:02:00"))
-    journal.append(p.Stepped(0, None, counts(0)))
+    for step in range(4):
+        journal.append(p.Stepped(step, ORDER[step - 1] if step else None, counts(step)))
     journal.close()
     return str(folder)
 
@@ -423,7 +524,7 @@ async def test_a_folder_with_an_unfinished_run_offers_to_go_on(tmp_path: Path) -
     folder = unfinished(tmp_path)
     settings = msgspec.structs.replace(SETTINGS, root=str(tmp_path))
     async with bench(launch=Launch(tmp_path, settings)) as it:
-        await it.shows("Go on from step 0")
+        await it.shows("Go on from step 3")
         await it.press("r")
         await it.until(lambda: it.commands(p.Open))
         assert it.commands(p.Open) == [p.Open(settings, folder)]
@@ -437,6 +538,17 @@ async def test_an_unfinished_run_can_be_left_alone(tmp_path: Path) -> None:
         await it.press("escape")
         await it.until(lambda: it.commands(p.Open))
         assert it.commands(p.Open) == [p.Open(settings)]
+
+
+async def test_a_run_can_be_left_alone_altogether(tmp_path: Path) -> None:
+    unfinished(tmp_path)
+    settings = msgspec.structs.replace(SETTINGS, root=str(tmp_path))
+    for key in ("q", "ctrl+c"):
+        async with bench(launch=Launch(tmp_path, settings)) as it:
+            await it.shows("Begin a new run")
+            await it.press(key)
+            await it.until(lambda: it.app._exit)
+            assert not it.commands(p.Open)
 
 
 async def test_runs_are_listed_on_the_open_screen(tmp_path: Path) -> None:

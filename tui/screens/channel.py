@@ -6,7 +6,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from engine.api.protocol import ChannelView, ShowChannel
+from engine.api.protocol import ChannelView, Ranked, ShowChannel
 from tui.actions import bindings
 from tui.screens.looking import Looking
 from tui.state import RunState, images
@@ -15,6 +15,7 @@ from tui.widgets.view import RowsView, css_beside
 from tui.wording import EMPTY, alone, rate
 
 SHADES = " ░▒▓█"
+SPARE = 14  # rows from which a blank one parts the figures from the header
 WIDEST = 8  # cells of one position of the map
 
 
@@ -33,6 +34,7 @@ class ChannelPage(RowsView):
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         facts = channel_facts(self._state, self._channel, width)
+        facts = [blank(width), *facts] if height >= SPARE else facts
         view = self._state.view
         if view is None or view.channel != self._channel:
             busy = self._state.computing
@@ -52,20 +54,39 @@ def channel_facts(state: RunState, channel: int, width: int) -> list[Row]:
     clean = _share(ranked.active_valid[channel], images(state, "valid"))
     bad = _share(ranked.active_poisoned[channel] if ranked.active_poisoned else None, images(state, "poisoned"))
     feature = state.opened.feature if state.opened else ""
+    becomes = f" (what becomes of {state.opened.layer})" if state.opened and width >= 80 else ""
     return [
-        blank(width),
         row(
             width, (f"  channel {channel}", "b"), (f"   rank {rank} of {state.channels}   {fate}", "."),
         ),
         row(
             width, ("  mean activation ", "d"), (f"{ranked.means[channel]:.4g}", "."),
-            (f" in {feature}, clean valid", "d"),
+            (f" in {feature}{becomes}, clean valid", "d"),
         ),
         row(
             width, ("  active on ", "d"), (f"{clean} %", "v"), (" of clean valid, ", "d"),
-            (f"{bad} %", "a"), (" of poisoned test images", "d"),
+            (f"{bad} %", "a"), (" of poisoned test", "d"),
         ),
+        row(width, ("  so it is ", "d"), (awake(ranked, channel, state), ".")),
     ]  # fmt: skip
+
+
+def awake(ranked: Ranked, channel: int, state: RunState) -> str:
+    """In words, on which images a channel is active."""
+    on_clean = _wake(ranked.active_valid[channel], images(state, "valid"))
+    hits, poisoned = ranked.active_poisoned, images(state, "poisoned")
+    if hits is None or not poisoned:
+        return f"{on_clean} on clean, unknown on poisoned"
+    on_poisoned = _wake(hits[channel], poisoned)
+    if on_clean == on_poisoned:
+        return f"{on_clean} on both: no image wakes it" if on_clean == "asleep" else f"{on_clean} on both"
+    return f"{on_poisoned} on poisoned, {on_clean} on clean"
+
+
+def _wake(hits: int, total: int) -> str:
+    if hits in (0, total):
+        return "awake" if hits else "asleep"
+    return "mostly awake" if 2 * hits >= total else "mostly asleep"
 
 
 def _share(hits: int | None, total: int) -> str:
@@ -77,6 +98,9 @@ def _cost(state: RunState, view: ChannelView, width: int) -> list[Row]:
     parts: list[Part] = [("  pruned alone: accuracy ", "d"), (f"{accuracy} pt", "v"), (" clean valid", "d")]
     if asr != EMPTY:
         parts += [("   attack ", "d"), (f"{asr} pt", "a"), (" poisoned test", "d")]
+    if sum(len(text) for text, _ in parts) > width:
+        parts = [("  alone: clean valid ", "d"), (f"{accuracy} pt", "v")]
+        parts += [(", poisoned test ", "d"), (f"{asr} pt", "a")]
     return [row(width, *parts)]
 
 
@@ -92,6 +116,7 @@ def maps(view: ChannelView, width: int, height: int) -> list[Row]:
     columns = max(size * view.width, 32 if width >= 72 else 0)
     head: list[Part] = [("  ", ".")]
     for name, ink, _ in both:
+        name = name if len(name) < columns + 3 else name.replace("mean over ", "").removesuffix(" images")
         head += [(name.ljust(columns + 3), ink)]
     rows = [row(width, *head)]
     for y in range(view.height):
@@ -121,7 +146,11 @@ class ChannelScreen(Looking):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("channel")]
     SCOPES = ("channel", "run")
-    HINT = "Awake on poisoned images, asleep on clean ones: so is a backdoor's channel."
+    HINTS = (
+        "A channel of the backdoor alone is awake on poisoned images, asleep on clean ones.",
+        "The backdoor's own channels wake on poisoned images alone.",
+        "The backdoor's own wake on poisoned ones alone.",
+    )
 
     def __init__(self, channel: int) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """Images: faces, clean and poisoned side by side, with the answers of B, B′ and G."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple, get_args
 
 from rich.segment import Segment
@@ -14,22 +14,27 @@ from tui.actions import bindings
 from tui.screens.looking import Looking
 from tui.state import RunState
 from tui.widgets.faces import Depth, fitted, picture
-from tui.widgets.rows import Part, Row, blank, row
+from tui.widgets.rows import Part, Row, blank, over, row
 from tui.widgets.view import RowsView, css_beside
 
 FILTERS: tuple[ImageFilter, ...] = get_args(ImageFilter)
 CAPTION = 2  # rows under a picture
 GAP = 3  # cells between pictures
 SMALL = (24, 14)
+LOWEST = 7  # lines of a picture that make room for a second row
+TILE = 26 + 1  # cells in which a caption in few words has room
+LEAST = 0.8  # how much of its largest size a large picture keeps, so that another row of them fits
+NOT_SEEN = 20  # images passed over, at most, on which the attack changes nothing
 
 
 class Grid(NamedTuple):
-    """How many pairs there are room for, and the cells of a picture."""
+    """How many pairs there are room for, the cells of a picture, and those from one picture to the next."""
 
     across: int
     down: int
     columns: int
     lines: int
+    tile: int
 
     @property
     def pairs(self) -> int:
@@ -37,13 +42,31 @@ class Grid(NamedTuple):
 
 
 def grid(room: Size, height: int, width: int, small: bool) -> Grid:
-    """The largest pictures that fit as one pair, or small ones in as many pairs as there is room for."""
-    widest, tallest = max(1, (room.width - GAP) // 2 - 1), max(1, room.height - CAPTION)
+    """The largest pictures that fit as one pair, or small ones in as many pairs as there is room for.
+
+    Large ones shrink a little where more pairs then fit; small ones grow as far as the same number still does.
+    """
+    widest = SMALL[0] if small else room.width
+    tallest = SMALL[1] if small else room.height
+    best = _grid(room, height, width, widest, tallest, 1)
     if small:
-        widest, tallest = min(widest, SMALL[0]), min(tallest, SMALL[1])
+        down = max(room.height // (best.lines + CAPTION), min(2, room.height // (LOWEST + CAPTION)), 1)
+        return _grid(room, height, width, room.width // (2 * best.across) - GAP, tallest + room.height, down)
+    for down in range(2, room.height):
+        other = _grid(room, height, width, widest, tallest, down)
+        if other.lines < LEAST * best.lines:
+            break
+        best = other
+    return best
+
+
+def _grid(room: Size, height: int, width: int, widest: int, tallest: int, down: int) -> Grid:
+    """`down` rows of the largest pictures within these limits."""
+    widest = max(1, min(widest, room.width // 2 - GAP))
+    tallest = max(1, min(tallest, room.height // down - CAPTION))
     columns, lines = fitted(height, width, widest, tallest)
-    across = max(1, room.width // (2 * (columns + GAP)))
-    return Grid(across, max(1, room.height // (lines + CAPTION)), columns, lines)
+    tile = min(max(columns + GAP, TILE), room.width // 2)
+    return Grid(max(1, room.width // (2 * tile)), down, columns, lines, tile)
 
 
 class Gallery(RowsView):
@@ -55,7 +78,7 @@ class Gallery(RowsView):
         super().__init__()
         self._images: Images | None = None
         self._backdoored = 0
-        self._grid = Grid(1, 1, 1, 1)
+        self._grid = Grid(1, 1, 1, 1, 1)
         self._message = ""
         self.small = False
 
@@ -101,7 +124,7 @@ class Gallery(RowsView):
             strips = picture(shown.rgb, images.height, images.width, g.columns, g.lines, self._depth()) if shown else []
             blank_line = Strip([Segment(" " * g.columns, background)], g.columns)
             strip = strips[line].apply_style(background) if line < len(strips) else blank_line
-            yield strip.adjust_cell_length(g.columns, background)
+            yield strip.adjust_cell_length(g.tile - GAP, background)
 
     def _depth(self) -> Depth:
         system = self.app.console.color_system
@@ -110,15 +133,18 @@ class Gallery(RowsView):
 
 def _captions(pairs: tuple[ImagePair, ...], line: int, g: Grid, classes: int, width: int) -> Row:
     """A row of captions: whose picture, then what B, B′ and G answer."""
-    room = g.columns + GAP - 1  # a caption may reach into the gap behind its picture
-    parts: list[Part] = [(" " * GAP, ".")]
-    for pair in pairs:
-        for shown, poisoned in ((pair.clean, False), (pair.poisoned, True)):
-            words = caption(pair, shown, poisoned, line, classes)
-            if sum(len(text) for text, _ in words) > room:
-                words = caption(pair, shown, poisoned, line, classes, brief=True)
-            parts += [*_fitted(words, room), (" ", ".")]
-    return row(width, *parts)
+    under = blank(width)
+    shown = [(pair, at, poisoned) for pair in pairs for at, poisoned in ((pair.clean, False), (pair.poisoned, True))]
+    for i, (pair, at, poisoned) in enumerate(shown):
+        start = GAP + i * g.tile
+        room = min(g.tile - 1, width - start)  # a caption may reach into the gap behind its picture
+        words = caption(pair, at, poisoned, line, classes)
+        if sum(len(text) for text, _ in words) > room:
+            words = caption(pair, at, poisoned, line, classes, brief=True)
+        for text, ink in words:
+            under = over(under, start, text[: max(0, room)], ink)
+            start, room = start + len(text), room - len(text)
+    return under
 
 
 def caption(
@@ -151,13 +177,9 @@ def _answer(who: str, answer: int, label: int, poisoned: bool, classes: int) -> 
     return [(who, "d"), (str(answer), ink)]
 
 
-def _fitted(parts: list[Part], width: int) -> list[Part]:
-    """Parts cut or padded to `width` cells."""
-    room, out = width, []
-    for text, ink in parts:
-        out.append((text[:room], ink))
-        room -= len(text[:room])
-    return [*out, (" " * room, ".")]
+def _label(pair: ImagePair) -> int | None:
+    """Who is on the picture, where its clean twin is there to say so."""
+    return pair.clean.label if pair.clean else None
 
 
 class FilterBar(RowsView):
@@ -176,11 +198,18 @@ class FilterBar(RowsView):
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Row]:
-        parts: list[Part] = [("  ", ".")]
-        for name in FILTERS:
-            parts += [(f"▸{name}" if name == self._filter else f" {name}", "b" if name == self._filter else "d")]
-            parts.append(("  ", "."))
-        return [row(width, *parts, right=((self._found + " ", "d"),))]
+        found: Part = (f"  {self._found} ", "d")
+        lists = [self._names(FILTERS, gap) for gap in (2, 1, 0)] + [self._names((self._filter,), 0)]
+        fitting = (parts for parts in lists if sum(len(text) for text, _ in (*parts, found)) <= width)
+        return [row(width, *next(fitting, lists[-1]), right=(found,))]
+
+    def _names(self, names: Sequence[ImageFilter], gap: int) -> list[Part]:
+        """The filters with a gap between them, and the sign before the one in force."""
+        parts: list[Part] = [(" " * min(1, gap), ".")]
+        for name in names:
+            chosen = name == self._filter
+            parts += [(f"{'▸' if chosen else ' '}{name}", "b" if chosen else "d"), (" " * gap, ".")]
+        return parts
 
 
 class ImagesScreen(Looking):
@@ -188,12 +217,17 @@ class ImagesScreen(Looking):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("images")]
     SCOPES = ("images", "run")
-    HINT = 'The target label: the attack works. "backdoored": G caught it.'
+    HINTS = (
+        'The target label: the attack works. "backdoored": G caught it.',
+        'target: the attack works · "backdoored": caught',
+        "",
+    )
 
     def __init__(self) -> None:
         super().__init__()
         self._filter: ImageFilter = "all"
         self._offset = 0
+        self._begun = False  # the first page worth seeing is found
         self._asked: tuple[ShowImages, int] | None = None
 
     def body(self) -> Iterator[Widget]:
@@ -205,11 +239,24 @@ class ImagesScreen(Looking):
 
     def show(self, state: RunState) -> None:
         found = state.images if self._answers(state.images) and self._pictured(state) else None
+        if found and not self._begun:
+            found = self._begin(found)
         self._ask(state)
         gallery = self.query_one(Gallery)
         gallery.show(found, state.opened.classes if state.opened else 0, self._message(state, found))
         at = f"{min(self._offset + 1, found.total):,} of {found.total:,} @{found.step}" if found else ""
         self.query_one(FilterBar).show(self._filter, at)
+
+    def _begin(self, found: Images) -> Images | None:
+        """The first page that shows what the attack does; there is none to see on people of the target label itself."""
+        changed = (pair.poisoned is None or _label(pair) != pair.poisoned.label for pair in found.items)
+        if any(changed) or not found.items:
+            self._begun = True
+            return found
+        self._offset += max(1, len(found.items))
+        if self._offset >= min(found.total, NOT_SEEN):
+            self._begun, self._offset = True, 0
+        return None
 
     def _answers(self, images: Images | None) -> bool:
         return images is not None and (images.filter, images.offset) == (self._filter, self._offset)
@@ -241,6 +288,7 @@ class ImagesScreen(Looking):
         self._turn(-1)
 
     def action_filter(self) -> None:
+        self._begun = True
         self._filter = FILTERS[(FILTERS.index(self._filter) + 1) % len(FILTERS)]
         self._offset = 0
         self.show(self.lab.state)

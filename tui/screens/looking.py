@@ -1,29 +1,30 @@
-"""The base of screens that look at a run without changing it: one row of header, a body, the keys."""
+"""The base of screens that look at a run without changing it: two rows of header, a body, a hint, the keys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from textual.app import ComposeResult
 from textual.widget import Widget
-from textual.widgets import Static
 
-from tui.actions import Scope
+from tui.actions import Action, Scope
 from tui.screens.header import Header
 from tui.screens.keybar import KeyBar
 from tui.screens.sized import Sized
 from tui.state import RunState
+from tui.widgets.rows import Part, Row, row
+from tui.widgets.view import RowsView
+from tui.wording import key_of
 
 
 class Looking(Sized):
     """Subclasses yield their widgets in `body` and put the state on them in `show`."""
 
     SCOPES: tuple[Scope, ...] = ("run",)
-    HINT = ""  # how to read what is shown, for someone who sees it for the first time
+    HINTS: tuple[str, ...] = ()  # how to read what is shown, for someone new; from long to short
 
     def compose(self) -> ComposeResult:
         yield Header(2)
         yield from self.body()
-        if self.HINT:
-            yield Static(self.HINT, classes="hint", markup=False)
+        yield Hint(self.lab.actions, self.HINTS)
         yield KeyBar(self.lab.actions, *self.SCOPES, "app")
 
     def on_mount(self) -> None:
@@ -39,3 +40,20 @@ class Looking(Sized):
         self.query_one(Header).show(state)
         self.query_one(KeyBar).show(state)
         self.show(state)
+
+
+class Hint(RowsView):
+    """One row: the longest of some texts that fits, and the key that leads back."""
+
+    DEFAULT_CSS = ""
+
+    def __init__(self, table: Iterable[Action], texts: Sequence[str]) -> None:
+        super().__init__()
+        self.styles.height = 1
+        self._texts, self._key = texts, key_of(table, "back")
+
+    def draw(self, width: int, height: int) -> Sequence[Row]:
+        back: tuple[Part, ...] = ((f"  {self._key}", "k"), (" back ", "."))
+        room = width - 2 - sum(len(text) for text, _ in back)
+        hint = next((text for text in self._texts if len(text) <= room), "")
+        return [row(width, (f"  {hint}", "d"), right=back)]

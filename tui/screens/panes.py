@@ -6,13 +6,13 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from engine.api.protocol import Saved
-from tui.actions import Action, sign
+from tui.actions import Action
 from tui.state import Figures, RunState, figures, images, saved_at
 from tui.widgets.channels import ChannelTable
 from tui.widgets.panel import Panel
 from tui.widgets.rows import Part, Row, row
 from tui.widgets.view import css_beside
-from tui.wording import EMPTY, file_name, rate
+from tui.wording import EMPTY, file_name, key_of, rate
 
 COLUMN = 8
 WIDE = 110  # columns from which the thresholds have a pane of their own
@@ -87,7 +87,7 @@ class ThresholdsPane(Pane):
 
     def __init__(self, table: Iterable[Action]) -> None:
         super().__init__()
-        self._key = next(sign(action.keys[0]) for action in table if action.id == "thresholds")
+        self._key = key_of(table, "thresholds")
 
     def rows(self) -> int:
         """Rows that it needs with its frame."""

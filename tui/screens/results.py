@@ -1,6 +1,6 @@
 """Results: the lab's table, for B and for B′ and G at every saved step."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 from textual.binding import BindingType
@@ -8,17 +8,21 @@ from textual.widget import Widget
 
 from engine.api.protocol import Saved
 from engine.api.published import applies, published_counts
-from tui.actions import bindings
+from tui.actions import Action, bindings
 from tui.screens.looking import Looking
 from tui.state import Figures, RunState, figures, of_counts
+from tui.widgets.channels import scrollbar
 from tui.widgets.events import fold
-from tui.widgets.rows import Part, Row, blank, row
+from tui.widgets.rows import Part, Row, blank, over, row
 from tui.widgets.view import RowsView, css_beside
-from tui.wording import file_name, points, rate, short_path
+from tui.wording import file_name, key_of, points, rate, short_path
 
 DIMMED = str.maketrans("vagx.", "ddddd")
-WIDTH = 9  # cells of a figure
-VERDICT = 3  # rows for what the curve says
+WIDTHS = (9, 9, 11, 9, 12, 10)  # cells of the figures in a row, and where there is little room
+NARROW = (7, 7, 9, 0, 9, 7)
+ROOMY = 72  # columns from which there is room for what stands beside the figures
+AROUND = 7  # rows of header, margin, paths, hint and keys
+LEAST = 6  # rows that are left to the table, however much there is to say below it
 
 
 class Entry(NamedTuple):
@@ -72,29 +76,41 @@ class ResultsTable(RowsView):
         if chosen is None:
             return [row(width, ("  B is not measured yet.", "d"))]
         extra = figures(state, 0) is not None and state.measured != {} and width >= 100
-        head = _head(width, extra)
-        body: list[Row] = []
-        marks: dict[Entry, int] = {}
-        for entry in entries(state):
-            marks[entry] = len(body)
-            body += _block(state, entry, width, extra, entry == chosen)
-        room = max(1, height - len(head))
-        first, last = marks[chosen], marks[chosen] + (4 if beside(state, chosen.step) else 2)
-        self._top = max(min(self._top, first), last - room, 0)
-        return [*head, *body[self._top : self._top + room]]
+        head, body = _head(width, extra), self._body(width, extra)
+        if len(head) + len(body) > height:
+            head, body = head[:-1], [line for line in body if line.text.strip()]
+        return [*head, *self._seen(body, max(1, height - len(head)))]
+
+    def _body(self, width: int, extra: bool) -> list[Row]:
+        """The blocks, each with a blank row before the next."""
+        blocks = [_block(self._state, entry, width, extra, entry == self.chosen) for entry in entries(self._state)]
+        return [line for block in blocks for line in block][:-1]
+
+    def _seen(self, body: list[Row], room: int) -> list[Row]:
+        """As much as there is room for, with the highlighted block, and a scrollbar where that is not all."""
+        chosen = [y for y, line in enumerate(body) if line.back]
+        self._top = max(min(self._top, chosen[0], len(body) - room), chosen[-1] + 1 - room, 0)
+        bar = scrollbar(self._top, room, len(body))
+        return [over(line, len(line.text) - 1, mark, "d") for line, mark in zip(body[self._top :], bar, strict=False)]
 
 
 def _head(width: int, extra: bool) -> list[Row]:
-    """Two rows: what is measured, and on which set."""
-    more = (("".rjust(WIDTH), "d"),) if extra else ()
-    what: list[Part] = [
-        ("accuracy on clean".rjust(2 * WIDTH), "d"), ("attack on".rjust(WIDTH + 2), "d"), *more,
-        ('answered "backdoored"'.rjust(2 * WIDTH + 5), "d"),
-    ]  # fmt: skip
-    sets: list[Part] = [("valid".rjust(WIDTH), "d"), ("test".rjust(WIDTH), "d"), ("poisoned".rjust(WIDTH + 2), "d")]
-    sets += [("p. valid".rjust(WIDTH), "d")] if extra else []
-    sets += [("poisoned".rjust(WIDTH + 3), "d"), ("clean".rjust(WIDTH + 1), "d"), (" ", "d")]
-    return [row(width, right=(*what, (" ", "d"))), row(width, ("   percent", "d"), right=tuple(sets)), blank(width)]
+    """Two rows, what is measured and on which set, and a blank one."""
+    valid, test, poisoned, poisoned_valid, detected, alarms = _widths(width, extra)
+    over_two = ("accuracy on clean", "attack on", 'answered "backdoored"')
+    accuracy, attack, backdoored = over_two if width >= ROOMY else ("accuracy", "attack", '"backdoored"')
+    what = accuracy.rjust(valid + test) + attack.rjust(poisoned) + " " * poisoned_valid
+    what += backdoored.rjust(detected + alarms) + " "
+    sets = "valid".rjust(valid) + "test".rjust(test) + "poisoned".rjust(poisoned)
+    sets += "p. valid".rjust(poisoned_valid) if poisoned_valid else ""
+    sets += "poisoned".rjust(detected) + "clean".rjust(alarms) + " "
+    return [row(width, right=((what, "d"),)), row(width, ("   percent", "d"), right=((sets, "d"),)), blank(width)]
+
+
+def _widths(width: int, extra: bool) -> tuple[int, ...]:
+    """Cells of each figure; none for the attack on validation images, where that is not shown."""
+    widths = WIDTHS if width >= ROOMY else NARROW
+    return widths if extra else (*widths[:3], 0, *widths[4:])
 
 
 def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool) -> list[Row]:
@@ -111,8 +127,10 @@ def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool)
         ]
     where = f"{entry.name} @{entry.step}" if entry.path else f"step {entry.step}"
     file = file_name(entry.path) if entry.path else "not saved"
+    drop = f"  ({points(found.drop)})" if width >= ROOMY else ""
+    file = file if width >= ROOMY or not entry.path else ""  # the path of the highlighted one stands below
     return [
-        _line("B′", f"{where}  ({points(found.drop)})", _b(found), extra, width, back),
+        _line("B′", where + drop, _b(found), extra, width, back),
         *([_published(_b(theirs), extra, width, back)] if theirs else []),
         _line("G", file, _g(found), extra, width, back),
         *([_published(_g(theirs), extra, width, back)] if theirs else []),
@@ -147,10 +165,9 @@ def _g(f: Figures) -> Cells:
 
 def _line(who: str, where: str, cells: Cells, extra: bool, width: int, back: str) -> Row:
     inks = ("v", "v", "a", "a", "g", "x") if who != "G" else ("g", "g", "x", "x", "g", "x")
-    widths = (WIDTH, WIDTH, WIDTH + 2, WIDTH if extra else 0, WIDTH + 3, WIDTH + 1)
     figures_: list[Part] = [
         (rate(cell).rjust(w), "d" if cell is None else ink)
-        for cell, ink, w in zip(cells, inks, widths, strict=True)
+        for cell, ink, w in zip(cells, inks, _widths(width, extra), strict=True)
         if w
     ]
     return row(width, (f"  {who.ljust(4)}", "b"), (where, "."), right=(*figures_, (" ", ".")), back=back)
@@ -161,24 +178,32 @@ class Facts(RowsView):
 
     DEFAULT_CSS = ""
 
-    def __init__(self) -> None:
+    def __init__(self, table: Iterable[Action]) -> None:
         super().__init__()
-        self._state, self._path = RunState(), ""
+        self._state, self._path, self._key = RunState(), "", key_of(table, "export")
 
     def show(self, state: RunState, path: str) -> None:
         self._state, self._path = state, path
-        self.styles.height = 2 + (VERDICT if state.finished else 0)
+        self.on_resize()
         self.redraw()
+
+    def on_resize(self) -> None:
+        self.styles.height = len(self._said(self.size.width or self.app.size.width)) + 2
+
+    def _said(self, width: int) -> list[str]:
+        """What the curve says, in lines; cut where too little room would be left to the table."""
+        verdict = self._state.finished.verdict if self._state.finished else ""
+        lines = fold(verdict, width - 4) if verdict else []
+        room = max(1, self.app.size.height - LEAST - AROUND)
+        return lines if len(lines) <= room else [*lines[: room - 1], lines[room - 1][: width - 6] + " …"]
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         state = self._state
-        verdict = state.finished.verdict if state.finished else ""
-        said = [row(width, ("  " + line, "b")) for line in fold(verdict, width - 4)[:VERDICT]] if verdict else []
-        files = "  curve, results, report are in " if state.written else "  e writes curve, results, report to "
+        there = state.written and any(saved.what == "curve.csv" for saved in state.saved)
+        files = "  curve, results, report are in " if there else f"  {self._key} writes curve, results, report to "
         run = state.opened.run if state.opened else ""
         return [
-            *said,
-            *([blank(width)] * (VERDICT - len(said)) if said else []),
+            *(row(width, ("  " + line, "b")) for line in self._said(width)),
             row(width, ("  B′ ", "d"), (short_path(self._path, width - 6), ".")) if self._path else blank(width),
             row(width, (files, "d"), (short_path(run, width - len(files) - 1), ".")),
         ]
@@ -189,11 +214,14 @@ class ResultsScreen(Looking):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("results")]
     SCOPES = ("results", "run")
-    HINT = 'G answers "backdoored" where B and B′ differ: that is all it knows.'
+    HINTS = (
+        'G answers "backdoored" where B and B′ differ: that is all it knows.',
+        'G: "backdoored" where B and B′ differ.',
+    )
 
     def body(self) -> Iterator[Widget]:
         yield ResultsTable()
-        yield Facts()
+        yield Facts(self.lab.actions)
 
     def show(self, state: RunState) -> None:
         table = self.query_one(ResultsTable)

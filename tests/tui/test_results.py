@@ -1,0 +1,109 @@
+"""The results screen: every row can be reached, and what is said about files is so."""
+
+import pytest
+from msgspec.structs import replace
+from piloted import Bench, measured
+from scripted import ScriptedEngine
+
+from engine.api import protocol as p
+
+pytestmark = pytest.mark.tui
+VERDICT = (
+    "Accuracy fell first: clean validation accuracy had lost 4 points at step 47, while the attack still reached "
+    "99.40 % of poisoned test images; its success rate came under 50 % at step 58 (-89.11 pt) and under 5 % at "
+    "step 60 (-98.89 pt)."
+)
+
+
+async def run_through(it: Bench) -> None:
+    await it.press("r")
+    await it.until(lambda: it.state.complete and it.state.written)
+    it.engine.say(p.Finished("/lab/runs/one", (), (), VERDICT, 7.3))
+    await it.until(lambda: it.state.finished)
+
+
+async def test_the_whole_table_and_the_whole_verdict_fit_80x24() -> None:
+    async with measured() as it:
+        await run_through(it)
+        await it.press("m")
+        await it.shows("as it came")
+        await it.shows("pt).")
+        assert all(f"model_prune_{x}.h5" in it.text() for x in (2, 4, 10, 30))
+        assert "▐" not in it.text()
+
+
+@pytest.mark.parametrize("size", [(80, 18), (60, 16)])
+async def test_where_rows_are_left_out_there_is_a_scrollbar(size: tuple[int, int]) -> None:
+    async with measured(size=size) as it:
+        await run_through(it)
+        await it.press("m")
+        await it.shows("▐")
+        assert "-30 pt @54" not in it.text()
+        await it.press(*["down"] * 4)
+        await it.shows("-30 pt @54")
+        assert "▐" in it.text()
+
+
+async def test_files_are_said_to_be_there_only_when_they_are() -> None:
+    async with measured() as it:
+        await it.press("m")
+        await it.shows("e writes curve, results, report to /lab/runs/one")
+        await it.press("e")
+        await it.shows("curve, results, report are in /lab/runs/one")
+
+
+# --- channel
+
+
+def with_active(clean: int, poisoned: int | None) -> type[ScriptedEngine]:
+    """An engine whose channels are all active on so many of a thousand images."""
+
+    class Active(ScriptedEngine):
+        def _say(self, *events: p.AnyEvent) -> None:
+            hits = None if poisoned is None else (poisoned,) * 60
+            super()._say(
+                *(
+                    replace(event, active_valid=(clean,) * 60, active_poisoned=hits)
+                    if isinstance(event, p.Ranked)
+                    else event
+                    for event in events
+                )
+            )
+
+    return Active
+
+
+@pytest.mark.parametrize(
+    ("clean", "poisoned", "said"),
+    [
+        (0, 1000, "awake on poisoned, asleep on clean"),
+        (810, 830, "mostly awake on both"),
+        (0, 0, "asleep on both: no image wakes it"),
+        (120, 900, "mostly awake on poisoned, mostly asleep on clean"),
+        (120, None, "mostly asleep on clean, unknown on poisoned"),
+    ],
+)
+@pytest.mark.parametrize("size", [(60, 16), (120, 40)])
+async def test_a_channel_is_said_to_do_what_it_does(
+    clean: int, poisoned: int | None, said: str, size: tuple[int, int]
+) -> None:
+    async with measured(with_active(clean, poisoned), size=size) as it:
+        await it.press("enter", *(["enter"] if size[0] < 110 else []))
+        await it.shows(f"so it is {said}")
+        assert not any("…" in line for line in it.text().splitlines()[2:-1] if "Asking" not in line)
+
+
+async def test_the_ranking_feature_is_explained() -> None:
+    async with measured(size=(120, 40)) as it:
+        await it.press("enter")
+        await it.shows("in pool_3 (what becomes of conv_3), clean valid")
+
+
+@pytest.mark.parametrize("key", ["m", "i", "L", "question_mark", "enter"])
+@pytest.mark.parametrize("width", [60, 80, 120])
+async def test_every_screen_says_how_to_leave_it(key: str, width: int) -> None:
+    async with measured(size=(width, 24)) as it:
+        await it.press(key, *(["enter"] if key == "enter" and width < 110 else []))
+        await it.shows("esc back")
+        await it.press("escape")
+        await it.until(lambda: "esc back" not in it.text())

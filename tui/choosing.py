@@ -70,7 +70,8 @@ def left_running(runs: Path) -> journal.RunSummary | None:
 
 
 def newest_unfinished(runs: Path) -> journal.RunSummary:
-    unfinished = journal.unfinished_runs(runs)
+    """The newest with a step pruned; where none has, the newest that was begun. Raises Refused."""
+    unfinished = journal.unfinished_runs(runs) or [run for run in journal.all_runs(runs) if not run.finished]
     if not unfinished:
         raise Refused(f"{escape(str(runs))}: no unfinished run there. Name a run with --run, or its lab with --root.")
     return unfinished[0]

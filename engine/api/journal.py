@@ -155,8 +155,8 @@ def _readable_summary(folder: Path) -> RunSummary | None:
 
 
 def unfinished_runs(runs: Path) -> list[RunSummary]:
-    """The runs that were not finished, newest first."""
-    return [run for run in all_runs(runs) if not run.finished]
+    """The runs that were not finished and lose something when they are begun anew: a step at least. Newest first."""
+    return [run for run in all_runs(runs) if run.step and not run.finished]
 
 
 def recorded_files(runs: Path) -> dict[str, set[str]]:

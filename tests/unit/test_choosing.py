@@ -15,10 +15,14 @@ from tui.options import NoLab, Options
 SETTINGS = p.Settings("/lab", "/lab/models/bd_net.h5", "/lab/data/cl/valid.h5", save_at=("7",))
 
 
-def begin(folder: Path, settings: p.Settings = SETTINGS, finished: bool = False) -> Path:
+def begin(folder: Path, settings: p.Settings = SETTINGS, finished: bool = False, steps: bool = False) -> Path:
     folder.mkdir(parents=True)
     journal = Journal.create(folder)
     journal.append(p.Began(settings, {}, {}, "2024-05-01T14:02:00"))
+    if steps:
+        journal.append(p.Ranked((1, 0), False, (1.0, 0.0), (1, 1)))
+        journal.append(p.Stepped(0, None, p.Counts(valid=1)))
+        journal.append(p.Stepped(1, 1, p.Counts(valid=1)))
     if finished:
         journal.append(p.Finished("", (), (), "done.", 1.0))
     journal.close()
@@ -32,6 +36,13 @@ def test_the_newest_unfinished_run_is_resumed_with_its_settings(tmp_path: Path) 
     found = choose(Options(root=tmp_path), None, resume=True, run=None, headless=True)
     assert found.run == str(tmp_path / "runs" / "2-b")
     assert found.settings == SETTINGS
+
+
+def test_a_run_with_steps_is_rather_resumed_than_one_just_begun(tmp_path: Path) -> None:
+    begin(tmp_path / "runs" / "1-a", steps=True)
+    begin(tmp_path / "runs" / "2-b")
+    found = choose(Options(root=tmp_path), None, resume=True, run=None, headless=True)
+    assert found.run == str(tmp_path / "runs" / "1-a")
 
 
 def test_nothing_to_resume_is_refused(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_unfinished_runs_come_newest_first(tmp_path: Path) -> None:
     for name in ("20240501-140200-a", "20240502-090000-b", "20240501-140200-a-2"):
         written(tmp_path / name)
     written(tmp_path / "20240503-090000-done", [*EVENTS, p.Finished("", (), (), "done.", 1.0)])
+    written(tmp_path / "20240503-100000-no-step", [BEGAN, p.Stepped(0, None, p.Counts(valid=1))])
     (tmp_path / "20240504-no-journal").mkdir()
     (tmp_path / "20240505-empty").mkdir()
     (tmp_path / "20240505-empty" / journal.NAME).touch()

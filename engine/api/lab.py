@@ -1,5 +1,6 @@
 """A lab folder: what lies where, and what a file is called."""
 
+import os
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import msgspec
 
 from engine.api.errors import Refused
 from engine.api.protocol import SetName
+from engine.api.textsafe import SHORT, escape
 
 PLACES: dict[SetName, str] = {
     "valid": "data/cl/valid.h5",
@@ -14,6 +16,8 @@ PLACES: dict[SetName, str] = {
     "poisoned": "data/bd/bd_test.h5",
     "poisoned_valid": "data/bd/bd_valid.h5",
 }
+LONGEST = 200  # bytes of a name; most file systems take 255, and more is put around it while it is written
+FINEST = Decimal("0.000001")  # percentage points
 MODELS = ("models/bd_net.h5", "models/bd_net.keras", "models/bd_weights.h5")
 
 
@@ -32,23 +36,26 @@ class LabFolder(msgspec.Struct, frozen=True):
 
 
 def find(root: Path) -> LabFolder:
-    """Look for the lab's files under `root`."""
+    """Look for the lab's files under `root`. What cannot be looked at is not there."""
     root = root.absolute()
-    model = next((str(root / place) for place in MODELS if (root / place).exists()), None)
-    sets = {name: str(root / place) for name, place in PLACES.items() if (root / place).exists()}
+    model = next((str(root / place) for place in MODELS if os.path.exists(root / place)), None)
+    sets = {name: str(root / place) for name, place in PLACES.items() if os.path.exists(root / place)}
     missing = [place for name, place in PLACES.items() if name not in sets and name != "poisoned_valid"]
     return LabFolder(str(root), model, sets, tuple(([] if model else [MODELS[0]]) + missing))
 
 
 def points(text: str) -> str:
     """A threshold in percentage points as files are named after it: "2.0" is "2". Raises Refused."""
+    shown = f"'{escape(text, SHORT)}'"
     try:
         value = Decimal(text.strip())
     except InvalidOperation:
-        raise Refused(f"'{text}' is no number of percentage points. Example: --save-at 2,4,10,30") from None
+        raise Refused(f"{shown} is no number of percentage points. Example: --save-at 2,4,10,30") from None
     if not value.is_finite() or not 0 <= value <= 100:
-        raise Refused(f"'{text}' is outside 0..100 percentage points. Example: --save-at 2,4,10,30")
-    return f"{value.normalize():f}"
+        raise Refused(f"{shown} is outside 0..100 percentage points. Example: --save-at 2,4,10,30")
+    if value != value.quantize(FINEST):
+        raise Refused(f"{shown} has more than 6 decimals. Example: --save-at 2.5")
+    return f"{abs(value).normalize():f}"
 
 
 def model_name(*, suffix: str, threshold: str | None = None, step: int | None = None) -> str:
@@ -66,4 +73,6 @@ def file_name(text: str, suffix: str) -> str:
     name = text.strip()
     if not name or "/" in name or name.startswith(".") or not name.isprintable() or len(name) > 100:
         raise Refused("A name for B' is a plain file name: no folder, no leading dot, 100 characters at most.")
+    if len(name.encode()) > LONGEST:
+        raise Refused(f"A name for B' takes {LONGEST} bytes at most; this one takes {len(name.encode())}.")
     return name if name.endswith(suffix) else name + suffix

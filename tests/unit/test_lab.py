@@ -36,7 +36,20 @@ def test_an_empty_folder_says_what_is_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "named"),
-    [("2", "2"), ("2.0", "2"), ("2.50", "2.5"), (" 10 ", "10"), ("1e1", "10"), ("0", "0"), ("100", "100"), ("+4", "4")],
+    [
+        ("2", "2"),
+        ("2.0", "2"),
+        ("2.50", "2.5"),
+        (" 10 ", "10"),
+        ("1e1", "10"),
+        ("0", "0"),
+        ("100", "100"),
+        ("+4", "4"),
+        ("-0", "0"),
+        ("-0.00", "0"),
+        ("2.123456", "2.123456"),
+        ("2." + "0" * 60, "2"),
+    ],
 )
 def test_points_are_named_one_way(typed: str, named: str) -> None:
     assert lab.points(typed) == named
@@ -46,6 +59,24 @@ def test_points_are_named_one_way(typed: str, named: str) -> None:
 def test_what_is_no_threshold_is_refused(typed: str) -> None:
     with pytest.raises(Refused, match="--save-at"):
         lab.points(typed)
+
+
+@pytest.mark.parametrize("typed", ["1e-400", "2.1234567", "2." + "0" * 60 + "1", "1e-999999999"])
+def test_more_decimals_than_a_name_should_have_are_refused(typed: str) -> None:
+    with pytest.raises(Refused, match="6 decimals") as refused:
+        lab.points(typed)
+    assert len(str(refused.value)) < 120
+
+
+def test_a_refusal_shows_nothing_that_acts() -> None:
+    with pytest.raises(Refused) as refused:
+        lab.points("\x1b]0;x\x07")
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a/" * 5000, "nul\0"])
+def test_a_folder_that_cannot_be_looked_at_holds_nothing(name: str, tmp_path: Path) -> None:
+    assert not lab.find(tmp_path / name).complete
 
 
 def test_names_of_saved_files() -> None:
@@ -59,6 +90,12 @@ def test_names_of_saved_files() -> None:
 def test_a_typed_name_leads_nowhere_else(typed: str) -> None:
     with pytest.raises(Refused):
         lab.file_name(typed, ".h5")
+
+
+def test_a_typed_name_has_to_fit_on_a_disk() -> None:
+    assert lab.file_name("写" * 60, ".h5")
+    with pytest.raises(Refused, match="bytes"):
+        lab.file_name("写" * 100, ".h5")
 
 
 def test_a_typed_name_gets_the_suffix_once() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 FORMULA = ("=", "+", "-", "@")  # what a spreadsheet takes for the start of a formula
@@ -43,6 +44,8 @@ def plain(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Text as a code span, also inside a table."""
+    """Text as a code span that nothing in it ends, also inside a table; nothing for no text."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    room = " " if "`" in text or text != text.strip(" ") else ""  # one at both ends is taken off again
     shown = text.replace("|", "\\|")
-    return f"`` {shown} ``" if "`" in text else f"`{shown}`"
+    return f"{fence}{room}{shown}{room}{fence}" if text else ""

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -224,6 +225,23 @@ def test_names_do_not_become_markup() -> None:
     assert plain("a|b*c_d<e>") == "a\\|b\\*c\\_d\\<e\\>"
     assert code("a|b") == "`a\\|b`"
     assert code("a`b") == "`` a`b ``"
+
+
+@pytest.mark.parametrize(
+    "name", ["a``<img src=x onerror=y>`` ", "`", "``", "`` ``", "x```", " x ", "a", "``` <b> ` <i> ````"]
+)
+def test_nothing_in_a_name_ends_its_code_span(name: str) -> None:
+    shown = code(name)
+    fence = shown[: len(shown) - len(shown.lstrip("`"))]
+    inside = shown[len(fence) : -len(fence)]
+    assert shown.endswith(fence) and not inside.endswith("`")
+    assert fence not in re.findall("`+", inside), "a run of as many backticks would end it"
+    stripped = inside[1:-1] if inside[0] == inside[-1] == " " and inside.strip() else inside  # as CommonMark reads it
+    assert stripped == name
+
+
+def test_no_name_is_no_code_span() -> None:
+    assert code("") == ""
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,15 @@
 """What a file holds, for people, without opening it here: the inspector process looks and reports."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from types import FrameType
+from typing import Literal, NoReturn
 
 import msgspec
 
@@ -15,6 +20,7 @@ from engine.api.textsafe import SHORT, escape
 ENVIRONMENT = {"HDF5_PLUGIN_PRELOAD": "::"} | {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
 LONGEST = 80  # seconds for the inspector's own limit to act first
 HASHED_A_SECOND = 100_000_000  # bytes, at the least
+PATIENCE = 600  # seconds, whatever size a file says that it has
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,17 +62,14 @@ def inspector_command(*words: str) -> list[str]:
 
 
 def describe(path: Path | str) -> Description:
-    """What the file at `path` holds and whether it would be opened. Never raises for what is in a file."""
+    """What the file at `path` holds and whether it would be opened. Never raises for what is in a file.
+
+    In the main thread TERM and HUP end this process in order, so that no inspector is left behind.
+    """
     name = escape(Path(path).name, SHORT)
     try:
-        done = subprocess.run(
-            inspector_command("describe", os.fspath(path)),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=os.environ | ENVIRONMENT,
-            timeout=LONGEST + _size(path) / HASHED_A_SECOND,
-        )
-        return msgspec.json.decode(done.stdout, type=Description)
+        answer = _ask(inspector_command("describe", os.fspath(path)), min(PATIENCE, LONGEST + _hashing(path)))
+        return msgspec.json.decode(answer, type=Description)
     except subprocess.TimeoutExpired:
         return Description(name=name, refusal=f"{name}: took too long to check; stopped.")
     except (OSError, ValueError) as error:
@@ -74,8 +77,51 @@ def describe(path: Path | str) -> Description:
         return Description(name=name, refusal=f"{name}: cannot be looked at: {reason}.")
 
 
-def _size(path: Path | str) -> int:
+def _ask(command: list[str], patience: float) -> bytes:
+    """What an inspector prints. However this ends, the inspector and its children have ended too."""
+    with (
+        _leaving_in_order(),
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | ENVIRONMENT,
+            start_new_session=True,
+        ) as child,
+    ):
+        try:
+            return child.communicate(timeout=patience)[0]
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+            raise
+
+
+@contextlib.contextmanager
+def _leaving_in_order() -> Iterator[None]:
+    """While this lasts TERM and HUP unwind the main thread; elsewhere whoever owns the signals sees to that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    ended = [number for number, handler in before.items() if handler is signal.SIG_DFL]
+    for number in ended:
+        signal.signal(number, _leave)
     try:
-        return os.stat(path, follow_symlinks=False).st_size
+        yield
+    finally:
+        for number in ended:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _hashing(path: Path | str) -> float:
+    """Seconds that hashing a file may take."""
+    try:
+        return os.stat(path, follow_symlinks=False).st_size / HASHED_A_SECOND
     except (OSError, ValueError):
-        return 0
+        return 0.0

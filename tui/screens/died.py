@@ -1,6 +1,7 @@
 """The engine is gone: why, at which step, its last words, and how to go on. The curves stay behind it."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,6 +15,7 @@ from tui.actions import bindings
 from tui.state import Died, RunState
 
 TAIL = 6  # lines of the engine's log
+LOGGED = re.compile(r"\d{4}-\d\d-\d\d [\d:.]+: ([IWEF]) \S+\] ")  # what TensorFlow writes before its words
 
 
 class DiedScreen(ModalScreen[str]):
@@ -39,8 +41,8 @@ class DiedScreen(ModalScreen[str]):
         with Vertical(classes="dialog", id="died"):
             yield Static(Text(death.reason), classes="title")
             yield Static(Text(_kept(self._state)), classes="text")
-            if death.tail:
-                yield Static(Text("\n".join(death.tail[-TAIL:])), id="tail")
+            if words := last_words(death.tail):
+                yield Static(Text("\n".join(words)), id="tail")
             yield Static("", id="soon", markup=False)
             yield Static(Text.assemble(("r", "bold"), " Restart and go on   ", ("q", "bold"), " Quit   ",
                                        ("esc", "bold"), " Look at the curves"), classes="keys")  # fmt: skip
@@ -65,6 +67,12 @@ class DiedScreen(ModalScreen[str]):
 
     def action_look(self) -> None:
         self.dismiss("")
+
+
+def last_words(log: Iterable[str]) -> list[str]:
+    """The end of the engine's log, without times, places, and lines that the log itself marks as information."""
+    found = [(line, LOGGED.match(line)) for line in log]
+    return [line[mark.end() :] if mark else line for line, mark in found if not mark or mark[1] != "I"][-TAIL:]
 
 
 def _kept(state: RunState) -> str:

@@ -13,10 +13,15 @@ from engine.api.demo import Attack, about
 from tui.actions import LOOK, MOVE, PROGRAM, PRUNE, SAVE, Action, bindings, signs
 from tui.screens.looking import Looking
 from tui.state import RunState
+from tui.widgets.events import fold
 
+MARGIN = 16  # cells before what a key or a word means
+WIDEST = 100
+BESIDE = 5  # cells of padding and scrollbar
 WORDS = (
     ("B", "the BadNet, the network as it came"),
-    ("B′", "B with the channels up to the playhead pruned"),
+    ("step", "how many channels are pruned, in the order below; at step 0 none is"),
+    ("B′", "B with the channels pruned that are gone at the step shown"),
     ("G", 'B and B′ together: where they agree, that answer; where they differ, "backdoored"'),
     ("order", "channels by increasing mean activation on clean validation images: least needed first"),
     ("drop", "clean validation accuracy lost since B, in percentage points (pt)"),
@@ -30,8 +35,8 @@ STORY = (
 )
 
 
-def page(table: Iterable[Action], demo: Attack | None = None) -> Text:
-    """The whole help as text; `demo`: with what is real about it and what was arranged."""
+def page(table: Iterable[Action], demo: Attack | None = None, width: int = WIDEST) -> Text:
+    """The whole help as text of this width; `demo`: with what is real about it and what was arranged."""
     text = Text()
     _heading(text, "What you see").append(f"{STORY}\n")
     if demo:
@@ -41,11 +46,19 @@ def page(table: Iterable[Action], demo: Attack | None = None) -> Text:
         _heading(text, group)
         for action in (a for a in table if a.group == group):
             where = "" if action.scope in ("app", "run", "workbench") else f" ({action.scope} screen)"
-            text.append(f"{signs(action):>14}  ", "bold").append(action.help).append(f"{where}\n", "dim")
+            _entry(text, signs(action), action.help, width, where)
     _heading(text, "Words")
     for word, meaning in WORDS:
-        text.append(f"{word:>14}  ", "bold").append(f"{meaning}\n")
+        _entry(text, word, meaning, width)
     return text
+
+
+def _entry(text: Text, name: str, meaning: str, width: int, where: str = "") -> None:
+    """A key or a word, and what it means, folded under its own beginning; `where`, dim, ends it."""
+    lines = fold(meaning + where, max(MARGIN, width - MARGIN))
+    text.append(f"{name:>{MARGIN - 2}}  ", "bold").append(("\n" + " " * MARGIN).join(lines) + "\n")
+    if where:
+        text.stylize("dim", text.plain.rindex(where.strip()[0]))
 
 
 def _heading(text: Text, name: str) -> Text:
@@ -61,7 +74,15 @@ class HelpScreen(Looking):
 
     def body(self) -> Iterator[Widget]:
         with VerticalScroll(id="help"):
-            yield Static(page(self.lab.actions, self.lab.latest.demo), id="page", markup=False)
+            yield Static(id="page", markup=False)
+
+    def on_resize(self) -> None:
+        self._write()
 
     def show(self, state: RunState) -> None:
         """Nothing here follows the run but the header."""
+
+    def _write(self) -> None:
+        """Write the page for the width that the window has."""
+        width = min(WIDEST, self.size.width - BESIDE)
+        self.query_one("#page", Static).update(page(self.lab.actions, self.lab.latest.demo, width))

@@ -14,17 +14,24 @@ from engine.api.enginelog import LOG_NAME, tail
 from tui.actions import bindings
 from tui.screens.looking import Looking
 from tui.state import Kind, RunState
+from tui.widgets.events import fold
+from tui.wording import within
 
 MARKS: dict[Kind, str] = {"info": "·", "step": "↓", "threshold": "┄", "saved": "◆", "warning": "!", "error": "✖"}
 STYLES: dict[Kind, str] = {"threshold": "yellow", "saved": "green", "warning": "yellow", "error": "red", "info": "dim"}
 LINES = 500
+MARGIN = 7  # cells before the text of a line: the step, and a mark
+BESIDE = 3  # cells of padding and scrollbar
 
 
-def lines(state: RunState) -> Text:
-    """The event log, newest last."""
+def lines(state: RunState, width: int) -> Text:
+    """The event log, newest last, each line folded under itself; paths begin in the lab's folder."""
     text = Text()
+    root = state.settings.root if state.settings else ""
     for line in state.log:
-        text.append(f" {line.step:>3} ", "dim").append(f"{MARKS[line.kind]} {line.text}\n", STYLES.get(line.kind, ""))
+        pieces = fold(within(line.text, root), max(MARGIN, width - MARGIN))
+        told = ("\n" + " " * MARGIN).join(pieces)
+        text.append(f" {line.step:>3} ", "dim").append(f"{MARKS[line.kind]} {told}\n", STYLES.get(line.kind, ""))
     return text
 
 
@@ -47,7 +54,7 @@ class LogScreen(Looking):
     def show(self, state: RunState) -> None:
         scroll = self.query_one("#log", VerticalScroll)
         at_end = scroll.scroll_offset.y >= scroll.max_scroll_y
-        title, text = self._engine(state) if self._engines else (" What happened, and at which step", lines(state))
+        title, text = self._engine(state) if self._engines else self._happened(state)
         self.query_one("#log-title", Static).update(title)
         self.query_one("#lines", Static).update(text)
         if at_end:
@@ -57,6 +64,12 @@ class LogScreen(Looking):
         self._engines = not self._engines
         self.show(self.lab.state)
         self.query_one("#log", VerticalScroll).scroll_end(animate=False)
+
+    def on_resize(self) -> None:
+        self.show(self.lab.state)
+
+    def _happened(self, state: RunState) -> tuple[str, Text]:
+        return " What happened, and at which step", lines(state, self.size.width - BESIDE)
 
     def _engine(self, state: RunState) -> tuple[str, Text]:
         if state.opened is None:

@@ -7,6 +7,7 @@ from tui.state import Kind, Line, RunState
 from tui.widgets.panel import Panel
 from tui.widgets.rows import Row, cells, row
 from tui.widgets.view import css_beside
+from tui.wording import within
 
 MARKS: dict[Kind, tuple[str, str]] = {
     "info": ("·", "d"),
@@ -61,6 +62,7 @@ class EventLog(Panel):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
+        self._root = ""  # paths are written from the lab's folder on
         self._back = 0
 
     def on_mount(self) -> None:
@@ -69,6 +71,7 @@ class EventLog(Panel):
     def show(self, state: RunState) -> None:
         if state.log is not self._lines:
             self._lines = state.log
+            self._root = state.settings.root if state.settings else ""
             self.redraw()
 
     def scroll(self, rows: int) -> None:
@@ -78,4 +81,7 @@ class EventLog(Panel):
         self.flush()
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
-        return log_rows(self._lines, width, height, self._back)
+        newest = self._lines[-height - self._back :]
+        return log_rows(
+            [line._replace(text=within(line.text, self._root)) for line in newest], width, height, self._back
+        )

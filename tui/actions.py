@@ -134,7 +134,7 @@ ACTIONS: tuple[Action, ...] = (
         "app",
         needs="",
     ),
-    Action("back", ("escape",), "Back", "Back to the workbench", PROGRAM, "app", needs=""),
+    Action("back", ("escape",), "Back", "Back to the workbench", PROGRAM, "app", 94, needs=""),
     Action(
         "quit", ("q", "ctrl+c"), "Quit", "Leave; asks when something runs or is unwritten", PROGRAM, "app", 92, needs=""
     ),

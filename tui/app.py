@@ -7,13 +7,14 @@ from time import monotonic, strftime
 from typing import ClassVar
 
 from msgspec.structs import replace
-from textual.binding import BindingType
+from textual.actions import SkipAction
+from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.events import Resize
 from textual.screen import Screen
 
 from engine.api import protocol as p
-from engine.api.demo import Attack, first_line
+from engine.api.demo import Attack
 from engine.api.errors import ExitCode, LabError
 from tui.actions import Action, bindings, rebound
 from tui.config import Config
@@ -28,6 +29,7 @@ from tui.toasts import Teller
 
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-broad")]
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall"), (52, "-high")]
+TWICE = 2.0  # seconds within which a second Ctrl-C leaves
 
 
 class LabApp(DrivingApp):
@@ -37,7 +39,10 @@ class LabApp(DrivingApp):
     """
 
     TITLE = "lab3"
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("run", "app")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("run", "app"),
+        Binding("ctrl+c", "interrupt", show=False, priority=True),
+    ]
     CSS_PATH: ClassVar = ["app.tcss", "screens/start.tcss"]
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
@@ -59,6 +64,7 @@ class LabApp(DrivingApp):
         self.clock = clock
         self.actions: tuple[Action, ...] = rebound(self.config.keys)
         self._restarted = False
+        self._interrupted = float("-inf")  # when Ctrl-C was pressed last
         self._teller = Teller(clock)
         self._dress()
         self.set_keymap(self.config.keys)
@@ -94,7 +100,8 @@ class LabApp(DrivingApp):
         except LabError as error:
             self.launch = Launch(Path.cwd(), notice=str(error))
         self._run = self.launch.run
-        for notice in (self.launch.notice, self.config.warning, self._no_theme):
+        said = "" if self.launch.demo else self.launch.notice  # the first screen says what the demo is
+        for notice in (said, self.config.warning, self._no_theme):
             if notice:
                 self.tell(notice, "warning")
         self.start_engine()
@@ -114,6 +121,8 @@ class LabApp(DrivingApp):
         runs = await asyncio.to_thread(unfinished_runs, Path(settings.runs or Path(settings.root) / "runs"))
 
         def answer(result: str | None) -> None:
+            if result == "quit":
+                return self.leave()
             run = runs[0] if result == "resume" else None
             self.do(p.Open(run.settings, run.folder) if run else p.Open(settings, None, launch.demo))
 
@@ -180,7 +189,6 @@ class LabApp(DrivingApp):
         """Open the embedded demo, on which the defence fails as it does in the lab."""
         demo = demo_launch("pruning-aware")
         if demo.settings and demo.demo:
-            self.tell(first_line(demo.demo))
             self.open(demo.settings, demo=demo.demo)
 
     def _refused(self, message: str) -> None:
@@ -238,7 +246,10 @@ class LabApp(DrivingApp):
     def action_prune(self) -> None:
         """Prune the highlighted channel next; where no table is seen, pick one."""
         channel = self.screen.chosen_channel() if isinstance(self.screen, Sized) else None
-        self.pick_channel() if channel is None else self.prune_channel(channel)
+        if channel is not None:
+            self.prune_channel(channel)
+        elif self.may_change():
+            self.pick_channel()
 
     def _look_inside(self, channel: int) -> None:
         from tui.screens.channel import ChannelScreen
@@ -315,8 +326,11 @@ class LabApp(DrivingApp):
     def action_run_until(self) -> None:
         from tui.screens import questions
 
+        if not self.may_change():
+            return
+
         def go(answer: dict[str, str] | None) -> None:
-            if answer and any(answer.values()):
+            if answer:
                 step = questions.step_of(answer["step"], self.latest)
                 self.go_until(step, answer["drop"] or None, answer.get("asr") or None)
 
@@ -324,6 +338,9 @@ class LabApp(DrivingApp):
 
     def action_save(self) -> None:
         from tui.screens import questions
+
+        if not self.may_change():
+            return
 
         def save(answer: dict[str, str] | None) -> None:
             if answer:
@@ -333,6 +350,9 @@ class LabApp(DrivingApp):
 
     def action_thresholds(self) -> None:
         from tui.screens import questions
+
+        if not self.may_change():
+            return
 
         def put(answer: dict[str, str] | None) -> None:
             if answer is not None:
@@ -353,7 +373,7 @@ class LabApp(DrivingApp):
     def action_quit(self) -> None:  # type: ignore[override]
         from tui.screens import questions
 
-        if not self.latest.computing and self.latest.written:
+        if self.latest.read_only or (not self.latest.computing and self.latest.written):
             return self.leave()
 
         def answer(result: str | None) -> None:
@@ -368,10 +388,26 @@ class LabApp(DrivingApp):
 
         self.push_screen(questions.leave(self.latest), answer)
 
+    def action_interrupt(self) -> None:
+        """Ctrl-C puts a window away, copies what is selected or quits; twice, it leaves whatever is asked."""
+        from tui.screens.dialogs import Dialog
+
+        now, before = self.clock(), self._interrupted
+        self._interrupted = now
+        if now - before < TWICE:
+            self.leave()
+        elif isinstance(self.screen, Dialog):
+            self.screen.interrupt()
+        elif self.screen.is_modal or self.screen.selections:
+            raise SkipAction  # it has a binding of its own
+        else:
+            self.action_quit()
+
     # --- files
 
     def action_export(self) -> None:
-        self.do(p.Export())
+        if self.may_change():
+            self.do(p.Export())
 
     def action_save_svg(self) -> None:
         """An SVG of the screen, in the run folder where there is one."""

@@ -68,13 +68,21 @@ class DrivingApp(EngineApp):
 
     def prune_channel(self, channel: int) -> None:
         """Prune `channel` next, out of turn."""
+        if not self.may_change():
+            return
         if channel in self.latest.pruned:
             self.tell(f"Channel {channel} is pruned already.")
         else:
             self._when_free(lambda: self.do(p.PruneNext(channel)))
 
+    def may_change(self) -> bool:
+        """Whether this window may do more than look at the run; says so where it may not."""
+        if self.latest.read_only:
+            self.tell(LOOKED_AT, "warning")
+        return not self.latest.read_only
+
     def tell(self, text: str, severity: SeverityLevel = "information") -> None:
-        """Say something in passing; plain text. What is on the screen still is not said again, the oldest makes room."""
+        """Say something in passing; plain text. What is still shown is not said again, and the oldest makes room."""
         said = list(self._notifications)
         if any(each.message == text for each in said):
             return
@@ -105,7 +113,7 @@ class DrivingApp(EngineApp):
         if step in self.latest.steps:
             self.take(p.Moved(step))
         else:
-            self.tell(LOOKED_AT, "warning")
+            self.may_change()
 
     def _when_free(self, go: Callable[[], None]) -> None:
         if not self.latest.ready:

@@ -2,14 +2,20 @@
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+from engine.api.journal import unfinished_runs
+from engine.api.textsafe import escape
 from tui.app import LabApp
 from tui.config import load
 from tui.launch import Launch
 from tui.link import Client
+from tui.narration import complain
 from tui.outputs import give_up_lost_outputs
+from tui.state import RunState
 from tui.terminal import LabDriver, leave_on_signals
 
 
@@ -28,8 +34,27 @@ def run(launch: Launch | Callable[[], Launch], connect: Callable[[], Client] | N
     """The workbench from first frame to last; returns the exit code. Its arguments are those of LabApp."""
     app = LabApp(launch, load(), connect, driver_class=LabDriver)
     asyncio.run(_serve(app))
+    if words := farewell(app.latest, app.link.keep):
+        complain(words)
     give_up_lost_outputs()
     return app.return_code or 0
+
+
+def farewell(state: RunState, left_running: bool = False) -> str:
+    """Where the results of a run are, and how to go on with one that is not finished; empty without a step."""
+    if state.opened is None or not any(state.steps):
+        return ""
+    where, run = f"Results: {escape(state.opened.run)}", Path(state.opened.run)
+    if state.read_only or (state.finished and not left_running):
+        return where
+    return f"{where} · {'it goes on; look again' if left_running else 'go on'} with: lab3-tui {_going_on(run)}"
+
+
+def _going_on(run: Path) -> str:
+    """The options that take up this run, as short as they may be in this folder."""
+    newest = unfinished_runs(run.parent)[:1]
+    here = run.parent.absolute() == Path.cwd() / "runs" and [found.folder for found in newest] == [str(run)]
+    return "--resume" if here else f"--run {shlex.quote(str(run))}"
 
 
 async def _serve(app: LabApp) -> None:

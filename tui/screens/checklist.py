@@ -84,7 +84,7 @@ class Checklist(RowsView):
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._began = clock()
+        self._began: float | None = None  # when the engine was told what to open
         self._state = RunState()
         self._since: dict[str, float] = {}
         self._ticks: Timer | None = None
@@ -93,7 +93,7 @@ class Checklist(RowsView):
         self._ticks = self.set_interval(0.1, self.redraw)
 
     def show(self, state: RunState) -> None:
-        if self._state.phases and not state.phases:
+        if state.busy == "opening" and (self._state.busy != "opening" or not state.phases):
             self._began, self._since = self._clock(), {}
         self._state = state
         if self._ticks:  # under the workbench nobody sees the seconds
@@ -106,7 +106,8 @@ class Checklist(RowsView):
         listed = list(items(self._state))
         busy = under_way(listed) if self._state.busy == "opening" or not self._state.hello else set()
         rows = [self._row(item, width, now, item.name in busy) for item in listed]
-        total: Row = row(width, ("", "."), right=((f"{now - self._began:.1f} s", "b"),))
+        passed = 0.0 if self._began is None else now - self._began
+        total: Row = row(width, ("", "."), right=((f"{passed:.1f} s", "b"),))
         return [*rows, blank(width), total]
 
     def _row(self, item: Item, width: int, now: float, busy: bool) -> Row:

@@ -1,7 +1,7 @@
 """Small windows over a screen: one question, one answer. Escape always leaves things as they were."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 from rich.text import Text
 from textual import on
@@ -10,11 +10,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import Click, Key
 from textual.screen import ModalScreen
+from textual.types import CSSPathType
 from textual.widgets import Input, Static
 
 from tui.screens.paths import FieldInput
 
+HEIGHTS: list[tuple[int, str]] | None = [(0, "-low"), (22, "-roomy")]
 Check = Callable[[str], str]  # what is wrong with an answer, in one line; empty: nothing
+Answers = dict[str, str]
+Result = TypeVar("Result")
 
 
 class Field(NamedTuple):
@@ -36,15 +40,38 @@ class Choice(NamedTuple):
     about: str = ""
 
 
-class Ask(ModalScreen[dict[str, str] | None]):
-    """One or more lines to fill in; gives back what they hold by name, or None."""
+class Dialog(ModalScreen[Result]):
+    """A window that escape puts away. Where there is little room, its lines stand closer."""
 
-    CSS_PATH: ClassVar = "dialogs.tcss"
+    CSS_PATH: ClassVar[CSSPathType | None] = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
+    VERTICAL_BREAKPOINTS = HEIGHTS
 
-    def __init__(self, title: str, text: str, fields: Sequence[Field], done: str = "OK") -> None:
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+    def interrupt(self) -> None:
+        """Ctrl-C was pressed."""
+        self.action_cancel()
+
+
+class Ask(Dialog[Answers | None]):
+    """One or more lines to fill in; gives back what they hold by name, or None.
+
+    `whole` says what is wrong with the answers together, once they are given.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        text: str,
+        fields: Sequence[Field],
+        done: str = "OK",
+        whole: Callable[[Answers], str] = lambda answers: "",
+    ) -> None:
         super().__init__()
         self._title, self._text, self._fields, self._done = title, text, fields, done
+        self._whole = whole
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -60,15 +87,18 @@ class Ask(ModalScreen[dict[str, str] | None]):
 
     @on(Input.Changed)
     def _look(self) -> None:
-        self.query_one(".wrong", Static).update(Text(self._wrong()))
+        self._complain(self._wrong())
 
     @on(Input.Submitted)
     def _give(self) -> None:
-        if not self._wrong():
-            self.dismiss({field.name: self._value(field) for field in self._fields})
+        answers = {field.name: self._value(field) for field in self._fields}
+        if wrong := self._wrong() or self._whole(answers):
+            self._complain(wrong)
+        else:
+            self.dismiss(answers)
 
-    def action_cancel(self) -> None:
-        self.dismiss(None)
+    def _complain(self, wrong: str) -> None:
+        self.query_one(".wrong", Static).update(Text(wrong))
 
     def _value(self, field: Field) -> str:
         return self.query_one(f"#{field.name}", Input).value.strip()
@@ -77,15 +107,20 @@ class Ask(ModalScreen[dict[str, str] | None]):
         return next((wrong for field in self._fields if (wrong := field.check(self._value(field)))), "")
 
 
-class Choose(ModalScreen[str]):
-    """A question with a key for each answer; escape gives back the empty string."""
+class Choose(Dialog[str]):
+    """A question with a key for each answer; escape gives back the empty string, and q where it is no answer.
 
-    CSS_PATH: ClassVar = "dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
+    `interrupted`: what Ctrl-C gives back.
+    """
 
-    def __init__(self, title: str, text: str, choices: Sequence[Choice], stay: str = "Cancel") -> None:
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "cancel", "Cancel", show=False)]
+
+    def __init__(
+        self, title: str, text: str, choices: Sequence[Choice], stay: str = "Cancel", interrupted: str = ""
+    ) -> None:
         super().__init__()
         self._title, self._text, self._choices, self._stay = title, text, choices, stay
+        self._interrupted = interrupted
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -105,6 +140,9 @@ class Choose(ModalScreen[str]):
 
     def action_cancel(self) -> None:
         self.dismiss("")
+
+    def interrupt(self) -> None:
+        self.dismiss(self._interrupted)
 
 
 class Answer(Static):

@@ -58,7 +58,22 @@ LINES = (
 )
 FILES = ("model", "valid", "test", "poisoned", "poisoned_valid")
 FOLDERS = ("root", "out", "runs")
+MADE = ("out", "runs")  # folders that are made where they are not there
 PATHS = (*FILES, *FOLDERS)
+
+
+def fits(name: str, path: Path) -> bool:
+    """Whether there is at `path` what the line of this name is for: a file, a folder, or room for a folder."""
+    if name in FILES:
+        return path.exists() and not path.is_dir()
+    return path.is_dir() or (name in MADE and not path.exists())
+
+
+def misfit(name: str, typed: str, path: Path) -> str:
+    """What is wrong with a path that does not fit."""
+    if not path.exists():
+        return f"{typed}: not there. Check the spelling, or press Tab to complete."
+    return f"{typed}: is a folder. Name a file in it." if name in FILES else f"{typed}: is a file. Name a folder."
 
 
 def absolute(path: str, root: str) -> str:

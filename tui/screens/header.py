@@ -58,7 +58,7 @@ def under_way(state: RunState) -> str:
 
 def title(state: RunState, width: int) -> Row:
     left: list[Part] = [("lab3", "b"), ("  ", ".")]
-    right: list[Part] = [status(state)]
+    right: list[Part] = [(" ", "."), status(state)]
     if state.opened:
         o = state.opened
         left += [(o.model.name, "."), (" · ", "d"), (o.layer, "."), (" · ", "d"), (f"{o.channels} channels", ".")]

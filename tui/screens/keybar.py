@@ -18,11 +18,11 @@ class KeyBar(RowsView):
 
     DEFAULT_CSS = css_beside(__file__)
 
-    def __init__(self, table: Iterable[Action], *scopes: Scope, typing: bool = False) -> None:
-        """`typing`: letters go into a line, so keys that are letters are not shown."""
+    def __init__(self, table: Iterable[Action], *scopes: Scope, typing: bool = False, back: bool = False) -> None:
+        """`typing`: letters go into a line, so keys that are letters are not shown. `back`: say how to leave."""
         super().__init__()
         self._typing = typing
-        self._actions = [a for a in table if a.scope in scopes and a.weight]
+        self._actions = [a for a in table if a.scope in scopes and a.weight and (back or a.id != "back")]
         self._labels: dict[str, str] = {}
         self._spans: list[tuple[int, int, Action]] = []
 

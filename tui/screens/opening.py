@@ -56,7 +56,7 @@ class OpenScreen(Sized):
             yield Static("", id="about", markup=False)
             yield RunsList()
             yield Static(STORY, id="story", markup=False)
-        yield KeyBar(self.lab.actions, "open", "app", typing=True)
+        yield KeyBar(self.lab.actions, "open", "app", typing=True, back=self.may_leave())
 
     def _lines(self) -> Iterator[Widget]:
         for line in LINES:
@@ -90,9 +90,9 @@ class OpenScreen(Sized):
             mark.set_class(there and not wrong, "-there")
 
     def _there(self, line: Line) -> bool:
-        if line.id not in FILES and line.id != "root":
+        if line.id not in PATHS or not self._value(line.id):
             return bool(self._value(line.id))
-        return bool(self._value(line.id)) and Path(self._path(line.id)).exists()
+        return form.fits(line.id, Path(self._path(line.id)))
 
     def _wrong(self, line: Line) -> bool:
         seen, value = self._seen.get(line.id), self._value(line.id)
@@ -107,7 +107,7 @@ class OpenScreen(Sized):
         if name in self._seen:
             text = form.summary(self._seen[name])
         elif self._value(name) and not self._there(line):
-            text = f"{self._value(name)}: not there. Check the spelling, or press Tab to complete."
+            text = form.misfit(name, self._value(name), Path(self._path(name)))
         self.query_one("#about", Static).update(Text(text))
 
     # --- what is typed

@@ -5,20 +5,20 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.types import CSSPathType
 from textual.widgets import Static
 
-from tui.screens.dialogs import Choice, keys
+from tui.screens.dialogs import Choice, Dialog, keys
 from tui.state import RunState
 from tui.widgets.channels import ChannelTable
 
 
-class ChannelPicker(ModalScreen[tuple[str, int] | None]):
+class ChannelPicker(Dialog[tuple[str, int] | None]):
     """Gives back what to do, "prune" or "look", and with which channel."""
 
-    CSS_PATH: ClassVar = ["dialogs.tcss", "picker.tcss"]
+    CSS_PATH: ClassVar[CSSPathType | None] = ["dialogs.tcss", "picker.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Cancel"),
+        Binding("q", "cancel", "Cancel", show=False),
         Binding("down,j", "move(1)", show=False),
         Binding("up,k", "move(-1)", show=False),
         Binding("pagedown", "move(10)", show=False),
@@ -50,6 +50,3 @@ class ChannelPicker(ModalScreen[tuple[str, int] | None]):
     def action_done(self, what: str) -> None:
         channel = self.query_one(ChannelTable).highlighted
         self.dismiss(None if channel is None else (what, channel))
-
-    def action_cancel(self) -> None:
-        self.dismiss(None)

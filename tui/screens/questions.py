@@ -34,7 +34,9 @@ def run_until(state: RunState) -> Ask:
     if (now := figures(state)) and now.asr is not None:
         label = "Attack success at most, % (looks at poisoned test data: no defender has it)"
         fields.append(Field("asr", label, check=_number_or_none))
-    return Ask("Run until", text, fields, "Run")
+    return Ask(
+        "Run until", text, fields, "Run", lambda answers: "" if any(answers.values()) else "Fill in one of them."
+    )
 
 
 def save_here(state: RunState) -> Ask:
@@ -80,7 +82,7 @@ def leave(state: RunState) -> Choose:
         text = f"{computed(state)}, but curve, results and report are not written yet."
         choices.append(Choice("w", "Write them, then leave", "write"))
     choices.append(Choice("y", "Leave", "leave", "computed steps are in the run's journal: lab3-tui --resume goes on"))
-    return Choose("Leave?", text, choices, "Stay")
+    return Choose("Leave?", text, choices, "Stay", interrupted="leave")
 
 
 def go_on(runs: list[RunSummary]) -> Choose:
@@ -89,8 +91,11 @@ def go_on(runs: list[RunSummary]) -> Choose:
     when = newest.started[:16].replace("T", " at ")
     text = f"A run in this folder is not finished: {newest.model}, begun {when}, step {newest.step} of {newest.steps}."
     more = f" {len(runs) - 1} older ones are listed under o." if len(runs) > 1 else ""
-    choices = [Choice("r", f"Go on from step {newest.step}", "resume", "nothing is computed again")]
-    return Choose("Go on?", text + more, choices, "Begin a new run")
+    choices = [
+        Choice("r", f"Go on from step {newest.step}", "resume", "nothing is computed again"),
+        Choice("q", "Quit", "quit"),
+    ]
+    return Choose("Go on?", text + more, choices, "Begin a new run", interrupted="quit")
 
 
 def overwrite(message: str) -> Choose:

@@ -8,10 +8,10 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.types import CSSPathType
 from textual.widgets import DirectoryTree, Static
 
-from tui.screens.dialogs import Choice, keys
+from tui.screens.dialogs import Choice, Dialog, keys
 
 SHOWN = (".h5", ".keras", ".hdf5", ".hdf")
 
@@ -27,12 +27,11 @@ class LabTree(DirectoryTree):
         return [p for p in paths if not p.name.startswith(".") and (p.suffix in SHOWN or p.is_dir())]
 
 
-class FilePicker(ModalScreen[str | None]):
+class FilePicker(Dialog[str | None]):
     """Gives back an absolute path, or None."""
 
-    CSS_PATH: ClassVar = ["dialogs.tcss", "tree.tcss"]
+    CSS_PATH: ClassVar[CSSPathType | None] = ["dialogs.tcss", "tree.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Cancel"),
         Binding("backspace", "up", "Up", show=False),
         Binding("o", "take", "Take this folder", show=False),
     ]
@@ -69,6 +68,3 @@ class FilePicker(ModalScreen[str | None]):
         tree = self.query_one(LabTree)
         tree.path = Path(tree.path).parent
         self.query_one("#where", Static).update(str(tree.path))
-
-    def action_cancel(self) -> None:
-        self.dismiss(None)

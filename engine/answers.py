@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.api.errors import NotWritten
+from engine.api.errors import NotWritten, Refused
+from engine.api.regular import open_regular
 
 DTYPE = np.dtype("<u2")
 CRC = 4  # bytes
@@ -26,7 +27,7 @@ class AnswersFile(MutableMapping[bytes, np.ndarray]):
         self.size = CRC + self.key_size + DTYPE.itemsize * images
         self.places: dict[bytes, int] = {}
         try:
-            self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self.file = open_regular(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise NotWritten(f"Could not open {path.name}: {error.strerror}. What was saved is safe.") from error
         self.end = self.scan()
@@ -47,7 +48,10 @@ class AnswersFile(MutableMapping[bytes, np.ndarray]):
         return key, np.frombuffer(body[self.key_size :] if whole else b"", DTYPE)
 
     def __getitem__(self, key: bytes) -> np.ndarray:
-        return self.read(self.places[key])[1]
+        found, answers = self.read(self.places[key])
+        if found != key:
+            raise Refused(f"{self.path.name}: was changed while it was in use. Open the run again.")
+        return answers
 
     def __setitem__(self, key: bytes, answers: np.ndarray) -> None:
         if key in self.places:

@@ -4,10 +4,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.api import begun, journal
+from engine.api.believing import UNRECORDED
+from engine.api.errors import Refused
 from engine.api.journal import Journal
-from engine.api.protocol import AnyEvent, ChannelView, Failed, Idle, Images, Progress, Saved, SaveMeasured
-
-UNRECORDED = (Images, ChannelView, Idle, Failed)  # answers to looking, and the state of the queue
+from engine.api.protocol import AnyEvent, Began, Progress, Saved, SaveMeasured, encode, refuse_infinite
+from engine.api.textsafe import SHORT, escape
 
 
 class Recorder:
@@ -25,16 +27,25 @@ class Recorder:
         self.journal = Journal.create(folder)
 
     def record(self, event: AnyEvent) -> None:
-        """Put an event into the journal; behind the first line, what came before it."""
+        """Put an event into the journal; behind the first line, what came before it. Each is recorded once."""
         assert self.journal is not None
+        if isinstance(event, Began):
+            begun.remember(encode(event))
         with self.writing:
-            for each in (event, *self.early):
-                self.journal.append(each)
-                self.events.append(each)
-        self.early = []
+            self.journal.append(event)
+            self.events.append(event)
+            while self.early:
+                self.journal.append(self.early[0])
+                self.events.append(self.early.pop(0))
 
     def resume(self, folder: Path, past: list[AnyEvent]) -> None:
-        """Go on recording behind the events of the past."""
+        """Go on recording behind the events of the past, the run's folder being locked.
+
+        Raises Refused where they are not the journal's any more: what another process recorded since they were read
+        would be told of by nobody, and be taken for something else later.
+        """
+        if journal.events(folder) != past:
+            raise Refused(f"{escape(folder.name, SHORT)}: another window went on with this run. Open it again.")
         self.journal, self.events = Journal.resume(folder), past
 
     def stop(self) -> None:
@@ -53,7 +64,8 @@ class Recorder:
         return {event.step for event in self.events if isinstance(event, SaveMeasured)}
 
     def emit(self, event: AnyEvent) -> None:
-        """Record the event, where it counts, then send it."""
+        """Record the event, where it counts, then send it. Raises NotFinite, NotWritten; then nobody hears of it."""
+        refuse_infinite(event)
         passing = isinstance(event, Progress) and event.done < event.total
         if not passing and not isinstance(event, UNRECORDED):
             if self.journal is not None:

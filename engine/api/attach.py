@@ -13,11 +13,13 @@ import tempfile
 from pathlib import Path
 
 from engine.api.enginelog import LOG_NAME, tail
-from engine.api.errors import EngineNotStarted, NotWritten
+from engine.api.errors import EngineNotStarted, NotWritten, Refused
+from engine.api.regular import open_regular
 from engine.api.wire import READ_LIMIT, Ending, ending_of, read_line
 
 NAME = "engine.socket"  # in the run folder; the socket's path is in it
 LONGEST = 80  # bytes of a folder's path; a socket's path may have 107, on some systems 103
+LONGEST_RECORD = 4096  # bytes
 WAITING = 4  # front ends that may stand at the door
 
 
@@ -27,14 +29,14 @@ class Door:
     def __init__(self, run: Path) -> None:
         """Raises NotWritten where no socket can be made."""
         self._record = run / NAME
-        self.path = runtime_folder() / f"{hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:16]}.sock"
+        self.path = place(run)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self.path.unlink(missing_ok=True)  # of an engine that was killed; the run's lock is ours
             self._socket.bind(os.fspath(self.path))
             self.path.chmod(0o600)
             self._socket.listen(WAITING)
-            self._record.write_text(f"{self.path}\n")
+            self._tell()
         except OSError as error:
             self._socket.close()
             raise NotWritten(f"No front end can come back to this run: {error.strerror or error}.") from error
@@ -46,6 +48,12 @@ class Door:
             if _is_ours(found):
                 return found
             found.close()
+
+    def _tell(self) -> None:
+        """Record where the socket is, in a new file: what has the name is taken away, not written through."""
+        self._record.unlink(missing_ok=True)
+        with os.fdopen(open_regular(self._record, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+            file.write(os.fsencode(self.path) + b"\n")
 
     def close(self) -> None:
         """Take the socket away, and word of it."""
@@ -105,14 +113,21 @@ async def reach(run: Path) -> SocketWire:
 
 
 def recorded(run: Path) -> Path | None:
-    """Where the socket of this run's engine is: one of this user, in this user's runtime directory; else None."""
+    """Where the socket of this run's engine is: this run's own place, with a socket of this user; else None."""
     try:
-        path = Path((run / NAME).read_text().strip())
+        with os.fdopen(open_regular(run / NAME), "rb") as file:
+            path = Path(os.fsdecode(file.read(LONGEST_RECORD).strip()))
+        if path != place(run):
+            return None
         found = path.lstat()
-        ours = stat.S_ISSOCK(found.st_mode) and found.st_uid == os.getuid() and path.parent == runtime_folder()
-        return path if ours else None
-    except (OSError, ValueError, NotWritten):
+        return path if stat.S_ISSOCK(found.st_mode) and found.st_uid == os.getuid() else None
+    except (OSError, ValueError, Refused, NotWritten):
         return None
+
+
+def place(run: Path) -> Path:
+    """Where the socket of a run's engine lies. Raises NotWritten where it may not lie there."""
+    return runtime_folder() / f"{hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:16]}.sock"
 
 
 def runtime_folder() -> Path:

@@ -5,6 +5,9 @@ import os
 import re
 from pathlib import Path
 
+from engine.api.errors import Refused
+from engine.api.regular import open_regular
+
 LOG_NAME = "engine.log"
 _UNSHOWN = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\t\x20-\x7e\xa0-\U0010ffff]")
 
@@ -13,11 +16,11 @@ def settle(run: Path) -> None:
     """In the engine process: move what fd 2's file holds to the end of RUN/engine.log, and point fd 2 there.
 
     Called once the run folder is known. Does nothing where fd 2 is not a regular file, or the run
-    folder takes none.
+    folder takes none. Raises Refused where something else than a log has the log's name.
     """
     try:
         begun = os.pread(2, 2**24, 0)
-        handle = os.open(run / LOG_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        handle = open_regular(run / LOG_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     except OSError:
         return
     with contextlib.suppress(OSError):  # a full disk takes no log; the run says what it could not write
@@ -29,10 +32,13 @@ def settle(run: Path) -> None:
 def tail(log: Path, lines: int = 20) -> tuple[str, ...]:
     """The last lines of a log that say something, without escape sequences; empty where it cannot be read."""
     try:
-        with log.open("rb") as file:
-            return tail_of(file.fileno(), lines)
-    except OSError:
+        descriptor = open_regular(log)
+    except (OSError, Refused):
         return ()
+    try:
+        return tail_of(descriptor, lines)
+    finally:
+        os.close(descriptor)
 
 
 def tail_of(descriptor: int, lines: int = 20) -> tuple[str, ...]:

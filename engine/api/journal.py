@@ -1,18 +1,17 @@
 """The append-only record of a run, `journal.jsonl`: every event that counts, one a line, checksummed; and its replay.
 
-A line is `{"crc":"1a2b3c4d","event":{...}}`, the crc32 of the event's own bytes. What follows a line that is torn or
-damaged is not believed.
+How a line looks, and which are believed, `entries` knows.
 """
 
 import contextlib
 import datetime
 import os
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from engine.api.begun import refuse_elsewhere
+from engine.api.entries import LARGEST, entries, line_of
 from engine.api.errors import NotWritten, Refused
 from engine.api.protocol import (
     AnyEvent,
@@ -23,17 +22,11 @@ from engine.api.protocol import (
     Saved,
     Settings,
     Stepped,
-    decode_event,
-    encode,
 )
+from engine.api.regular import open_regular, sync_folder
 from engine.api.textsafe import escape
 
 NAME = "journal.jsonl"
-
-
-class Line(msgspec.Struct, frozen=True):
-    crc: str
-    event: msgspec.Raw
 
 
 class RunSummary(msgspec.Struct, frozen=True):
@@ -54,27 +47,31 @@ class Journal:
     def __init__(self, path: Path, end: int) -> None:
         self.path, self.end = path, end
         try:
-            self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self.file = open_regular(path, os.O_WRONLY | os.O_CREAT)
             os.ftruncate(self.file, end)
         except OSError as error:
             raise self.unwritten(error) from error
 
     @classmethod
     def create(cls, folder: Path) -> "Journal":
-        """A new journal in a run's folder."""
-        return cls(folder / NAME, 0)
+        """A new journal in a run's folder, both of which outlast a power cut."""
+        made = cls(folder / NAME, 0)
+        sync_folder(folder)
+        sync_folder(folder.parent)
+        return made
 
     @classmethod
     def resume(cls, folder: Path) -> "Journal":
         """The journal of a run that goes on; a damaged end is cut off."""
-        whole = sum(size for _, size in _lines(folder / NAME))
+        whole = sum(entry.size for entry in entries(folder / NAME))
         return cls(folder / NAME, whole)
 
     def append(self, event: AnyEvent) -> None:
         """Put an event on disk; returns when it is there. Raises NotWritten, and then nothing of it stays."""
-        raw = encode(event)
-        line = encode(Line(f"{zlib.crc32(raw):08x}", msgspec.Raw(raw))) + b"\n"
+        line = line_of(event)
         try:
+            if self.end + len(line) > LARGEST:
+                raise OSError(f"it would be larger than {LARGEST // 2**20} MiB")
             if os.pwrite(self.file, line, self.end) != len(line):
                 raise OSError("no space left")
             os.fdatasync(self.file)
@@ -94,58 +91,52 @@ class Journal:
         os.close(self.file)
 
 
-def _lines(path: Path) -> Iterator[tuple[AnyEvent, int]]:
-    """The believable events of a journal, each with the bytes of its line."""
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise Refused(f"{escape(str(path))}: cannot be read ({error.strerror}).") from error
-    for text in data.splitlines(keepends=True):
-        event = _event(text)
-        if event is None:
-            return
-        yield event, len(text)
-
-
-def _event(text: bytes) -> AnyEvent | None:
-    """The event of a line; None where the line is torn or damaged."""
-    try:
-        line = msgspec.json.decode(text, type=Line)
-        whole = text.endswith(b"\n") and line.crc == f"{zlib.crc32(bytes(line.event)):08x}"
-        return decode_event(bytes(line.event)) if whole else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+def events(folder: Path) -> list[AnyEvent]:
+    """The events of a run, in order; empty where it has no journal."""
+    return [entry.event for entry in entries(folder / NAME)]
 
 
 def read(folder: Path) -> list[AnyEvent]:
-    """The events of a run, in order; empty where it has no journal."""
-    return [event for event, _ in _lines(folder / NAME)]
+    """As `events`, for a run that is to go on. Raises Refused where it may not write what its settings name."""
+    found: list[AnyEvent] = []
+    for event, raw, _ in entries(folder / NAME):
+        if not found and isinstance(event, Began):
+            refuse_elsewhere(folder, raw, event.settings)
+        found.append(event)
+    return found
 
 
 def summary(folder: Path) -> RunSummary | None:
     """What a run's journal says; None where it does not begin as one."""
-    events = read(folder)
-    if not events or not isinstance(events[0], Began):
+    told = (entry.event for entry in entries(folder / NAME))
+    began = next(told, None)
+    if not isinstance(began, Began):
         return None
-    opened = next((event for event in events if isinstance(event, Opened)), None)
-    ranked = next((event for event in events if isinstance(event, Ranked)), None)
-    return RunSummary(
-        str(folder),
-        events[0].settings,
-        events[0].started,
-        opened.model.name if opened else "",
-        max((event.step for event in events if isinstance(event, Stepped)), default=0),
-        len(ranked.order) if ranked else 0,
-        any(isinstance(event, Finished) for event in events),
-    )
+    model, step, steps, finished = "", 0, 0, False
+    for event in told:
+        match event:
+            case Opened():
+                model = event.model.name
+            case Ranked():
+                steps = len(event.order)
+            case Stepped():
+                step = max(step, event.step)
+            case Finished():
+                finished = True
+    return RunSummary(str(folder), began.settings, began.started, model, step, steps, finished)
 
 
 def all_runs(runs: Path) -> list[RunSummary]:
     """The runs in a folder of run folders, newest first."""
-    folders = sorted((path.parent for path in runs.glob(f"*/{NAME}")), key=lambda path: path.name, reverse=True)
-    return [found for folder in folders if (found := _readable_summary(folder)) is not None]
+    return [found for folder in _folders(runs) if (found := _readable_summary(folder)) is not None]
+
+
+def _folders(runs: Path) -> list[Path]:
+    """What may be run folders, newest first; no name that acts on a terminal or is no text."""
+    try:
+        return [runs / name for name in sorted(os.listdir(runs), reverse=True) if name.isprintable()]
+    except (OSError, ValueError):
+        return []
 
 
 def _readable_summary(folder: Path) -> RunSummary | None:
@@ -165,9 +156,9 @@ def recorded_files(runs: Path) -> dict[str, set[str]]:
     By name, since a lab folder may have been moved or copied, with its runs, since then.
     """
     found: dict[str, set[str]] = {}
-    for path in runs.glob(f"*/{NAME}"):
+    for folder in _folders(runs):
         with contextlib.suppress(Refused):
-            for event, _ in _lines(path):
+            for event, _, _ in entries(folder / NAME):
                 if isinstance(event, Saved):
                     found.setdefault(Path(event.path).name, set()).add(event.sha256)
     return found
@@ -178,10 +169,11 @@ def new_run(runs: Path, model: str) -> Path:
     safe = "".join(character if character.isalnum() or character in "-_." else "_" for character in model)[:48]
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     try:
+        runs.mkdir(parents=True, exist_ok=True)
         for attempt in range(1000):
             folder = runs / (f"{stamp}-{safe}" + (f"-{attempt + 1}" if attempt else ""))
-            if not folder.exists():
-                folder.mkdir(parents=True)
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
                 return folder
     except OSError as error:
         raise Refused(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.api.errors import Refused
+from engine.api.regular import open_regular
 from engine.api.textsafe import escape
 
 NAME = ".lab3.lock"
@@ -28,7 +29,7 @@ def hold(folder: Path) -> Iterator[None]:
     """Be the one writer of `folder`, made where it is missing. Raises InUse, or Refused where it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        file = open_regular(folder / NAME, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise Refused(
             f"{escape(str(folder))}: cannot be written ({error.strerror}). "

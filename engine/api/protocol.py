@@ -5,11 +5,14 @@ one of these does not decode. Counts travel as whole numbers; `percent` and `dro
 read. Every text in an event that came from a file has been escaped by the engine already and is shown as plain text.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+from engine.api.errors import LabError
 
 PROTOCOL = 1
 LINE_LIMIT = 2**22  # bytes; longer lines are never sent
@@ -417,7 +420,34 @@ AnyEvent = (
 
 decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode
 decode_event: Callable[[bytes], AnyEvent] = msgspec.json.Decoder(AnyEvent).decode
-encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
+
+# numbers in an event that may come out of a computation
+FLOATS: dict[type, Callable[[Any], Iterable[float]]] = {
+    Progress: lambda event: (event.seconds,),
+    Ranked: lambda event: event.means,
+    Stepped: lambda event: (event.seconds,),
+    ChannelView: lambda event: (*event.valid_map, *(event.poisoned_map or ())),
+    Finished: lambda event: (event.seconds,),
+}
+
+
+class NotFinite(LabError):
+    """An event holds a number that is none, or infinite; JSON has no word for it."""
+
+
+def refuse_infinite(message: AnyCommand | AnyEvent) -> None:
+    """Raises NotFinite for a message that JSON would hold null instead of numbers of."""
+    floats = FLOATS.get(type(message))
+    if floats and not all(map(math.isfinite, floats(message))):
+        name = type(message).__name__
+        raise NotFinite(f"The engine made numbers that are not finite ({name}); they are neither told nor kept.")
+
+
+def encode(message: AnyCommand | AnyEvent) -> bytes:
+    """A message as one line of JSON, without its end. Raises NotFinite."""
+    refuse_infinite(message)
+    return _encode(message)
 
 
 # --- figures --------------------------------------------------------------------------------------------------

@@ -1,7 +1,12 @@
 """Text that came from a file, made fit to be shown: the one place where it is escaped."""
 
+import unicodedata
+from collections.abc import Callable
+
 SHORT = 48  # characters of a file name in a refusal
 LONG = 200  # characters of anything else
+ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # categories of characters that do something instead of showing something
+JOINERS = "\u200c\u200d"  # of these categories too, and in ordinary names: they make one sign of several
 
 
 def escape(text: str, limit: int = LONG) -> str:
@@ -10,10 +15,24 @@ def escape(text: str, limit: int = LONG) -> str:
     Control characters, bidi marks, lone surrogates and other non-printables, backslashes and `[` become
     backslash escapes; what is too long ends in `…`.
     """
+    return _joined(text, limit, _shown)
+
+
+def escape_rest(text: str, limit: int = LONG) -> str:
+    """As `escape` for a text that may have been escaped before: backslashes stay, so that `escape`'s own work does."""
+    return _joined(text, limit, lambda character: character if character == "\\" else _shown(character))
+
+
+def escape_path(path: str) -> str:
+    """A path that is shown and used: only what acts on a terminal is escaped, whatever names people give stays."""
+    return "".join(map(_shown_in_path, path))
+
+
+def _joined(text: str, limit: int, shown_as: Callable[[str], str]) -> str:
     shown: list[str] = []
     length = 0
     for character in text:
-        piece = _shown(character)
+        piece = shown_as(character)
         length += len(piece)
         if length > limit:
             return _cut(shown, limit)
@@ -24,8 +43,15 @@ def escape(text: str, limit: int = LONG) -> str:
 def _shown(character: str) -> str:
     if character == "\\":
         return "\\\\"
-    if character.isprintable() and character != "[":
-        return character
+    return character if character.isprintable() and character != "[" else _code(character)
+
+
+def _shown_in_path(character: str) -> str:
+    acts = unicodedata.category(character) in ACTING and character not in JOINERS
+    return _code(character) if acts else character
+
+
+def _code(character: str) -> str:
     code = ord(character)
     if code <= 0xFF:
         return f"\\x{code:02x}"

@@ -71,7 +71,7 @@ def check_file(folder: Path, told: int) -> None:
 
 
 def write_journal(folder: Path, tell: Tell) -> None:
-    there = len(journal.read(folder))
+    there = len(journal.events(folder))
     file = Journal.resume(folder)
     for event in EVENTS[:there]:
         assert event
@@ -83,7 +83,7 @@ def write_journal(folder: Path, tell: Tell) -> None:
 
 
 def check_journal(folder: Path, told: int) -> None:
-    events = journal.read(folder)
+    events = journal.events(folder)
     assert len(events) >= told, "an event that was recorded is lost"
     assert events == EVENTS[: len(events)], "the journal tells of something else"
 
@@ -121,7 +121,7 @@ def small_run(folder: Path) -> tuple[Saver, Recorder]:
     """A run that has come to step 2, as far as saving looks at one."""
     model = small_model(folder.parent)
     recorder = Recorder(lambda event: None)
-    recorder.resume(folder / "run", journal.read(folder / "run"))
+    recorder.resume(folder / "run", journal.events(folder / "run"))
     keys = [b"\0", b"\1", b"\2"]
     rows = {"test": ImageSet(slice(0, 10), np.zeros(10, "int64"))}
     session = SimpleNamespace(
@@ -159,7 +159,7 @@ def save(folder: Path, tell: Tell) -> None:
 
 
 def check_save(folder: Path, told: int) -> None:
-    path, events = folder / "model_prune_2.h5", journal.read(folder / "run")
+    path, events = folder / "model_prune_2.h5", journal.events(folder / "run")
     saved = [event for event in events if isinstance(event, Saved)]
     assert len(events) == len(saved) >= told
     assert all(sha256_file(Path(event.path)) == event.sha256 for event in saved), "not what the journal says"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.api.textsafe import escape
+from engine.api.textsafe import LONG, escape, escape_path, escape_rest
 
 CASES = {
     "plain_name.h5": "plain_name.h5",
@@ -42,3 +42,28 @@ def test_nothing_shown_acts_on_a_terminal_and_nothing_is_too_long(text: str, lim
 @given(st.text(max_size=50), st.text(max_size=50))
 def test_different_texts_look_different(one: str, other: str) -> None:
     assert (escape(one, 1000) == escape(other, 1000)) == (one == other)
+
+
+@given(st.text(), st.integers(1, 60))
+def test_what_was_escaped_is_not_escaped_again(text: str, limit: int) -> None:
+    shown = escape(text, limit)
+    assert escape_rest(shown, limit) == shown
+    assert escape_rest(shown, LONG) == shown or len(shown) > LONG
+
+
+@given(st.text(), st.integers(1, 60))
+def test_what_was_not_escaped_yet_is(text: str, limit: int) -> None:
+    shown = escape_rest(text, limit)
+    assert shown.isprintable() and "[" not in shown and len(shown) <= limit
+
+
+@pytest.mark.parametrize("path", ["/home/a b/[lab]/back\\slash", "/写/全\u3000角/no\u00a0break", "/👩\u200d🔬/x"])
+def test_paths_that_people_use_stay_as_they_are(path: str) -> None:
+    assert escape_path(path) == path
+
+
+@given(st.text())
+def test_no_path_acts_on_a_terminal(path: str) -> None:
+    shown = escape_path(path)
+    assert not any(character in shown for character in "\x1b\x07\n\x7f\x9b\u2028\u202e\u2066")
+    assert escape_path(shown) == shown

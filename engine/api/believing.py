@@ -1,0 +1,71 @@
+"""What is taken over from a journal, which may have come with somebody else's lab folder.
+
+A line's checksum says that it is whole, not who wrote it. So only events that a run records are taken, only thresholds
+as this program writes them (files are named after them), and every text is made fit to be shown here, at the door. What
+the engine had escaped already stays as it is: backslashes are not escaped again. Paths are shown and used, so of them
+only what acts on a terminal is changed.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from engine.api import protocol as p
+from engine.api.errors import Refused
+from engine.api.lab import points
+from engine.api.textsafe import escape_path, escape_rest
+
+UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.Idle, p.Failed)  # greeting, answers to looking, state of the queue
+PATHS = {"settings", "path", "run", "files"}  # fields that hold them
+TEXT = 1000  # characters
+
+
+class Unbelievable(ValueError):
+    """This is no event of a run."""
+
+
+def believed(event: p.AnyEvent) -> p.AnyEvent:
+    """The event, its texts fit to be shown. Raises Unbelievable."""
+    if isinstance(event, UNRECORDED):
+        raise Unbelievable(type(event).__name__)
+    for threshold in _thresholds(event):
+        try:
+            usual = points(threshold)
+        except Refused as refused:
+            raise Unbelievable(str(refused)) from None
+        if usual != threshold:
+            raise Unbelievable("a threshold that is written in another way")
+    fit: p.AnyEvent = _fit(event, False)
+    return fit
+
+
+def _thresholds(event: p.AnyEvent) -> Iterable[str]:
+    match event:
+        case p.Began():
+            return event.settings.save_at
+        case p.Thresholds():
+            return event.save_at
+        case p.Finished():
+            return event.missed
+        case p.Crossed(threshold=str(threshold)) | p.Saved(threshold=str(threshold)):
+            return (threshold,)
+        case p.Question(threshold=str(threshold)):
+            return (threshold,)
+    return ()
+
+
+def _fit(value: Any, path: bool) -> Any:
+    """A value of an event, with every text in it made fit; the same object where nothing had to be changed."""
+    if isinstance(value, str):
+        return escape_path(value) if path else escape_rest(value, TEXT)
+    if isinstance(value, tuple):
+        return value if all(isinstance(each, int | float) for each in value) else tuple(_fit(at, path) for at in value)
+    if isinstance(value, dict):
+        return {_fit(name, path): _fit(each, path) for name, each in value.items()}
+    if isinstance(value, msgspec.Struct):
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        fit = {name: _fit(each, path or name in PATHS) for name, each in fields.items()}
+        changed = {name: each for name, each in fit.items() if each is not fields[name]}
+        return msgspec.structs.replace(value, **changed) if changed else value
+    return value

@@ -5,9 +5,10 @@ under `[keys]` in the configuration.
 """
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from textual.binding import Binding
+if TYPE_CHECKING:
+    from textual.binding import Binding
 
 Scope = Literal["app", "run", "workbench", "channel", "images", "results", "log", "help", "open", "died"]
 
@@ -167,8 +168,10 @@ def signs(action: Action) -> str:
     return " ".join(map(sign, action.keys))
 
 
-def bindings(scope: Scope, *more: Scope) -> list[Binding]:
-    """Textual's bindings for the actions of these scopes."""
+def bindings(scope: Scope, *more: Scope) -> list["Binding"]:
+    """Textual's bindings for the actions of these scopes. The table itself serves front ends without a screen too."""
+    from textual.binding import Binding
+
     found = (action for action in ACTIONS if action.scope in (scope, *more))
     return [
         Binding(",".join(a.keys), a.id, a.label, show=a.weight > 0, tooltip=a.help, id=a.id, system=not a.weight)

@@ -32,7 +32,11 @@ def narrator() -> Narrator:
 
 
 def told(before: RunState, state: RunState) -> list[Line]:
-    """Lines that the log has got since, but for those of steps."""
+    """Lines that the log has got since, but for those of steps; of a run that goes on only how far it had come."""
+    if state.retelling:
+        return []
+    if before.retelling and state.ready and not state.failed:
+        return [Line(state.step, "info", opened(state))]
     last = before.log[-1] if before.log else None
     new: list[Line] = []
     for line in reversed(state.log):
@@ -40,6 +44,13 @@ def told(before: RunState, state: RunState) -> list[Line]:
             break
         new.append(line)
     return [line for line in reversed(new) if line.kind not in QUIET_KINDS]
+
+
+def opened(state: RunState) -> str:
+    """What was opened, where that was a run of before."""
+    run = state.opened.run.rsplit("/", 1)[-1] if state.opened else ""
+    steps = len(state.steps) - 1
+    return f"opened run {run}: {steps} {'step' if steps == 1 else 'steps'} known"
 
 
 def worded(line: Line) -> str:

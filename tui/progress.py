@@ -54,6 +54,8 @@ class Bar:
         for line in told(before, state):
             if line.kind != "error":
                 self._line(line)
+        if state.retelling:
+            return
         match event:
             case p.Progress(phase=phase, done=done, total=total):
                 self._show(phase, done, total)

@@ -68,6 +68,7 @@ class RunState(Struct, frozen=True):
     hello: p.Hello | None = None
     settings: p.Settings | None = None
     demo: Attack | None = None  # the embedded demo that was asked for
+    going_on: bool = False  # a run of before was asked for
     began: p.Began | None = None
     opened: p.Opened | None = None
     ranked: p.Ranked | None = None
@@ -104,6 +105,11 @@ class RunState(Struct, frozen=True):
     def ready(self) -> bool:
         """B is measured: there are figures to show."""
         return self.opened is not None and 0 in self.steps
+
+    @property
+    def retelling(self) -> bool:
+        """What is told now is the journal of a run that goes on, from its first event to the end of opening."""
+        return self.going_on and self.began is not None and self.busy == "opening"
 
     @property
     def computing(self) -> bool:
@@ -229,7 +235,7 @@ def _sent(state: RunState, event: Sent) -> RunState:
     match event.command:
         case p.Open(settings=settings):
             fresh = RunState(state.hello, settings, event.command.demo, thresholds=settings.save_at, log=state.log)
-            return replace(fresh, busy="opening", unanswered=1)
+            return replace(fresh, going_on=event.command.run is not None, busy="opening", unanswered=1)
         case p.Goto(step=step) if not state.computing and step in state.steps:
             return replace(state, step=step, ahead=(*state.ahead, step), failed=None)
         case p.Goto(step=step):

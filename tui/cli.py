@@ -1,7 +1,6 @@
 """The command line. It imports what a command needs when that command runs: --help must be instant."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,21 +30,9 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(config_app, name="config")
 
 
-class AttackName(StrEnum):
-    """The demo's two attacks."""
-
-    pruning_aware = "pruning-aware"
-    plain = "plain"
-
-
-class Scale(StrEnum):
-    """What pixels are multiplied by."""
-
-    as_is = "1"
-    to_one = "1/255"
-
-
 INPUTS, PRUNING, OUTPUTS, ENGINE, MODES = "What to open", "What to prune and save", "Where it goes", "How", "Which run"
+
+ATTACKS, SCALES = "[pruning-aware|plain]", "[1|1/255]"
 
 HeadlessFlag = Annotated[bool, typer.Option("--headless", help="Run without a screen, to the end.")]
 Root = Annotated[
@@ -70,9 +57,11 @@ Poisoned = Annotated[
 ]
 Demo = Annotated[bool, typer.Option("--demo", help="Open the embedded demo.", rich_help_panel=INPUTS)]
 AttackOption = Annotated[
-    AttackName | None, typer.Option(help="Which demo. Default: pruning-aware", rich_help_panel=INPUTS)
+    str | None, typer.Option(metavar=ATTACKS, help="Which demo. Default: pruning-aware", rich_help_panel=INPUTS)
 ]
-ScaleOption = Annotated[Scale, typer.Option(help="Multiply pixels by this.", rich_help_panel=INPUTS)]
+ScaleOption = Annotated[
+    str | None, typer.Option(metavar=SCALES, help="Multiply pixels by this. Default: 1", rich_help_panel=INPUTS)
+]
 Layer = Annotated[
     str | None,
     typer.Option(
@@ -159,7 +148,7 @@ def main_command(
     valid: Valid = None,
     test: Test = None,
     poisoned: Poisoned = None,
-    scale: ScaleOption = Scale.as_is,
+    scale: ScaleOption = None,
     demo: Demo = False,
     attack: AttackOption = None,
     layer: Layer = None,
@@ -185,13 +174,14 @@ def main_command(
     if context.invoked_subcommand is not None:
         return
     from tui.choosing import choose
-    from tui.options import Options
+    from tui.options import Options, attack_name
 
     options = Options(
         root, model, valid, test, poisoned, layer, order, save_at, save_step, out, runs, overwrite,
-        None if scale is Scale.as_is else scale.value, batch_size, feature_memory, device,
+        scale, batch_size, feature_memory, device,
     )  # fmt: skip
-    launch = choose(options, attack.value if attack else "pruning-aware" if demo else None, resume, run, headless)
+    wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
+    launch = choose(options, wanted, resume, run, headless)
     if json and not headless:
         raise Refused("--json goes with --headless.")
     raise typer.Exit(run_headless(launch, save_at, json, keep) if headless else run_workbench(launch, keep))
@@ -239,7 +229,7 @@ def eval_command(
     badnet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Judge G made of this network and MODEL, with what it detects.")
     ] = None,
-    scale: Annotated[Scale, typer.Option(help="Multiply pixels by this.")] = Scale.as_is,
+    scale: Annotated[str, typer.Option(metavar=SCALES, help="Multiply pixels by this.")] = "1",
     batch_size: Annotated[int, typer.Option(metavar="IMAGES", min=1, help="Images computed at a time.")] = 2048,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="cpu, gpu or gpu:1.")] = None,
 ) -> None:
@@ -253,24 +243,26 @@ def eval_command(
         options.absolute(poisoned),
         options.absolute(model),
         options.absolute(badnet) if badnet else None,
-        scale.value,
+        options.scale(scale),
         batch_size,
         options.device(device) if device else None,
     )
     raise typer.Exit(evaluate(command))
 
 
-@app.command("inspect", short_help="What a file holds; nothing in it is run.")
-def inspect_command(file: Annotated[Path, typer.Argument(metavar="FILE", help="A model or data file.")]) -> None:
-    """What a file holds, and whether it would be opened; nothing in it is run."""
+@app.command("inspect", short_help="What files hold; nothing in them is run.")
+def inspect_command(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Model or data files.")],
+) -> None:
+    """What files hold, and whether they would be opened; nothing in them is run."""
     from tui.commands import inspect
 
-    raise typer.Exit(inspect(file))
+    raise typer.Exit(max(inspect(file, blank=i > 0) for i, file in enumerate(files)))
 
 
 @demo_app.command("train")
 def train_command(
-    attack: Annotated[AttackName, typer.Option(help="The attack to train.")] = AttackName.pruning_aware,
+    attack: Annotated[str, typer.Option(metavar=ATTACKS, help="The attack to train.")] = "pruning-aware",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The file to write. Default: demo_ATTACK.h5, here")
     ] = None,
@@ -278,12 +270,13 @@ def train_command(
 ) -> None:
     """Train one of the demo's networks anew; takes minutes."""
     from tui.commands import train_demo
-    from tui.options import absolute
+    from tui.options import absolute, attack_name
 
-    path = Path(absolute(out or Path(f"demo_{attack.value.replace('-', '_')}.h5")))
+    wanted = attack_name(attack)
+    path = Path(absolute(out or Path(f"demo_{wanted.replace('-', '_')}.h5")))
     if path.exists() and not overwrite:
         raise Refused(f"{path.name}: is there already. Name another file with --out, or replace it with --overwrite.")
-    raise typer.Exit(train_demo(attack.value, str(path)))
+    raise typer.Exit(train_demo(wanted, str(path)))
 
 
 @config_app.command("path")

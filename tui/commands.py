@@ -74,10 +74,11 @@ def train_demo(attack: Attack, path: str, connect: Connect = EngineClient) -> in
     return drive(driver, work)
 
 
-def inspect(path: Path) -> int:
-    """Say what a file holds. Returns the exit code: 2 where it would not be opened."""
+def inspect(path: Path, blank: bool = False) -> int:
+    """Say what a file holds, `blank`: below an empty line. Returns the exit code: 2 where it would not be opened."""
     found = describe(path)
-    for line in description(found):
+    lines = description(found)
+    for line in ["", *lines] if blank and lines else lines:
         put(sys.stdout, line)
     if found.protection:
         complain(found.protection)

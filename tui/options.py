@@ -5,11 +5,12 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeVar, cast, get_args
 
 from msgspec.structs import replace
 
 from engine.api import lab
+from engine.api.demo import Attack
 from engine.api.errors import Refused
 from engine.api.protocol import SetName, Settings
 from engine.api.textsafe import SHORT, escape
@@ -196,6 +197,12 @@ def scale(text: str) -> Literal["1", "1/255"]:
     if text not in ("1", "1/255"):
         raise Refused(f"--scale: '{escape(text, SHORT)}' is neither 1 nor 1/255.")
     return cast(Literal["1", "1/255"], text)
+
+
+def attack_name(text: str) -> Attack:
+    if text not in get_args(Attack):
+        raise Refused(f"--attack: '{escape(text, SHORT)}' is neither {' nor '.join(get_args(Attack))}.")
+    return cast(Attack, text)
 
 
 def at_least_one(number: int) -> int:

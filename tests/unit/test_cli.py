@@ -108,3 +108,25 @@ def test_a_data_set_is_described(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "20 of 3 x 8 x 6, float32, stored in one piece" in done.stdout
     assert "0 to 4, 5 different" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["--scale", "3"], "--scale: '3' is neither 1 nor 1/255."),
+        (["--attack", "xx"], "--attack: 'xx' is neither plain nor pruning-aware."),
+        (["eval", "a", "b", "c", "--scale", "3"], "--scale: '3' is neither 1 nor 1/255."),
+        (["demo", "train", "--attack", "xx"], "--attack: 'xx' is neither plain nor pruning-aware."),
+    ],
+)
+def test_names_that_are_none_are_refused_in_one_line(words: list[str], answer: str) -> None:
+    found = program(*words)
+    assert (found.returncode, found.stdout, found.stderr) == (2, "", answer + "\n")
+
+
+def test_several_files_are_inspected_at_once(tmp_path: Path) -> None:
+    for name in ("a.h5", "b.h5"):
+        (tmp_path / name).write_text("not HDF5")
+    found = program("inspect", str(tmp_path / "a.h5"), str(tmp_path / "b.h5"))
+    assert found.returncode == 2 and [line[:5] for line in found.stderr.splitlines()] == ["a.h5:", "b.h5:"]
+    assert found.stdout.count("\n\nb.h5") == 1

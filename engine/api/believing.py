@@ -40,6 +40,37 @@ def believed(event: p.AnyEvent) -> p.AnyEvent:
     return fit
 
 
+class Course:
+    """How a run goes, as far as its events have told: where an event may be about, and where nothing is."""
+
+    def __init__(self) -> None:
+        self.channels = 0
+        self.steps = 0  # of the order: it may leave channels out, and one pruned out of turn may come in
+
+    def take(self, event: p.AnyEvent) -> None:
+        """Raises Unbelievable for a step or a channel that is not there."""
+        match event:
+            case p.Opened():
+                self.channels = event.channels
+            case p.Ranked():
+                self.turn_to(event.order)
+                by_channel = (event.means, event.active_valid, event.active_poisoned or event.active_valid)
+                self.check(all(len(each) == self.channels for each in by_channel))
+            case p.Reordered():
+                self.turn_to(event.order)
+                self.check(0 <= event.kept <= self.steps)
+            case p.Stepped() | p.Moved() | p.Crossed() | p.SaveMeasured() | p.Saved() | p.Question():
+                self.check(event.step is None or 0 <= event.step <= self.steps)
+
+    def turn_to(self, order: tuple[int, ...]) -> None:
+        self.check(len(set(order)) == len(order) and all(0 <= channel < self.channels for channel in order))
+        self.steps = len(order)
+
+    def check(self, sound: bool) -> None:
+        if not sound:
+            raise Unbelievable("a step or a channel that is not there")
+
+
 def _thresholds(event: p.AnyEvent) -> Iterable[str]:
     match event:
         case p.Began():

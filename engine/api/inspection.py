@@ -21,6 +21,7 @@ ENVIRONMENT = {"HDF5_PLUGIN_PRELOAD": "::"} | {f"{name}_NUM_THREADS": "1" for na
 LONGEST = 80  # seconds for the inspector's own limit to act first
 HASHED_A_SECOND = 100_000_000  # bytes, at the least
 PATIENCE = 600  # seconds, whatever size a file says that it has
+_looking: set[subprocess.Popen[bytes]] = set()  # inspectors at work, whichever thread asked
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +78,12 @@ def describe(path: Path | str) -> Description:
         return Description(name=name, refusal=f"{name}: cannot be looked at: {reason}.")
 
 
+def give_up() -> None:
+    """End every inspector that is at work, for a program that leaves while threads wait for them."""
+    for child in tuple(_looking):
+        _end(child)
+
+
 def _ask(command: list[str], patience: float) -> bytes:
     """What an inspector prints. However this ends, the inspector and its children have ended too."""
     with (
@@ -90,12 +97,20 @@ def _ask(command: list[str], patience: float) -> bytes:
             start_new_session=True,
         ) as child,
     ):
+        _looking.add(child)
         try:
             return child.communicate(timeout=patience)[0]
         except BaseException:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)
+            _end(child)
             raise
+        finally:
+            _looking.discard(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End an inspector with its children."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from engine.api.begun import refuse_elsewhere
+from engine.api.believing import Course, Unbelievable
 from engine.api.entries import LARGEST, entries, line_of
 from engine.api.errors import NotWritten, Refused
 from engine.api.protocol import (
@@ -24,7 +25,7 @@ from engine.api.protocol import (
     Stepped,
 )
 from engine.api.regular import open_regular, sync_folder
-from engine.api.textsafe import escape
+from engine.api.textsafe import SHORT, escape
 
 NAME = "journal.jsonl"
 
@@ -97,11 +98,20 @@ def events(folder: Path) -> list[AnyEvent]:
 
 
 def read(folder: Path) -> list[AnyEvent]:
-    """As `events`, for a run that is to go on. Raises Refused where it may not write what its settings name."""
+    """As `events`, for a run that is to go on.
+
+    Raises Refused where it may not write what its settings name, and where its events do not tell of one run.
+    """
     found: list[AnyEvent] = []
+    course = Course()
     for event, raw, _ in entries(folder / NAME):
         if not found and isinstance(event, Began):
             refuse_elsewhere(folder, raw, event.settings)
+        try:
+            course.take(event)
+        except Unbelievable as why:
+            name = escape(folder.name, SHORT)
+            raise Refused(f"{name}: line {len(found) + 1} of its journal names {why}. Start a new run.") from None
         found.append(event)
     return found
 

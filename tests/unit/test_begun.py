@@ -74,6 +74,36 @@ def test_a_run_that_came_along_goes_on_in_its_lab(lab: Path) -> None:
     assert len(journal.read(run)) == 1
 
 
+OPENED = p.Opened("/lab/runs/1", p.SetInfo("b.h5", 0, ""), "conv", "pool", 3, 5, (), {}, "", "cpu", "tensorflow", False)
+RANKED = p.Ranked((2, 0, 1), False, (1.0, 2.0, 0.0), (1, 1, 0))
+TOLD: list[p.AnyEvent] = [OPENED, RANKED, p.Stepped(0, None, p.Counts(1)), p.Reordered((0, 2, 1), 0), p.Moved(3)]
+UNTOLD: list[p.AnyEvent] = [
+    p.Stepped(10**12, 0, p.Counts(1)),
+    p.Moved(-1),
+    p.Crossed("2", 4),
+    p.Saved("model", "/x", "", "written", 4),
+    p.Reordered((0, 1, 3), 0),
+    p.Reordered((0, 1, 1), 0),
+    p.Reordered((0, 1, 2), 4),
+    p.Ranked((0, 3), False, (1.0, 2.0, 0.0), (1, 1, 0)),
+    p.Ranked((-1,), False, (1.0, 2.0, 0.0), (1, 1, 0)),
+    p.Ranked((0, 1, 2), False, (1.0,), (1, 1, 0)),
+]
+
+
+@pytest.mark.parametrize("untold", UNTOLD, ids=str)
+def test_a_run_goes_on_over_steps_and_channels_that_are_there(untold: p.AnyEvent, lab: Path) -> None:
+    run = brought_along(lab / "runs" / "1", settings_of(lab))
+    file = Journal.resume(run)
+    for event in TOLD:
+        file.append(event)
+    assert journal.read(run)[1:] == TOLD
+    file.append(untold)
+    file.close()
+    with pytest.raises(Refused, match=r"^1: line 7 of its journal names a step or a channel"):
+        journal.read(run)
+
+
 def test_neither_dots_nor_links_lead_out_of_the_lab(lab: Path, tmp_path: Path) -> None:
     (lab / "models").mkdir(parents=True)
     (lab / "out").symlink_to(tmp_path)

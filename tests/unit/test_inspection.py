@@ -72,6 +72,19 @@ def test_an_inspector_that_takes_too_long_ends_with_its_children(
     assert_gone(pids(tmp_path))
 
 
+def test_a_program_that_leaves_gives_up_what_its_threads_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection, "inspector_command", lambda *_: [sys.executable, "-c", HANGING, str(tmp_path)])
+    thread = Thread(target=describe, args=("x.h5",))
+    thread.start()
+    found = pids(tmp_path)
+    inspection.give_up()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert_gone(found)
+
+
 def test_signals_are_as_before_and_left_alone_in_other_threads(tmp_path: Path) -> None:
     def handler(*_: object) -> None: ...
 

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.api.journal import unfinished_runs
 from engine.api.textsafe import escape
 from tui.app import LabApp
 from tui.config import load
@@ -52,6 +51,8 @@ def farewell(state: RunState, left_running: bool = False) -> str:
 
 def _going_on(run: Path) -> str:
     """The options that take up this run, as short as they may be in this folder."""
+    from engine.api.journal import unfinished_runs
+
     newest = unfinished_runs(run.parent)[:1]
     here = run.parent.absolute() == Path.cwd() / "runs" and [found.folder for found in newest] == [str(run)]
     return "--resume" if here else f"--run {shlex.quote(str(run))}"

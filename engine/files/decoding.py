@@ -7,6 +7,7 @@ from math import prod
 import h5py
 import numpy as np
 
+from engine.files.chunks import refuse_torn
 from engine.files.images import open_images
 from engine.files.limits import MIB
 
@@ -52,6 +53,7 @@ class _Blocks:
             first += len(piece)
 
     def _load(self, start: int) -> None:
+        refuse_torn(self._images, start, start + self._rows)
         rows = self._images[start : start + self._rows]
         with np.errstate(over="ignore"):
             self._block = np.ascontiguousarray(rows, np.float32).reshape(-1)

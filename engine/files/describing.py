@@ -23,7 +23,7 @@ from engine.files.graph import default_layer, output_shapes, parameters, prunabl
 from engine.files.handover import REPORT_BYTES
 from engine.files.hdf5 import child, member_names, open_descriptor
 from engine.files.images import DataSet, images_in, read_labels
-from engine.files.networks import Network, network_in, open_network
+from engine.files.networks import Network, open_network
 from engine.files.source import open_source
 
 NO_CONVOLUTION = "is no convolution"
@@ -71,7 +71,7 @@ def describe_file(descriptor: int, name: str) -> Description:
         return _model(open_network(descriptor), name)
     root = open_descriptor(descriptor)
     if has_attribute(root, "model_config", "layer_names", "layer_names0"):
-        return _model(network_in(root), name)
+        return _model(open_network(descriptor), name)
     if child(root, "data") is None and child(root, "label") is None:
         raise Finding(f"is HDF5, but neither a Keras model nor a data set; it contains {member_names(root)}.")
     return _data(images_in(root, None), name)

@@ -12,6 +12,7 @@ from h5py import h5d, h5g, h5l, h5o
 from engine.files.finding import Finding, quoted
 
 DAMAGED = "is damaged: HDF5 cannot open it. Copy or download it again and compare checksums."
+OTHER = object()
 
 
 @contextmanager
@@ -43,7 +44,10 @@ def member_names(group: h5py.Group, most: int = 6) -> str:
 
 
 def child(group: h5py.Group, name: str) -> Any:
-    """The member `name` of a group, or None. Only hard links are followed; `name` is one step, not a path."""
+    """The member `name` of a group, or None. Only hard links are followed; `name` is one step, not a path.
+
+    What is neither a group nor a data set is not opened: OTHER stands for it.
+    """
     key = name.encode("utf-8", "surrogateescape")
     if not key or b"/" in key or key == b"." or b"\0" in key:
         return None
@@ -60,7 +64,7 @@ def child(group: h5py.Group, name: str) -> Any:
             )
         kind = h5o.get_info(group.id, key).type
         if kind not in (h5o.TYPE_GROUP, h5o.TYPE_DATASET):
-            return None
+            return OTHER
         return h5py.Group(h5g.open(group.id, key)) if kind == h5o.TYPE_GROUP else h5py.Dataset(h5d.open(group.id, key))
 
 

@@ -1,11 +1,10 @@
 """The inspector's part for data sets: from an open file to a checked description and its labels."""
 
-from typing import Any
-
 import h5py
 import numpy as np
 
 from engine.files.attributes import has_attribute
+from engine.files.chunks import refuse_torn
 from engine.files.content import content_kind
 from engine.files.description import DataSpec
 from engine.files.finding import Finding, quoted
@@ -112,7 +111,7 @@ def _shown(shape: tuple[int, ...]) -> str:
 
 def read_labels(labels: h5py.Dataset, classes: int | None) -> np.ndarray:
     """The labels as int64, one a row: whole numbers in 0..classes-1. Raises Finding for others."""
-    values = _read(labels, ...).reshape(-1)
+    values = _read(labels, len(labels)).reshape(-1)
     limit = classes if classes is not None else 2**31
     with np.errstate(invalid="ignore"):
         bad = ~((values >= 0) & (values < limit) & (values == np.floor(values)))
@@ -129,7 +128,7 @@ def read_labels(labels: h5py.Dataset, classes: int | None) -> np.ndarray:
 def _pixels(images: h5py.Dataset) -> tuple[float, float]:
     """The smallest and largest pixel of the first images. Raises Finding if one is no number."""
     each = images.dtype.itemsize * int(np.prod(images.shape[1:]))
-    sample = _read(images, slice(0, max(1, min(SAMPLE, SAMPLE_BYTES // each))))
+    sample = _read(images, max(1, min(SAMPLE, SAMPLE_BYTES // each)))
     with np.errstate(over="ignore", invalid="ignore"):
         sample = sample.astype(np.float32)
     flat = sample.reshape(len(sample), -1)
@@ -144,6 +143,8 @@ def pixel_line(image: int, value: float) -> str:
     return f"image {image} contains the value {value:g}, expected numbers 0..255."
 
 
-def _read(data: h5py.Dataset, where: Any) -> np.ndarray:
+def _read(data: h5py.Dataset, count: int) -> np.ndarray:
+    """The first rows of a data set."""
+    refuse_torn(data, 0, count)
     with reading():
-        return np.asarray(data[where])
+        return np.asarray(data[:count])

@@ -14,7 +14,7 @@ ACTIVATIONS = 2**25  # numbers in one layer's output for one image
 PIECE_BYTES = 16 * MIB  # read of an array at a time
 RANK = 8  # axes of an array
 
-MODEL_FILE_BYTES = 4 * GIB  # with optimizer state, which is never read
+MODEL_FILE_BYTES = GIB  # with optimizer state, which is never read
 WEIGHT_BYTES = 768 * MIB  # of all weights together, as stored and in memory
 INFLATED_BYTES = 256 * MIB  # of a .keras member that is compressed; Keras stores them plainly
 ATTRIBUTE_STRINGS = 10_000  # in a list of names

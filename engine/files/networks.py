@@ -3,7 +3,8 @@
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import h5py
@@ -11,19 +12,21 @@ import msgspec
 import numpy as np
 
 from engine.files import deepid
+from engine.files.apart import MIXED, Blanked, check_total, stretches
 from engine.files.architecture import Architecture, Node, read_architecture
-from engine.files.archive import CONFIG, METADATA, Archive, rezipped
+from engine.files.archive import CONFIG, METADATA, WEIGHTS, Archive, Span, rezipped
+from engine.files.arrays import pieces, read_weight
 from engine.files.attributes import names_attribute, text_attribute
-from engine.files.content import content_kind
+from engine.files.content import content_kind, hdf5_start, refuse_tail
 from engine.files.description import LayerSpec, ModelSpec, WeightSpec
 from engine.files.finding import Finding
 from engine.files.graph import check_classifier
-from engine.files.hdf5 import child, descend, open_descriptor, open_hdf5, reading
+from engine.files.hdf5 import child, descend, open_hdf5, reading
 from engine.files.jsontext import read_json
 from engine.files.limits import MODEL_FILE_BYTES, amount
 from engine.files.step import Shape
 from engine.files.storage import file_offset
-from engine.files.weights import Held, check_total, h5_weights, keras_weights, pieces, read_weight
+from engine.files.weights import Held, h5_weights, keras_weights
 
 WEIGHTS_ONLY = "contains weights only, no architecture. Save the whole model with model.save('model.h5')."
 
@@ -36,7 +39,7 @@ class Network:
         self.writer = writer
         self.architecture = architecture
         self.places = places
-        self._start = start  # where the HDF5 part begins in the file; None: it is compressed
+        self.start = start  # where the HDF5 part begins in the file; None: it is compressed
         check_total(places)
 
     def spec(self) -> ModelSpec:
@@ -56,7 +59,7 @@ class Network:
     def _weight(self, place: Held) -> WeightSpec:
         node, name, data = place
         inner = file_offset(data)
-        offset = None if inner is None or self._start is None else self._start + inner
+        offset = None if inner is None or self.start is None else self.start + inner
         return WeightSpec(node.spec.name, name, data.shape, data.dtype.str, offset)
 
 
@@ -73,19 +76,45 @@ def open_network(descriptor: int) -> Network:
     size = os.fstat(descriptor).st_size
     if size > MODEL_FILE_BYTES:
         raise Finding(f"has {amount(size)}, the limit for a model is {amount(MODEL_FILE_BYTES)}.")
+    read: Callable[[h5py.File], Network] = network_in
     if content_kind(descriptor) == "zip":
-        archive = Archive(descriptor)
-        return _from_archive(archive, open_hdf5(archive.weights()))
-    return network_in(open_descriptor(descriptor))
+        archive = _archive(descriptor)
+        read = partial(_from_archive, archive, *_texts(archive))
+        network = read(open_hdf5(archive.weights()))
+        size = archive.members[WEIGHTS].file_size
+    else:
+        network = read(open_hdf5(Span(descriptor, 0, size)))
+        refuse_tail(descriptor)
+    if network.start is not None:
+        _refuse_mixed(network, read, Blanked(descriptor, network.start, size, stretches(network.kept())))
+    return network
+
+
+def _archive(descriptor: int) -> Archive:
+    archive, place = Archive(descriptor), hdf5_start(descriptor)
+    if place not in (None, archive.stored_at):
+        raise Finding("is a zip archive and an HDF5 file in one, and Keras goes by its name. Save the model again.")
+    return archive
+
+
+def _refuse_mixed(network: Network, read: Callable[[h5py.File], Network], blank: Blanked) -> None:
+    """That the same network is found where all its weights are zero."""
+    try:
+        with open_hdf5(blank) as root:
+            same = read(root).spec() == network.spec()
+    except Finding as finding:
+        raise Finding(MIXED) from finding
+    if not same:
+        raise Finding(MIXED)
 
 
 def zeroed(descriptor: int, layer: str, channels: list[int]) -> bytes:
     """A model file written anew in memory, with the filters and biases of `channels` of `layer` at zero."""
-    archive = Archive(descriptor) if content_kind(descriptor) == "zip" else None
+    archive = _archive(descriptor) if content_kind(descriptor) == "zip" else None
     with archive.weights() if archive else os.fdopen(descriptor, "rb", closefd=False) as file:
         held = io.BytesIO(file.read())
     with reading(), open_hdf5(held, "r+") as root:
-        network = _from_archive(archive, root) if archive else network_in(root)
+        network = _from_archive(archive, *_texts(archive), root) if archive else network_in(root)
         for node, _, data in network.places:
             if node.spec.name == layer:
                 values = data[()]
@@ -94,11 +123,15 @@ def zeroed(descriptor: int, layer: str, channels: list[int]) -> bytes:
     return rezipped(archive, held.getvalue()) if archive else held.getvalue()
 
 
-def _from_archive(archive: Archive, root: h5py.File) -> Network:
+def _texts(archive: Archive) -> tuple[Any, str]:
+    """The configuration in an archive, and the version that wrote it."""
     metadata = read_json(METADATA, archive.text(METADATA))
-    writer = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    writer = _version(writer)
-    architecture, feeds = _checked(read_json(CONFIG, archive.text(CONFIG)), writer)
+    config = read_json(CONFIG, archive.text(CONFIG))
+    return config, _version(metadata.get("keras_version") if isinstance(metadata, dict) else None)
+
+
+def _from_archive(archive: Archive, config: Any, writer: str, root: h5py.File) -> Network:
+    architecture, feeds = _checked(config, writer)
     return Network("keras", writer, architecture, keras_weights(root, architecture.nodes, feeds), archive.stored_at)
 
 
@@ -150,4 +183,4 @@ def _last_kernel(root: h5py.File) -> h5py.Dataset | None:
     group = child(root, deepid.WEIGHTED[-1])
     names = names_attribute(group, "weight_names") if isinstance(group, h5py.Group) else None
     kernel = descend(group, names[0].split("/")) if names else None
-    return kernel if isinstance(kernel, h5py.Dataset) and len(kernel.shape) == 2 else None
+    return kernel if isinstance(kernel, h5py.Dataset) and len(kernel.shape or ()) == 2 else None

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby, zip_longest
-from math import prod
 from typing import Any
 
 import h5py
-import numpy as np
 
+from engine.api.textsafe import SHORT, escape
 from engine.files.architecture import Node
 from engine.files.attributes import has_attribute, names_attribute
 from engine.files.finding import Finding, layer_line, quoted
 from engine.files.hdf5 import child, descend, reading
-from engine.files.limits import PIECE_BYTES, WEIGHT_BYTES, amount
+from engine.files.limits import WEIGHT_BYTES
 from engine.files.needs import needed_weights
 from engine.files.step import Shape
 from engine.files.storage import check_storage
@@ -127,7 +126,10 @@ def _fitting(node: Node, weight: str, data: Any, shape: Shape | None) -> h5py.Da
     name, kind = node.spec.name, node.spec.kind
     if data is None:
         raise layer_line(name, kind, f"has no {weight} where its weights should be.")
-    data = check_storage(weight, data, WEIGHT_BYTES)
+    try:
+        data = check_storage(weight, data, WEIGHT_BYTES, "float32")
+    except Finding as finding:
+        raise Finding(f"layer {quoted(name)} ({escape(kind, SHORT)}): {finding}") from finding
     if shape is not None and data.shape != shape:
         raise layer_line(name, kind, f"has a {weight} of shape {_shown(data.shape)}, expected {_shown(shape)}.")
     if shape is not None and data.dtype.kind != "f":
@@ -144,58 +146,3 @@ def _refuse_swapped(node: Node, weight: str, path: str) -> None:
     written = path.rpartition("/")[2].partition(":")[0]
     if weight in MOVED and written in MOVED and weight != written:
         raise layer_line(node.spec.name, node.spec.kind, f"has its {written} where its {weight} should be.")
-
-
-def check_total(places: list[Held]) -> None:
-    """All weights together within the limit, no two in one place of the file."""
-    total = sum(4 * prod(data.shape) for _, _, data in places)
-    if total > WEIGHT_BYTES:
-        raise Finding(f"has {amount(total)} of weights, the limit is {amount(WEIGHT_BYTES)}.")
-    if len({data.id.get_offset() or -index for index, (_, _, data) in enumerate(places, 1)}) != len(places):
-        raise Finding("is damaged: two of its weights lie in one place.")
-
-
-def read_weight(held: Held) -> np.ndarray:
-    """The numbers of one weight as float32, all finite."""
-    return np.concatenate(list(pieces(held))).reshape(held[2].shape)
-
-
-def pieces(held: Held) -> Iterator[np.ndarray]:
-    """The same as flat pieces, so that a large weight never lies in memory as a whole.
-
-    Raises Finding at the end if there were numbers that are not finite.
-    """
-    node, weight, data = held
-    bad, what = 0, "infinite numbers"
-    for values in _parts(data, ()):
-        with np.errstate(over="ignore", invalid="ignore"):
-            piece = np.ascontiguousarray(values, np.float32).reshape(-1)
-        finite = np.count_nonzero(np.isfinite(piece))
-        if finite < piece.size:
-            bad += piece.size - int(finite)
-            what = "NaN" if np.isnan(piece).any() else what
-        yield piece
-    if bad:
-        raise layer_line(
-            node.spec.name,
-            node.spec.kind,
-            f"has a {weight} that contains {what} ({bad} of {data.size}). The model was damaged or training diverged.",
-        )
-
-
-def _parts(data: h5py.Dataset, lead: tuple[int, ...]) -> Iterator[Any]:
-    """Parts of a data set, in order, none much larger than PIECE_BYTES. `lead`: indices of its first axes."""
-    shape = data.shape[len(lead) :]
-    size = prod(shape) * data.dtype.itemsize
-    row = size // shape[0] if shape and shape[0] else 0
-    if size <= PIECE_BYTES or not shape:
-        with reading():
-            yield data[lead]
-    elif row > PIECE_BYTES:
-        for index in range(shape[0]):
-            yield from _parts(data, (*lead, index))
-    else:
-        step = PIECE_BYTES // row
-        for start in range(0, shape[0], step):
-            with reading():
-                yield data[(*lead, slice(start, start + step))]

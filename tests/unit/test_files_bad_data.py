@@ -28,10 +28,10 @@ def replaced(name: str, value: Any) -> Edit:
     return edit
 
 
-def declared(shape: tuple[int, ...], **how: Any) -> Edit:
+def declared(shape: tuple[int, ...], kind: Any = "f4", **how: Any) -> Edit:
     def edit(file: h5py.File) -> None:
         del file["data"]
-        file.create_dataset("data", shape, "f4", **how)
+        file.create_dataset("data", shape, kind, **how)
 
     return edit
 
@@ -59,6 +59,32 @@ def foreign_filter(file: h5py.File) -> None:
     plist.set_chunk((20, 3, 8, 6))
     plist.set_filter(32001, h5py.h5z.FLAG_OPTIONAL, ())
     h5py.h5d.create(file.id, b"data", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((20, 3, 8, 6)), plist)
+
+
+def typed(**how: tuple[Any, ...]) -> Edit:
+    """Images of a number type changed in one or two places."""
+
+    def edit(file: h5py.File) -> None:
+        kind = getattr(h5py.h5t, how["base"][0]).copy()
+        for setting, values in how.items():
+            if setting != "base":
+                getattr(kind, f"set_{setting}")(*values)
+        del file["data"]
+        images = h5py.h5d.create(file.id, b"data", kind, h5py.h5s.create_simple((20, 3, 8, 6)))
+        images.write(h5py.h5s.ALL, h5py.h5s.ALL, np.full((20, 3, 8, 6), 9, np.float32))
+
+    return edit
+
+
+def chunk(stored: bytes, **how: Any) -> Edit:
+    """Images in one chunk of these bytes."""
+
+    def edit(file: h5py.File) -> None:
+        del file["data"]
+        images = file.create_dataset("data", (20, 3, 8, 6), "f4", chunks=(20, 3, 8, 6), **how)
+        images.id.write_direct_chunk((0, 0, 0, 0), stored)
+
+    return edit
 
 
 def spoiled(value: float, image: int = 2) -> np.ndarray:
@@ -89,6 +115,16 @@ ARCHIVE = "is a model or another archive, expected a data set with 'data' (N,3,8
 IS_MODEL = "is a model, expected a data set. Choose it as the model instead."
 COMPLEX = np.zeros((20, 3, 8, 6), np.complex64)
 PAIRS = np.zeros((20, 3, 8, 6), [("a", "f4"), ("b", "f4")])
+TORN = "is damaged: a chunk holds more or fewer numbers than it should. Copy or download it again."
+UNUSUAL: dict[str, tuple[int, dict[str, tuple[Any, ...]]]] = {
+    "12 bits of 32": (32, {"base": ("STD_I32LE",), "precision": (12,), "offset": (8,)}),
+    "12 bits of 16": (16, {"base": ("STD_I16LE",), "precision": (12,), "offset": (4,)}),
+    "9 bits of 16": (16, {"base": ("STD_U16LE",), "precision": (9,), "offset": (4,)}),
+    "no bit left out": (32, {"base": ("IEEE_F32LE",), "norm": (h5py.h5t.NORM_NONE,)}),
+    "sign last": (32, {"base": ("IEEE_F32LE",), "fields": (0, 1, 8, 9, 23)}),
+    "another exponent": (32, {"base": ("IEEE_F32LE",), "ebias": (120,)}),
+    "bfloat16": (16, {"base": ("IEEE_F32LE",), "fields": (15, 7, 8, 0, 7), "size": (2,), "ebias": (127,)}),
+}
 BAD: Table = {
     "a model": (h5(), IS_MODEL),
     "weights only": (weights_only, IS_MODEL),
@@ -134,6 +170,14 @@ BAD: Table = {
     "bomb": (
         data(edit=bomb), "declares 384.0 MiB but stores 382 KiB: a decompression bomb or an unfinished file.",
     ),
+    "a chunk cut short": (data(edit=chunk(b"abc")), TORN),
+    "a chunk that inflates to less": (data(edit=chunk(zlib.compress(b"abc"), compression="gzip")), TORN),
+    "a chunk that inflates to more": (data(edit=chunk(ZEROS, compression="gzip")), TORN),
+    "a chunk that does not inflate": (data(edit=chunk(b"abc" * 99, compression="gzip")), TORN),
+    "a chunk whose stream ends early": (
+        data(edit=chunk(zlib.compress(bytes(11520))[:-9], compression="gzip", shuffle=True)), TORN,
+    ),
+    "a chunk without its checksum": (data(edit=chunk(bytes(11520), fletcher32=True)), TORN),
     "huge chunks": (
         data(edit=declared((20, 3, 8, 6), chunks=(2**21, 3, 8, 6), maxshape=(None, 3, 8, 6))),
         "uses chunks of 1.1 GiB, the limit is 64.0 MiB. Convert with: h5repack -l CHUNK=64x3x8x6 FILE NEW",
@@ -161,6 +205,23 @@ BAD: Table = {
     "label too large": (data(labels=labelled(5)), "label 3 is 5, expected a whole number 0..4 (1 such labels)."),
     "labels of text": (data(labels=np.array([b"a"] * 20)), "'label' holds text, expected numbers."),
     "complex": (data(COMPLEX), "'data' has type complex64, expected float64, float32 or uint8."),
+    "references": (
+        data(edit=declared((20, 3, 8, 6), kind=h5py.ref_dtype)), "'data' holds references, expected numbers.",
+    ),
+    "lists": (
+        data(edit=declared((20, 3, 8, 6), kind=h5py.vlen_dtype("f4"))),
+        "'data' holds lists of unlike lengths, expected numbers.",
+    ),
+    "the name of a type": (
+        data(edit=replaced("data", np.dtype("f4"))), "'data' is the name of a type, expected numbers.",
+    ),
+    **{
+        f"unusual numbers: {what}": (
+            data(edit=typed(**how)),
+            f"'data' has numbers of {bits} bits in an unusual form, expected float64, float32 or uint8.",
+        )
+        for what, (bits, how) in UNUSUAL.items()
+    },
     "records": (
         data(PAIRS), "'data' has type \\x5b('a', '<f4'), ('b', '<f4')], expected float64, float32 or uint8.",
     ),

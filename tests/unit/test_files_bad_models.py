@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from engine.files.deepid import WEIGHTED
 from tests.making import (
     CLASSES,
     layer,
@@ -18,6 +19,7 @@ from tests.making import (
     small_net,
     small_weights,
     write_data,
+    write_h5,
     write_keras,
     write_weights,
 )
@@ -104,6 +106,51 @@ def timed(file: h5py.File) -> None:
     h5py.h5a.create(file.id, b"model_config", h5py.h5t.UNIX_D32LE, h5py.h5s.create(h5py.h5s.SCALAR))
 
 
+def odd_kernel(file: h5py.File) -> None:
+    """A kernel whose numbers lack the bit that all others leave out."""
+    kind = h5py.h5t.IEEE_F32LE.copy()
+    kind.set_norm(h5py.h5t.NORM_NONE)
+    del file[KERNEL]
+    h5py.h5d.create(file.id, KERNEL.encode(), kind, h5py.h5s.create_simple((3, 3, 3, 4))).write(
+        h5py.h5s.ALL, h5py.h5s.ALL, small_weights()["conv_1"][0][1]
+    )
+
+
+def torn_kernel(file: h5py.File) -> None:
+    del file[KERNEL]
+    chunked = file.create_dataset(KERNEL, (3, 3, 3, 4), "f4", chunks=(3, 3, 3, 4))
+    chunked.id.write_direct_chunk((0, 0, 0, 0), b"abc")
+
+
+def moved(where: Callable[[bytes, int], int]) -> Callable[[Path], None]:
+    """A file that says that the convolution's bias lies elsewhere."""
+
+    def make(path: Path) -> None:
+        with h5py.File(write_h5(path)) as file:
+            bias, kernel = (
+                file[f"model_weights/conv_1/conv_1/{name}:0"].id.get_offset() for name in ("bias", "kernel")
+            )
+        text = path.read_bytes()
+        layout = bias.to_bytes(8, "little") + (16).to_bytes(8, "little")  # address and size
+        assert text.count(layout) == 1
+        path.write_bytes(text.replace(layout, where(text, kernel).to_bytes(8, "little") + layout[8:]))
+
+    return make
+
+
+def tailed(path: Path, more: int = 5 * 2**29) -> None:
+    os.truncate(path, write_h5(path).stat().st_size + more)
+
+
+def nothing_written(path: Path) -> None:
+    """The lab's network by its names, without a number in its last layer."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in WEIGHTED]
+        for name in WEIGHTED:
+            file.create_group(name).attrs["weight_names"] = [b"kernel:0", b"bias:0"]
+        file["output"].create_dataset("kernel:0", data=h5py.Empty("f4"))
+
+
 def member_twice(path: Path) -> None:
     write_keras(path)
     with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
@@ -144,6 +191,8 @@ def inside(depth: int) -> str:
     return '{"class_name": "Sequential", "config": ' + "[" * depth + "]" * depth + "}"
 
 
+CONV = "layer 'conv_1' (Conv2D):"
+TORN = "is damaged: a chunk holds more or fewer numbers than it should. Copy or download it again."
 KERNEL = "model_weights/conv_1/conv_1/kernel:0"
 NAN = np.full((3, 3, 3, 4), np.nan, np.float32)
 INFINITE = small_weights()["conv_1"][0][1].copy()
@@ -159,6 +208,7 @@ BAD: Table = {
     # what it is
     "a data set": (write_data, "is a data set, expected a model. Choose it as clean or poisoned data instead."),
     "weights only": (weights_only, WEIGHTS_ONLY),
+    "weights only, without a number": (nothing_written, WEIGHTS_ONLY),
     "weights only, new": (new_weights_only, WEIGHTS_ONLY),
     "other HDF5": (
         lambda path: h5py.File(path, "w").create_group("x").file.close(),
@@ -174,6 +224,10 @@ BAD: Table = {
     ),
     # the text
     "no JSON": (h5("{'class_name': 1}"), NO_JSON),
+    "a mark in front of JSON": (
+        h5(b"\xef\xbb\xbf" + json.dumps(small_net()).encode()),
+        "has 'model_config' that begins with a byte order mark, which JSON may not. Copy or download it again.",
+    ),
     "JSON of another thing": (h5("[1, 2]"), "is of type '\\x5b1, 2]', expected a Sequential or Functional model."),
     "a subclassed model": (
         h5({"class_name": "MyNet", "config": {}}), "is of type 'MyNet', expected a Sequential or Functional model.",
@@ -293,7 +347,7 @@ BAD: Table = {
     "rate": (h5(with_layer("Dropout", rate=7)), "layer 'lam' (Dropout) has rate='7', outside the allowed values."),
     "rate beyond JSON": (
         h5(json.dumps(with_layer("Dropout", rate=0.5)).replace("0.5", "NaN")),
-        NO_JSON,
+        "has 'model_config' with a number that is NaN, which JSON may not hold. Copy or download it again.",
     ),
     "axis": (
         h5(with_layer("BatchNormalization", axis=7)),
@@ -389,7 +443,14 @@ BAD: Table = {
         h5(weights=held(kernel=np.zeros((3, 3, 3, 4), np.int32))),
         "layer 'conv_1' (Conv2D) has a kernel of type int32, expected float32.",
     ),
-    "kernel of text": (h5(weights=held(kernel=np.array([b"x"]))), "'kernel' holds text, expected numbers."),
+    "kernel of text": (h5(weights=held(kernel=np.array([b"x"]))), f"{CONV} 'kernel' holds text, expected numbers."),
+    "kernel of complex numbers": (
+        h5(weights=held(kernel=np.zeros((3, 3, 3, 4), np.complex64))),
+        f"{CONV} 'kernel' has type complex64, expected float32.",
+    ),
+    "kernel of unusual numbers": (
+        h5(edit=odd_kernel), f"{CONV} 'kernel' has numbers of 32 bits in an unusual form, expected float32.",
+    ),
     "NaN": (
         h5(weights=held(kernel=NAN)),
         f"layer 'conv_1' (Conv2D) has a kernel that contains NaN (108 of 108). {TRAINED_BADLY}",
@@ -403,15 +464,27 @@ BAD: Table = {
         "'kernel:0' is a link to another file ('/nowhere/x.h5'). Refused: it could read any file you can.",
     ),
     "kernel stored elsewhere": (
-        h5(edit=declared((3, 3, 3, 4), external=[("/nowhere/x", 0, h5py.h5f.UNLIMITED)])), f"'kernel' {OUTSIDE}",
+        h5(edit=declared((3, 3, 3, 4), external=[("/nowhere/x", 0, h5py.h5f.UNLIMITED)])), f"{CONV} 'kernel' {OUTSIDE}",
     ),
     "kernel of terabytes": (
         h5(edit=declared((2**20, 2**20), chunks=(1, 2**20))),
-        "'kernel' declares shape (1048576, 1048576) = 4.0 TiB, the limit is 768.0 MiB.",
+        f"{CONV} 'kernel' declares shape (1048576, 1048576) = 4.0 TiB, the limit is 768.0 MiB.",
     ),
     "kernel never written": (
         h5(edit=declared((3, 3, 3, 4))),
-        "declares 432 bytes but stores 0 bytes: a decompression bomb or an unfinished file.",
+        f"{CONV} declares 432 bytes but stores 0 bytes: a decompression bomb or an unfinished file.",
+    ),
+    "kernel in a chunk cut short": (h5(edit=torn_kernel), TORN),
+    "a weight inside another": (
+        moved(lambda text, kernel: kernel + 8), "is damaged: two of its weights lie in one place.",
+    ),
+    "a weight inside the configuration": (
+        moved(lambda text, kernel: text.index(b'"pool_1"') + 1),
+        "is damaged: its weights lie in the middle of what describes them. Copy or download it again.",
+    ),
+    "much behind its end": (tailed, "has 2.5 GiB, the limit for a model is 1.0 GiB."),
+    "something behind its end": (
+        lambda path: tailed(path, 3000), "has 3 KiB behind its end at 14,080 bytes. Download or save it again.",
     ),
     # archives
     "another member": (

@@ -101,7 +101,8 @@ async def test_run_goes_to_the_end_saving_and_writing() -> None:
         await it.until(lambda: it.state.finished is None and it.state.written and it.state.complete)
         assert it.commands(p.Goto, p.Finish) == [p.Goto(60), p.Finish()]
         assert list(it.state.crossed) == ["2", "4", "10", "30"]
-        await it.shows("model_prune_30.h5")
+        await it.shows("-30 pt reached")
+        assert [saved.threshold for saved in it.state.saved if saved.what == "model"] == ["2", "4", "10", "30"]
 
 
 async def test_pause_stops_a_run_within_a_step() -> None:
@@ -177,7 +178,7 @@ async def test_zoom_curves_bars_and_sort_change_what_is_seen_only() -> None:
         await it.press("z", "z")
         await it.shows("50 to 100 %")
         await it.press("c")
-        await it.shows("G test ASR")
+        await it.shows("× G test")
         await it.press("S")
         await it.shows("ch▾")
         assert len(it.engine.commands) == sent

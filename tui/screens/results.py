@@ -18,7 +18,7 @@ from tui.widgets.view import RowsView, css_beside
 from tui.wording import file_name, key_of, points, rate, short_path
 
 DIMMED = str.maketrans("vagx.", "ddddd")
-WIDTHS = (9, 9, 11, 9, 12, 10)  # cells of the figures in a row, and where there is little room
+WIDTHS = (9, 9, 11, 9, 13, 10)  # cells of the figures in a row, and where there is little room
 NARROW = (7, 7, 9, 0, 9, 7)
 ROOMY = 72  # columns from which there is room for what stands beside the figures
 AROUND = 7  # rows of header, margin, paths, hint and keys

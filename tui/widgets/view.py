@@ -130,7 +130,9 @@ class RowsView(Widget):
         """An ink on the ground of a row; where it is lost there, the theme's colour for text on it, black or white."""
         ground = self.get_component_rich_style(f"ink--{back}")
         style = self.get_component_rich_style(f"ink--{INKS[ink]}") + Style(bgcolor=ground.bgcolor)
-        if contrast(style) >= STRONG:
+        if back == "cursor" and self.app.native_ansi_color:
+            return Style(bold=style.bold, reverse=True)  # what the terminal's colours look like only it knows
+        if contrast(style) >= (STRONG if back == "cursor" else LEAST):
             return style
         plainer = [style + other for other in (Style(color=ground.color), *EXTREMES)]
         return next((other for other in plainer if contrast(other) >= LEAST), style)

@@ -53,9 +53,10 @@ def _going_on(run: Path) -> str:
     """The options that take up this run, as short as they may be in this folder."""
     from engine.api.journal import unfinished_runs
 
-    newest = unfinished_runs(run.parent)[:1]
-    here = run.parent.absolute() == Path.cwd() / "runs" and [found.folder for found in newest] == [str(run)]
-    return "--resume" if here else f"--run {shlex.quote(str(run))}"
+    newest, lab = unfinished_runs(run.parent)[:1], run.parent.parent
+    if run.parent.name != "runs" or [found.folder for found in newest] != [str(run)]:
+        return f"--run {shlex.quote(str(run))}"
+    return "--resume" if lab == Path.cwd() else f"--resume --root {shlex.quote(str(lab))}"
 
 
 async def _serve(app: LabApp) -> None:

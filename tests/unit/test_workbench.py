@@ -32,7 +32,7 @@ def left(run: Path, *events: p.AnyEvent, held_by: str | None = None) -> s.RunSta
 def test_the_results_and_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "runs" / "1-a"
     state = left(run, *STEPS)
-    assert farewell(state) == f"Results: {run} · go on with: lab3-tui --run {run}"
+    assert farewell(state) == f"Results: {run} · go on with: lab3-tui --resume --root {tmp_path}"
     monkeypatch.chdir(tmp_path)
     assert farewell(state) == f"Results: {run} · go on with: lab3-tui --resume"
     left(tmp_path / "runs" / "2-b", *STEPS)

@@ -7,14 +7,9 @@ import zipfile
 import zlib
 from typing import Any
 
-from engine.files.finding import Finding, quoted
+from engine.files.finding import Finding
 from engine.files.limits import INFLATED_BYTES, JSON_BYTES, RATIO, amount
-
-CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-MEMBERS = (CONFIG, METADATA, WEIGHTS)
-DAMAGED = "is damaged: the archive cannot be read. Copy or download it again and compare checksums."
-DESCRIPTOR_BEHIND = 0x8  # the flag of members whose checksum follows them
-LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+from engine.files.members import CUT, DAMAGED, WEIGHTS, members, places, refuse_directory
 
 
 class Span(io.RawIOBase):
@@ -49,15 +44,18 @@ class Archive:
         self._descriptor = descriptor
         size = os.fstat(descriptor).st_size
         self._file = Span(descriptor, 0, size)
+        refuse_directory(self._file, size)
         try:
             self._zip = zipfile.ZipFile(self._file)
         except PermissionError:  # the jail's, not the file's
             raise
         except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, ValueError, struct.error, OverflowError,
                 NotImplementedError, UnicodeDecodeError) as error:  # fmt: skip
-            raise Finding("is cut short or damaged: its end is missing. Copy or download it again.") from error
-        self.members = _members(self._zip)
-        self.stored_at = self._plain_place(self.members[WEIGHTS], size)
+            raise Finding(CUT) from error
+        self.members = members(self._zip)
+        starts = places(descriptor, self._zip.start_dir, self.members)
+        plain = self.members[WEIGHTS].compress_type == zipfile.ZIP_STORED
+        self.stored_at = starts[WEIGHTS] if plain else None
 
     def text(self, member: str) -> bytes:
         info = self.members[member]
@@ -94,20 +92,6 @@ class Archive:
             raise Finding(DAMAGED)
         return data
 
-    def _plain_place(self, info: zipfile.ZipInfo, size: int) -> int | None:
-        if info.compress_type != zipfile.ZIP_STORED:
-            return None
-        if not 0 <= info.header_offset < size:
-            raise Finding(DAMAGED)
-        header = os.pread(self._descriptor, LOCAL_HEADER.size, info.header_offset)
-        if len(header) != LOCAL_HEADER.size or header[:4] != b"PK\x03\x04":
-            raise Finding(DAMAGED)
-        *_, name_length, extra_length = LOCAL_HEADER.unpack(header)
-        start = info.header_offset + LOCAL_HEADER.size + name_length + extra_length
-        if info.file_size != info.compress_size or start + info.file_size > size:
-            raise Finding(DAMAGED)
-        return int(start)
-
     def _check_sum(self, info: zipfile.ZipInfo, span: Span) -> None:
         total = 0
         while block := span.read(2**20):
@@ -115,40 +99,6 @@ class Archive:
         span.seek(0)
         if total != info.CRC:
             raise Finding(DAMAGED)
-
-
-def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    names = archive.namelist()
-    if sorted(names) != sorted(MEMBERS):
-        if any(name.endswith(("data.pkl", ".pkl")) for name in names[:1000]):
-            raise Finding("holds a Python pickle (a PyTorch file?). Pickles can run code and are never opened.")
-        odd = next((name for name in names if name not in MEMBERS), None)
-        found = f"contains {quoted(odd)}" if odd else f"contains {len(names)} members"
-        raise Finding(f"is a zip archive that {found}, expected a .keras file with {', '.join(MEMBERS)}.")
-    infos = {info.filename: info for info in archive.infolist()}
-    for info in infos.values():
-        if info.flag_bits & 0x1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise Finding(DAMAGED)
-    return infos
-
-
-def renew_checksum(archive: bytearray) -> None:
-    """Make the checksums of the weights member right again after its bytes were changed in place."""
-    with zipfile.ZipFile(io.BytesIO(archive)) as held:
-        info, place = held.getinfo(WEIGHTS), held.start_dir
-    *_, name_length, extra_length = LOCAL_HEADER.unpack_from(archive, info.header_offset)
-    start = info.header_offset + LOCAL_HEADER.size + name_length + extra_length
-    total = zlib.crc32(memoryview(archive)[start : start + info.file_size])
-    if info.flag_bits & DESCRIPTOR_BEHIND:
-        signed = archive[start + info.file_size :][:4] == b"PK\x07\x08"
-        struct.pack_into("<I", archive, start + info.file_size + 4 * signed, total)
-    else:
-        struct.pack_into("<I", archive, info.header_offset + 14, total)
-    while archive[place : place + 4] == b"PK\x01\x02":
-        lengths = struct.unpack_from("<3H", archive, place + 28)
-        if archive[place + 46 : place + 46 + lengths[0]] == WEIGHTS.encode():
-            struct.pack_into("<I", archive, place + 16, total)
-        place += 46 + sum(lengths)
 
 
 def rezipped(archive: Archive, weights: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Model files: read through the inspector; and B' as B's own bytes with the pruned numbers at zero."""
 
+import io
 import os
 import tempfile
 from collections.abc import Iterable
@@ -9,14 +10,18 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from engine.files.archive import renew_checksum
+from engine.api.errors import NotWritten, Refused
+from engine.api.textsafe import escape
 from engine.files.description import ModelFile, ModelSpec, WeightSpec
 from engine.files.finding import Finding, refused
+from engine.files.limits import MODEL_FILE_BYTES
+from engine.files.members import renew_checksum
 from engine.files.source import HDF5_ENDINGS, misnamed, open_source
 from engine.files.verifying import verify_model
 from engine.files.warden import warden
 
 CHANGED = "changed since it was opened. Open it again."
+SPOILED = "would not be the same network with channels pruned; nothing was saved. The file is damaged or hostile."
 
 
 def read_model(path: Path) -> ModelFile:
@@ -50,59 +55,73 @@ def pruned_bytes(model: ModelFile, layer: str, channels: Iterable[int]) -> bytes
     """The model file's own bytes with the filters and biases of `channels` of `layer` at zero.
 
     Where Keras stored the numbers plainly, as it does, no other byte differs (in a `.keras` archive, none but the
-    member's checksum). Otherwise the inspector writes them anew in memory, and all numbers are compared.
-    Raises Refused if the file is no longer the one that was read.
+    member's checksum). Otherwise the inspector writes them anew in memory. What comes out is read again: it is the
+    same network, and no other number differs. Raises Refused if that fails, or if the file is no longer the one read.
     """
     pruned = sorted(set(channels))
-    if any(weight.offset is None for weight in model.spec.weights):
-        return _rewritten(model, layer, pruned)
-    data = _whole(model.path)
-    arrays = [array for held in model.arrays.values() for array in held]
-    for weight, array in zip(model.spec.weights, arrays, strict=True):
-        view = _stored(data, weight)
-        if view is None or not np.array_equal(view.astype(np.float32), array):
-            raise refused(model.path, CHANGED)
-        if weight.layer == layer:
-            view[..., pruned] = 0
-    if model.spec.format == "keras":
-        renew_checksum(data)
-    return bytes(data)
-
-
-def _whole(path: Path) -> bytearray:
-    with os.fdopen(open_source(path), "rb", buffering=0) as file:
-        data = bytearray(os.fstat(file.fileno()).st_size)
-        view, place = memoryview(data), 0
-        while got := file.readinto(view[place:]):
-            place += got
+    plain = all(weight.offset is not None for weight in model.spec.weights)
+    data = _in_place(model, layer, pruned) if plain else _rewritten(model, layer, pruned)
+    _verify(model, data, layer, pruned)
     return data
 
 
-def _stored(data: bytearray, weight: WeightSpec) -> np.ndarray | None:
-    """A view of a weight's numbers where they lie in the file's bytes; None if they do not reach that far."""
+def _in_place(model: ModelFile, layer: str, pruned: list[int]) -> bytes:
+    held = io.BytesIO(_whole(model.path))  # shares its bytes with what it is made of and what it gives
+    arrays = [array for arrays in model.arrays.values() for array in arrays]
+    with held.getbuffer() as view:
+        if not all(_zero(view, *each, layer, pruned) for each in zip(model.spec.weights, arrays, strict=True)):
+            raise refused(model.path, CHANGED)
+    if model.spec.format == "keras":
+        renew_checksum(held)
+    return held.getvalue()
+
+
+def _whole(path: Path) -> bytes:
+    with os.fdopen(open_source(path), "rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size > MODEL_FILE_BYTES:
+            raise refused(path, CHANGED)
+        return file.readall()
+
+
+def _zero(view: memoryview, weight: WeightSpec, array: np.ndarray, layer: str, pruned: list[int]) -> bool:
+    """Put the pruned numbers of a weight to zero where they lie in the file's bytes, if those are still `array`."""
     count, kind = prod(weight.shape), np.dtype(weight.dtype)
     assert weight.offset is not None
-    if weight.offset + count * kind.itemsize > len(data):
-        return None
-    return np.frombuffer(data, kind, count, weight.offset).reshape(weight.shape)
+    if weight.offset + count * kind.itemsize > len(view):
+        return False
+    stored = np.frombuffer(view, kind, count, weight.offset).reshape(weight.shape)
+    if not np.array_equal(stored.astype(np.float32), array):
+        return False
+    if weight.layer == layer:
+        stored[..., pruned] = 0
+    return True
 
 
 def _rewritten(model: ModelFile, layer: str, pruned: list[int]) -> bytes:
-    """The same through HDF5, for weights in chunks or compressed: done in the inspector, checked here."""
+    """The same through HDF5, for weights in chunks or compressed: done in the inspector."""
     descriptor = open_source(model.path)
     try:
-        data = warden.rewrite(model.path, descriptor, layer, pruned)
+        return warden.rewrite(model.path, descriptor, layer, pruned)
     finally:
         os.close(descriptor)
-    with tempfile.TemporaryFile() as scratch:
-        scratch.write(data)
-        scratch.flush()
-        report, arrays = warden.ask(model.path, scratch.fileno(), job="model")
-    for name, held in _by_layer(verify_model(report.model, arrays), arrays).items():
+
+
+def _verify(model: ModelFile, data: bytes, layer: str, pruned: list[int]) -> None:
+    """That `data` holds the same network with these channels at zero."""
+    with tempfile.TemporaryFile(buffering=0) as scratch:
+        try:
+            scratch.write(data)
+        except OSError as error:
+            raise NotWritten(f"Could not check B′ in {escape(tempfile.gettempdir())}: {error.strerror}.") from error
+        try:
+            report, arrays = warden.ask(model.path, scratch.fileno(), job="model")
+            spec = verify_model(report.model, arrays)
+        except (Finding, Refused) as error:
+            raise refused(model.path, SPOILED) from error
+    if (spec.layers, spec.output) != (model.spec.layers, model.spec.output):
+        raise refused(model.path, SPOILED)
+    for name, held in _by_layer(spec, arrays).items():
         for before, after in zip(model.arrays[name], held, strict=True):
-            expected = before.copy()
-            if name == layer:
-                expected[..., pruned] = 0
-            if not np.array_equal(expected, after):
+            zeros = np.isin(np.arange(before.shape[-1]), pruned if name == layer else [])
+            if before.shape != after.shape or not np.array_equal(np.where(zeros, np.float32(0), before), after):
                 raise refused(model.path, CHANGED)
-    return data

@@ -14,7 +14,7 @@ import numpy as np
 from engine.files import deepid
 from engine.files.apart import MIXED, Blanked, check_total, stretches
 from engine.files.architecture import Architecture, Node, read_architecture
-from engine.files.archive import CONFIG, METADATA, WEIGHTS, Archive, Span, rezipped
+from engine.files.archive import Archive, Span, rezipped
 from engine.files.arrays import pieces, read_weight
 from engine.files.attributes import names_attribute, text_attribute
 from engine.files.content import content_kind, hdf5_start, refuse_tail
@@ -24,6 +24,7 @@ from engine.files.graph import check_classifier
 from engine.files.hdf5 import child, descend, open_hdf5, reading
 from engine.files.jsontext import read_json
 from engine.files.limits import MODEL_FILE_BYTES, amount
+from engine.files.members import CONFIG, METADATA, WEIGHTS
 from engine.files.step import Shape
 from engine.files.storage import file_offset
 from engine.files.weights import Held, h5_weights, keras_weights

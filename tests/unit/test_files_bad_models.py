@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -165,14 +166,54 @@ def wrong_sum(path: Path) -> None:
     path.write_bytes(content)
 
 
+def patched(where: str, offset: int, value: bytes) -> Callable[[Path], None]:
+    """A `.keras` file with bytes changed in the "list" of members or in the weights' "own" header."""
+
+    def make(path: Path) -> None:
+        write_keras(path)
+        content = bytearray(path.read_bytes())
+        with zipfile.ZipFile(path) as file:
+            own = file.getinfo("model.weights.h5").header_offset
+        place = own if where == "own" else content.rindex(b"PK\x01\x02")
+        content[place + offset : place + offset + len(value)] = value
+        path.write_bytes(content)
+
+    return make
+
+
+def many_members(path: Path) -> None:
+    """An archive whose list of members is as long as the whole file."""
+    entry = b"PK\x01\x02" + bytes(24) + (1).to_bytes(2, "little") + bytes(16) + b"a"
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 2000 * len(entry), 30, 0)
+    path.write_bytes(b"PK\x03\x04" + bytes(26) + 2000 * entry + end)
+
+
+def in_one(path: Path) -> None:
+    """An archive that is an HDF5 file behind a block of its user's as well."""
+    write_keras(path)
+    with h5py.File(write_h5(path.with_stem("other"))) as file:
+        assert file.userblock_size == 0
+    held = path.with_stem("other").read_bytes()
+    path.with_stem("other").unlink()
+    with zipfile.ZipFile(path) as file, zipfile.ZipFile(path.with_stem("new"), "w") as new:
+        for name in file.namelist():
+            info = zipfile.ZipInfo(name)
+            if name == "metadata.json":
+                info.extra = b"\xff\xff" + (512 - 30 - len(name) - 4 + 8).to_bytes(2, "little")
+                info.extra += bytes(512 - 30 - len(name) - 4) + held[:8]
+            new.writestr(info, file.read(name))
+    path.with_stem("new").rename(path)
+
+
 def lying_size(path: Path) -> None:
-    """A `.keras` file whose directory says that the weights are far larger."""
+    """A `.keras` file that says twice that the weights are far larger."""
     write_keras(path, compression=zipfile.ZIP_DEFLATED)
     content = bytearray(path.read_bytes())
     place = content.index(b"PK\x01\x02")
     while content[place + 46 :][:16] != b"model.weights.h5":
         place = content.index(b"PK\x01\x02", place + 1)
-    content[place + 24 : place + 28] = (2**31).to_bytes(4, "little")
+    own = int.from_bytes(content[place + 42 : place + 46], "little")
+    content[place + 24 : place + 28] = content[own + 22 : own + 26] = (2**31).to_bytes(4, "little")
     path.write_bytes(content)
 
 
@@ -516,6 +557,33 @@ BAD: Table = {
     "weights that are no HDF5": (archive(members={"model.weights.h5": b"x" * 900}), DAMAGED),
     "a wrong checksum": (
         wrong_sum, "is damaged: the archive cannot be read. Copy or download it again and compare checksums.",
+    ),
+    **{
+        f"an archive in which {what}": (
+            patched(*where), "is damaged: the archive cannot be read. Copy or download it again and compare checksums.",
+        )
+        for what, where in {
+            "a sum seems to follow": ("list", 8, b"\x08\x00"),
+            "sums seem to follow everywhere": ("own", 6, b"\x08\x00"),
+            "a member has two names": ("own", 30, b"evil0"),
+            "a member has two methods": ("own", 8, b"\x08\x00"),
+            "a member is perhaps encrypted": ("own", 6, b"\x01\x00"),
+            "a member has two sums": ("own", 14, b"\x01"),
+            "a member has two sizes": ("own", 22, b"\x01"),
+            "two members lie in one place": ("list", 42, bytes(4)),
+        }.items()
+    },
+    "very many members": (
+        many_members,
+        "is a zip archive of very many members, expected a .keras file with config.json, metadata.json, "
+        "model.weights.h5.",
+    ),
+    "an archive and HDF5 in one": (
+        in_one, "is a zip archive and an HDF5 file in one, and Keras goes by its name. Save the model again.",
+    ),
+    "a long configuration before bad weights": (
+        archive(members={"config.json": b" " * (2**23 + 1), "model.weights.h5": b"x"}),
+        "has 8.0 MiB of config.json, the limit is 8.0 MiB.",
     ),
     "config of text": (
         archive(members={"config.json": b"import os"}),

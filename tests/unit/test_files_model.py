@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from engine.api.errors import Refused
+from engine.files import model
 from engine.files.graph import default_layer, ranking_feature
 from engine.files.model import pruned_bytes, read_model
 from tests.making import layer, small_net, small_weights, write_h5, write_keras, write_weights
@@ -158,6 +160,27 @@ def test_a_file_that_changed_since_it_was_opened(name: str, where: str, tmp_path
     with h5py.File(path, "r+") as file:
         file[f"model_weights/{where}"][-1] += 1
     with pytest.raises(Refused, match="changed since it was opened"):
+        pruned_bytes(held, "conv_1", [1])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line"),
+    {
+        "another layer": (lambda data: data.replace(b'"strides": 2', b'"strides": 3'), "would not be the same network"),
+        "no HDF5 any more": (lambda data: b"\0" + data[1:], "would not be the same network with channels pruned"),
+        "another number": (lambda data: data.replace(np.float32(0.625).tobytes(), bytes(4)), "changed since"),
+    }.values(),
+)
+def test_what_is_saved_is_read_again_before(
+    spoil: Callable[[bytes], bytes], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = small_weights()
+    weights["output"][1][1][2] = 0.625
+    net = small_net(layer("Conv2D", "conv_1", ["input"], filters=4, kernel_size=[3, 3], strides=2))
+    held = read_model(write_h5(tmp_path / "net.h5", net, weights))
+    honest = model._in_place
+    monkeypatch.setattr(model, "_in_place", lambda *given: spoil(honest(*given)))
+    with pytest.raises(Refused, match=line):
         pruned_bytes(held, "conv_1", [1])
 
 

@@ -1,0 +1,123 @@
+"""The members of a `.keras` file: that its list of them and their own headers agree, and what changes in B'.
+
+Two programs that read an archive by another of the two would see two networks in one file.
+"""
+
+import io
+import os
+import struct
+import zipfile
+import zlib
+from itertools import pairwise
+
+from engine.files.content import ZIP_ENDS, ZIP_TAIL
+from engine.files.finding import Finding, quoted
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+MEMBERS = (CONFIG, METADATA, WEIGHTS)
+DAMAGED = "is damaged: the archive cannot be read. Copy or download it again and compare checksums."
+CUT = "is cut short or damaged: its end is missing. Copy or download it again."
+SUMS_BEHIND = 0x8  # the flag of members whose checksum and sizes follow them
+SIGNATURE_BEHIND = b"PK\x07\x08"  # may stand in front of them
+LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # signature, version, flags, method, time, date, sum, sizes, lengths
+SUMS = struct.Struct("<3I")
+END_RECORD = struct.Struct("<4s4H2IH")
+DIRECTORY_BYTES = 2**16  # of the list of members
+
+
+def refuse_directory(file: io.RawIOBase, size: int) -> None:
+    """That the list of members is short, before it is read: it is found as `zipfile` finds it."""
+    file.seek(max(0, size - ZIP_TAIL))
+    tail = file.read(ZIP_TAIL) or b""
+    place = len(tail) - END_RECORD.size
+    if place < 0 or tail[place : place + 4] != ZIP_ENDS or tail[-2:] != b"\0\0":
+        place = tail.rfind(ZIP_ENDS)
+    if place < 0 or len(tail) - place < END_RECORD.size:
+        raise Finding(CUT)
+    length = END_RECORD.unpack_from(tail, place)[5]
+    if length > DIRECTORY_BYTES or tail[max(0, place - 20) : place].startswith(b"PK\x06\x07"):
+        raise Finding(f"is a zip archive of very many members, expected a .keras file with {', '.join(MEMBERS)}.")
+
+
+def members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    names = archive.namelist()
+    if sorted(names) != sorted(MEMBERS):
+        if any(name.endswith(("data.pkl", ".pkl")) for name in names[:1000]):
+            raise Finding("holds a Python pickle (a PyTorch file?). Pickles can run code and are never opened.")
+        odd = next((name for name in names if name not in MEMBERS), None)
+        found = f"contains {quoted(odd)}" if odd else f"contains {len(names)} members"
+        raise Finding(f"is a zip archive that {found}, expected a .keras file with {', '.join(MEMBERS)}.")
+    infos = {info.filename: info for info in archive.infolist()}
+    for info in infos.values():
+        if info.flag_bits & 0x1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise Finding(DAMAGED)
+    return infos
+
+
+def places(descriptor: int, directory: int, infos: dict[str, zipfile.ZipInfo]) -> dict[str, int]:
+    """Where each member's bytes begin. Raises Finding where a header is not what the list says, or members overlap."""
+    starts, ends = {}, [(directory, directory)]
+    for name, info in infos.items():
+        starts[name], end = _place(descriptor, directory, info)
+        ends.append((info.header_offset, end))
+    if any(end > start for (_, end), (start, _) in pairwise(sorted(ends))):
+        raise Finding(DAMAGED)
+    return starts
+
+
+def _place(descriptor: int, directory: int, info: zipfile.ZipInfo) -> tuple[int, int]:
+    """Where a member's bytes begin, and where it ends with all that belongs to it."""
+    if not 0 <= info.header_offset < directory:
+        raise Finding(DAMAGED)
+    name = info.filename.encode()
+    header = os.pread(descriptor, LOCAL_HEADER.size + len(name), info.header_offset)
+    if len(header) != LOCAL_HEADER.size + len(name):
+        raise Finding(DAMAGED)
+    signature, _, flags, method, _, _, *sums, length, _ = LOCAL_HEADER.unpack_from(header)
+    listed = [info.CRC, info.compress_size, info.file_size]
+    start = _data_start(header, info)
+    end = start + info.compress_size
+    fits = (
+        signature == b"PK\x03\x04"
+        and (flags, method) == (info.flag_bits, info.compress_type)
+        and (length, header[LOCAL_HEADER.size :]) == (len(name), name)
+        and (method != zipfile.ZIP_STORED or info.compress_size == info.file_size)
+    )
+    if flags & SUMS_BEHIND:
+        behind = os.pread(descriptor, SUMS.size + 4, end)
+        signed = 4 * behind.startswith(SIGNATURE_BEHIND)
+        fits = fits and behind[signed:][: SUMS.size] == SUMS.pack(*listed) and sums in (listed, [0, 0, 0])
+        end += signed + SUMS.size
+    else:
+        fits = fits and sums == listed
+    if not fits:
+        raise Finding(DAMAGED)
+    return start, end
+
+
+def renew_checksum(archive: io.BytesIO) -> None:
+    """Make the checksums of the weights member right again after its bytes were changed in place.
+
+    The archive is one that passed as an Archive, so that every place below is where it should be.
+    """
+    with zipfile.ZipFile(archive) as held, archive.getbuffer() as view:
+        info, place = held.getinfo(WEIGHTS), held.start_dir
+        start = _data_start(bytes(view[info.header_offset :][: LOCAL_HEADER.size]), info)
+        end = start + info.file_size
+        total = struct.pack("<I", zlib.crc32(view[start:end]))
+        if any(view[info.header_offset + 14 :][:4]):
+            view[info.header_offset + 14 :][:4] = total
+        if info.flag_bits & SUMS_BEHIND:
+            signed = 4 * (view[end:][:4] == SIGNATURE_BEHIND)
+            view[end + signed :][:4] = total
+        while bytes(view[place:][:4]) == b"PK\x01\x02":
+            lengths = struct.unpack_from("<3H", view, place + 28)
+            if view[place + 46 :][: lengths[0]] == WEIGHTS.encode():
+                view[place + 16 :][:4] = total
+            place += 46 + sum(lengths)
+
+
+def _data_start(header: bytes, info: zipfile.ZipInfo) -> int:
+    """Where a member's bytes begin, told by its own header."""
+    *_, name_length, extra_length = LOCAL_HEADER.unpack_from(header)
+    return int(info.header_offset + LOCAL_HEADER.size + name_length + extra_length)

@@ -61,21 +61,22 @@ class Headless:
                 await driver.client.send(command)
         for command in commands:
             await driver.perform(command, sent=plan.keep)
-            if command is plan.command:
-                self.refuse_what_cannot_end_well()
         self.conclude()
 
     def refuse_what_cannot_end_well(self) -> None:
-        """As soon as the inputs stand: a run that another process holds, steps beyond the last."""
+        """As soon as the inputs stand, before they are hashed: a run that another process holds, steps too far."""
         state = self.driver.state
         assert state.opened and state.settings
         if state.opened.held_by:
             raise Refused(f"This folder is in use by another window ({state.opened.held_by}).")
-        beyond = [step for step in state.settings.save_steps if step > state.channels]
+        steps = len(state.settings.order or ()) or state.channels
+        beyond = [step for step in state.settings.save_steps if step > steps]
         if beyond:
-            raise Refused(f"--save-step {beyond[0]}: this run has {state.channels} steps.")
+            raise Refused(f"--save-step {beyond[0]}: this run has {steps} steps.")
 
     def heard(self, event: p.AnyEvent) -> None:
+        if isinstance(event, p.Opened):
+            self.refuse_what_cannot_end_well()
         if isinstance(event, p.Question):
             self.questions.append(event)
         if self.plan.json:

@@ -68,7 +68,7 @@ class RunState(Struct, frozen=True):
     hello: p.Hello | None = None
     settings: p.Settings | None = None
     demo: Attack | None = None  # the embedded demo that was asked for
-    going_on: bool = False  # a run of before was asked for
+    going_on: bool = False  # a run of before was asked for, and no engine is at work on it still
     began: p.Began | None = None
     opened: p.Opened | None = None
     ranked: p.Ranked | None = None
@@ -252,7 +252,9 @@ def _hello(state: RunState, event: p.Hello) -> RunState:
 
 
 def _began(state: RunState, event: p.Began) -> RunState:
-    return replace(state, began=event, settings=event.settings, thresholds=event.settings.save_at)
+    """A run begins, or is told from its beginning: by an engine that has opened it, or by one that never left it."""
+    going_on = state.going_on and state.opened is not None
+    return replace(state, began=event, going_on=going_on, settings=event.settings, thresholds=event.settings.save_at)
 
 
 def _progress(state: RunState, event: p.Progress) -> RunState:

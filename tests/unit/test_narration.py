@@ -35,6 +35,11 @@ def test_a_run_that_goes_on_is_told_in_one_line() -> None:
     assert found == ["hash: 0.5 s", "opened run 1-a: 1 step known", "saved /lab/runs/1-a/curve.csv"]
 
 
+def test_an_engine_that_never_left_goes_on_telling_what_happens() -> None:
+    found = lines([s.Sent(p.Open(SETTINGS, "/lab/runs/1-a")), *JOURNAL, *AFTER])
+    assert "saved /lab/models/model_prune_2.h5" in found and not any("opened run" in line for line in found)
+
+
 def test_a_new_run_is_told_as_it_happens() -> None:
     found = lines([s.Sent(p.Open(SETTINGS)), *LIVE, *JOURNAL, *AFTER])
     assert "saved /lab/models/model_prune_2.h5" in found and not any("opened run" in line for line in found)

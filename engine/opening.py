@@ -47,10 +47,10 @@ class Opening:
         keras = import_keras(self.settings.device)
         hashes = Hashes(paths(self.settings), lambda done, total: self.progress("hash", done, total))
         inputs = open_inputs(self.settings)
-        past = journal.read(Path(self.command.run)) if self.command.run else []
-        if not past:
+        if not self.past():
             refuse_foreign(self.settings, inputs.suffix)
         run = Run(self.settings, self.folder(inputs), inputs, self.recorder.emit, self.check)
+        past = self.past()  # all of it, now that nobody else goes on with the run
         saver = Saver(run, self.recorder)
         keras.result()
         self.progress("tensorflow", 1, 1, backend.name())
@@ -65,6 +65,10 @@ class Opening:
         else:
             self.begin_anew(run, opened)
         return run, saver
+
+    def past(self) -> list[AnyEvent]:
+        """What the journal of a run to go on with holds."""
+        return journal.read(Path(self.command.run)) if self.command.run else []
 
     def progress(self, phase: str, done: int, total: int, note: str = "") -> None:
         self.recorder.emit(Progress(phase, done, total, time.perf_counter() - self.begin, note))

@@ -1,5 +1,6 @@
 """What a run writes for its user: B' beside the lab's models, G's answers and the results in the run folder."""
 
+import os
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -47,14 +48,16 @@ def refuse_foreign(settings: Settings, suffix: str) -> None:
 def refuse_input(settings: Settings, path: Path) -> None:
     """Raises Refused where `path` is a file that the run reads: B and the data are nobody's to replace."""
     for what, read in paths(settings).items():
-        if path.exists() and read.exists() and path.samefile(read):
+        if os.path.exists(path) and os.path.exists(read) and path.samefile(read):
             kind = "network" if what == "model" else "data"
             raise Refused(f"{escape(path.name, 48)}: is the {kind} of this run itself. Choose another name or --out.")
 
 
 def ours(path: Path, recorded: dict[str, set[str]]) -> bool:
     """Whether `path` may be written: nothing is there, or what a run recorded and nobody has changed since."""
-    return not path.exists() or (path.name in recorded and sha256_file(path) in recorded[path.name])
+    if not os.path.exists(path):
+        return True
+    return path.is_file() and path.name in recorded and sha256_file(path) in recorded[path.name]
 
 
 def holds(path: Path, data: bytes) -> bool:

@@ -14,21 +14,23 @@ class Outbox:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self.waiting: deque[AnyEvent] = deque()
+        self.waiting: deque[tuple[AnyEvent, bytes]] = deque()  # each with its line
         self.changed = threading.Condition()
         self.closed = False
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def send(self, event: AnyEvent) -> None:
+        """Put an event behind those that wait. Raises NotFinite for one that no line can hold."""
+        line = encode(event) + b"\n"
         with self.changed:
             if isinstance(event, Progress) and event.done < event.total:
                 if len(self.waiting) > BACKLOG:
                     return
-                newest = self.waiting[-1] if self.waiting else None
+                newest = self.waiting[-1][0] if self.waiting else None
                 if isinstance(newest, Progress) and newest.phase == event.phase:
                     self.waiting.pop()
-            self.waiting.append(event)
+            self.waiting.append((event, line))
             self.changed.notify()
 
     def run(self) -> None:
@@ -37,9 +39,9 @@ class Outbox:
                 self.changed.wait_for(lambda: self.waiting or self.closed)
                 if not self.waiting:
                     return
-                event = self.waiting.popleft()
+                _, line = self.waiting.popleft()
             try:
-                write_all(self.descriptor, encode(event) + b"\n")
+                write_all(self.descriptor, line)
             except OSError:  # nobody reads any more; the journal has what counts
                 return
 

@@ -1,6 +1,7 @@
 """The inspector's part for images in chunks: decode them on request, behind bars, one block of chunks at a time."""
 
 import os
+import signal
 from collections.abc import Iterator
 from math import prod
 
@@ -9,21 +10,26 @@ import numpy as np
 
 from engine.files.chunks import refuse_torn
 from engine.files.images import open_images
-from engine.files.limits import MIB
+from engine.files.limits import MIB, WALL_SECONDS
 
-BLOCK_BYTES = 256 * MIB  # of decoded images held
+BLOCK_BYTES = 128 * MIB  # of decoded images held
 
 
 def decode(descriptor: int, channel: int) -> None:
-    """Answer requests on a socket (two int64: first number, how many) with float32 numbers, until it is closed."""
+    """Answer requests on a socket (two int64: first number, how many) with float32 numbers, until it is closed.
+
+    Each is answered within the time that a file may take; nothing limits the time between them.
+    """
     images = open_images(descriptor, None).images
     reader = _Blocks(images)
     while len(request := os.read(channel, 16)) == 16:
         first, count = np.frombuffer(request, np.int64).tolist()
+        signal.setitimer(signal.ITIMER_REAL, WALL_SECONDS)
         for piece in reader.pieces(first, count):
             view = memoryview(piece.data).cast("B")
             while view:
                 view = view[os.write(channel, view) :]
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class _Blocks:

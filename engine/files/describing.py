@@ -1,5 +1,6 @@
 """The inspector's part for people: what a file holds, as a Description."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -13,16 +14,16 @@ from engine.api.protocol import LayerInfo
 from engine.api.published import known_file
 from engine.api.textsafe import SHORT, escape
 from engine.files import jail
-from engine.files.atomic import sha256_file
 from engine.files.attributes import has_attribute
 from engine.files.children import start, wait
 from engine.files.content import content_kind
 from engine.files.description import ModelSpec
-from engine.files.finding import CONFUSED, Finding, ending, harmless
+from engine.files.finding import CONFUSED, TOO_MUCH, Finding, ending, harmless
 from engine.files.graph import default_layer, output_shapes, parameters, prunable, ranking_feature
 from engine.files.handover import REPORT_BYTES
 from engine.files.hdf5 import child, member_names, open_descriptor
 from engine.files.images import DataSet, images_in, read_labels
+from engine.files.limits import HASHED_BYTES, REFUSED_HASHED_BYTES
 from engine.files.networks import Network, open_network
 from engine.files.source import open_source
 
@@ -30,7 +31,7 @@ NO_CONVOLUTION = "is no convolution"
 
 
 def describe(path: Path) -> Description:
-    """What `lab3-tui inspect` tells about a file: looked at in a child, hashed here."""
+    """What `lab3-tui inspect` tells about a file: looked at in a child, and hashed here if it is not too large."""
     name = escape(path.name, SHORT)
     try:
         source = open_source(path)
@@ -40,18 +41,26 @@ def describe(path: Path) -> Description:
         status = wait(start(lambda: _describe(source, name, out.fileno())))
         text = os.pread(out.fileno(), REPORT_BYTES, 0)
     found = Description(name=name, refusal=ending(status)) if status else _read(text, name)
+    size = os.fstat(source).st_size
     line = None if found.refusal is None else f"{name}: {found.refusal}"
-    size, digest = os.fstat(source).st_size, sha256_file(path)
+    digest = _sha256(source) if size <= (HASHED_BYTES if line is None else REFUSED_HASHED_BYTES) else ""
     return msgspec.structs.replace(
         found, refusal=line, size=size, sha256=digest, known=known_file(digest), protection=jail.missing()
     )
+
+
+def _sha256(descriptor: int) -> str:
+    """The hash of the very file that was looked at, whatever its name stands for by now."""
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(text: bytes, name: str) -> Description:
     """What the child wrote, if it is in order."""
     try:
         found = msgspec.json.decode(text, type=Description)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Description(name=name, refusal=CONFUSED)
     return found if harmless(msgspec.to_builtins(found)) else Description(name=name, refusal=CONFUSED)
 
@@ -61,6 +70,8 @@ def _describe(source: int, name: str, out: int) -> None:
         found = describe_file(source, name)
     except Finding as finding:
         found = Description(name=name, refusal=str(finding))
+    except MemoryError:
+        found = Description(name=name, refusal=TOO_MUCH)
     with os.fdopen(out, "wb", closefd=False) as file:
         file.write(msgspec.json.encode(found))
 
@@ -110,7 +121,7 @@ def layer_infos(spec: ModelSpec) -> tuple[LayerInfo, ...]:
 
 
 def _data(data: DataSet, name: str) -> Description:
-    spec, labels = data.spec(), read_labels(data.labels, None)
+    spec, labels = data.spec(), np.sort(read_labels(data.labels, None))
     return Description(
         name=name,
         kind="data",
@@ -119,7 +130,7 @@ def _data(data: DataSet, name: str) -> Description:
         dtype=np.dtype(spec.dtype).name,
         stored="plain" if spec.offset is not None else "chunks",
         pixels=(spec.low, spec.high),
-        labels=(int(labels.min()), int(labels.max())),
-        distinct_labels=len(set(labels.tolist())),
+        labels=(int(labels[0]), int(labels[-1])),
+        distinct_labels=1 + int(np.count_nonzero(np.diff(labels))),
         notes=spec.notes,
     )

@@ -9,6 +9,7 @@ from engine.api.textsafe import SHORT, escape
 from engine.files.limits import CPU_SECONDS, WALL_SECONDS
 
 CONFUSED = "confused the file reader; nothing was loaded. The file is damaged or hostile."
+TOO_MUCH = "needs more memory to check than is allowed. The file is damaged or hostile."
 
 
 class Finding(Exception):

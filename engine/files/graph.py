@@ -5,6 +5,7 @@ from math import prod
 from engine.files.description import LayerSpec, ModelSpec
 from engine.files.finding import Finding, quoted
 from engine.files.layers import CHANNELS_APART, MIXING
+from engine.files.limits import ALL_ACTIVATIONS, CLASSES
 from engine.files.shapes import output_shape
 from engine.files.step import Shape, batched
 
@@ -27,12 +28,17 @@ def output_shapes(layers: tuple[LayerSpec, ...]) -> dict[str, Shape]:
 def check_classifier(layers: tuple[LayerSpec, ...], output: str) -> dict[str, Shape]:
     """The shapes of a network with an image input, a class output and a convolution. Raises Finding if it is none."""
     shapes = output_shapes(layers)
+    total = sum(map(prod, shapes.values()))
+    if total > ALL_ACTIVATIONS:
+        raise Finding(f"puts out {total:,} numbers an image in all its layers, the limit is {ALL_ACTIVATIONS:,}.")
     if layers[:1] != tuple(layer for layer in layers if layer.kind == "InputLayer"):
         raise Finding("has an input that is not its own, expected one image input.")
     if not any(layer.kind in CONVOLUTIONS for layer in layers):
         raise Finding("has no convolution layer, so there are no channels to prune.")
     if len(shapes[output]) != 1 or shapes[output][0] < 2:
         raise Finding(f"gives outputs of shape {batched(shapes[output])}, expected (None, classes).")
+    if shapes[output][0] > CLASSES:
+        raise Finding(f"knows {shapes[output][0]:,} classes, the limit is {CLASSES:,}.")
     return shapes
 
 

@@ -4,15 +4,18 @@ import io
 import mmap
 import os
 from collections.abc import Iterable
+from math import prod
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from engine.files.description import Report
-from engine.files.limits import MIB
+from engine.files.limits import LAYERS, MIB
 
 ALIGN = 64
 REPORT_BYTES = 32 * MIB
+MOST_ARRAYS = 8 * LAYERS
 PLAIN = ("<f4", "<i8")
 
 
@@ -34,20 +37,31 @@ def read_arrays(descriptor: int) -> list[np.ndarray]:
     if not size:
         return []
     held = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
-    arrays, place = [], 0
+    arrays: list[np.ndarray] = []
+    place = 0
     while place < size:
-        header = io.BytesIO(held[place : place + 4096])
-        if np.lib.format.read_magic(header) != (1, 0):
-            raise ValueError("not the version that was written")
-        shape, fortran, kind = np.lib.format.read_array_header_1_0(header)
-        if kind.str not in PLAIN or fortran:
-            raise ValueError("not an array that was handed over")
-        place += header.tell()
-        count = int(np.prod(shape, dtype=np.int64))
+        shape, kind, header = _header(held[place : place + 4096])
+        place += header
+        count = prod(shape)
+        if len(arrays) == MOST_ARRAYS or min(shape, default=0) < 0 or count * kind.itemsize > size - place:
+            raise ValueError("not what was handed over")
         arrays.append(np.frombuffer(held, kind, count, place).reshape(shape))
         place += count * kind.itemsize
         place += -place % ALIGN
     return arrays
+
+
+def _header(start: bytes) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Shape and type of an array, and how many bytes say so. Raises ValueError, whatever is wrong with them."""
+    header = io.BytesIO(start)
+    try:
+        version = np.lib.format.read_magic(header)
+        shape, fortran, kind = np.lib.format.read_array_header_1_0(header)
+    except Exception as error:  # NumPy takes the text for Python, and much can be wrong with that
+        raise ValueError("not a header") from error
+    if version != (1, 0) or kind.str not in PLAIN or fortran:
+        raise ValueError("not an array that was handed over")
+    return shape, kind, header.tell()
 
 
 def write_report(descriptor: int, report: Report) -> None:
@@ -60,4 +74,7 @@ def read_report(descriptor: int) -> Report:
     size = os.fstat(descriptor).st_size
     if size > REPORT_BYTES:
         raise ValueError("too long")
-    return msgspec.json.decode(os.pread(descriptor, size, 0), type=Report)
+    try:
+        return msgspec.json.decode(os.pread(descriptor, size, 0), type=Report)
+    except RecursionError as error:
+        raise ValueError("too deep") from error

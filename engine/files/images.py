@@ -15,6 +15,7 @@ from engine.files.storage import check_storage, file_offset
 COLOURS = (1, 3, 4)  # how many channels images have that came from cameras
 SAMPLE = 64  # images whose pixels are looked at before a run
 SAMPLE_BYTES = 2**26
+STEP = 2**20  # labels read at a time
 Shape = tuple[int, int, int]
 
 
@@ -80,7 +81,7 @@ def _check_shapes(images: h5py.Dataset, labels: h5py.Dataset, shape: Shape | Non
         raise Finding(f"contains {found[0]:,} images, the limit is {IMAGES:,}.")
     _check_image(found, shape)
     count = labels.shape
-    if len(count) == 2 and count[1] > 1:
+    if len(count) == 2 and count[1] > 1 and count[0] == found[0]:
         raise Finding(f"'label' is one-hot {_shown(count)}, expected class numbers (N,). Convert with: label.argmax(1)")
     if len(count) not in (1, 2) or (len(count) == 2 and count[1] != 1):
         raise Finding(f"'label' has shape {_shown(count)}, expected (N,).")
@@ -111,31 +112,36 @@ def _shown(shape: tuple[int, ...]) -> str:
 
 def read_labels(labels: h5py.Dataset, classes: int | None) -> np.ndarray:
     """The labels as int64, one a row: whole numbers in 0..classes-1. Raises Finding for others."""
-    values = _read(labels, len(labels)).reshape(-1)
     limit = classes if classes is not None else 2**31
-    with np.errstate(invalid="ignore"):
-        bad = ~((values >= 0) & (values < limit) & (values == np.floor(values)))
-    if bad.any():
-        first = int(np.argmax(bad))
-        wanted = f"0..{classes - 1}" if classes is not None else "0 or more"
-        raise Finding(
-            f"label {first} is {values[first].item():g}, expected a whole number {wanted} "
-            f"({int(bad.sum()):,} such labels)."
-        )
-    return values.astype(np.int64)
+    found = np.empty(len(labels), np.int64)
+    step = max(1, STEP // labels.chunks[0]) * labels.chunks[0] if labels.chunks else STEP
+    wrong, first = 0, ""
+    for start in range(0, len(labels), step):
+        values = _read(labels, start, start + step).reshape(-1)
+        with np.errstate(invalid="ignore"):
+            bad = ~((values >= 0) & (values < limit))
+            if values.dtype.kind == "f":
+                bad |= values != np.floor(values)
+            found[start : start + step] = values
+        if bad.any():
+            place = int(np.argmax(bad))
+            first = first or f"label {start + place} is {str(values[place]).removesuffix('.0')}"
+            wrong += int(bad.sum())
+    if wrong:
+        raise Finding(f"{first}, expected a whole number 0..{limit - 1} ({wrong:,} such labels).")
+    return found
 
 
 def _pixels(images: h5py.Dataset) -> tuple[float, float]:
     """The smallest and largest pixel of the first images. Raises Finding if one is no number."""
     each = images.dtype.itemsize * int(np.prod(images.shape[1:]))
-    sample = _read(images, max(1, min(SAMPLE, SAMPLE_BYTES // each)))
+    stored = _read(images, 0, max(1, min(SAMPLE, SAMPLE_BYTES // each)))
     with np.errstate(over="ignore", invalid="ignore"):
-        sample = sample.astype(np.float32)
-    flat = sample.reshape(len(sample), -1)
-    bad = ~np.isfinite(flat)
+        sample = stored.astype(np.float32)
+    bad = ~np.isfinite(sample.reshape(len(sample), -1))
     if bad.any():
         image = int(np.argmax(bad.any(axis=1)))
-        raise Finding(pixel_line(image, flat[image][bad[image]][0]))
+        raise Finding(pixel_line(image, float(stored[image].reshape(-1)[bad[image]][0])))
     return float(sample.min()), float(sample.max())
 
 
@@ -143,8 +149,8 @@ def pixel_line(image: int, value: float) -> str:
     return f"image {image} contains the value {value:g}, expected numbers 0..255."
 
 
-def _read(data: h5py.Dataset, count: int) -> np.ndarray:
-    """The first rows of a data set."""
-    refuse_torn(data, 0, count)
+def _read(data: h5py.Dataset, start: int, stop: int) -> np.ndarray:
+    """Rows of a data set."""
+    refuse_torn(data, start, stop)
     with reading():
-        return np.asarray(data[:count])
+        return np.asarray(data[start:stop])

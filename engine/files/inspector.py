@@ -22,16 +22,18 @@ from typing import Any
 
 import msgspec
 
+from engine.files import jail
 from engine.files.children import start, wait
 from engine.files.decoding import decode
 from engine.files.describing import describe
 from engine.files.description import Report
-from engine.files.finding import Finding
+from engine.files.finding import TOO_MUCH, Finding
 from engine.files.handover import write_arrays, write_report
 from engine.files.images import open_images, read_labels
+from engine.files.limits import DECODE_SECONDS
 from engine.files.networks import open_network, zeroed
 
-FILES = 3  # that come with a request: what to read, where the report goes, where the arrays go
+FILES = 4  # that come with a request: its text, what to read, where the report goes, where the arrays go
 
 
 def inspect(request: dict[str, Any], source: int, report: int, arrays: int) -> None:
@@ -42,7 +44,7 @@ def inspect(request: dict[str, Any], source: int, report: int, arrays: int) -> N
     except Finding as finding:
         found = Report(refusal=str(finding))
     except MemoryError:
-        found = Report(refusal="needs more memory to check than is allowed. The file is damaged or hostile.")
+        found = Report(refusal=TOO_MUCH)
     write_report(report, found)
 
 
@@ -70,15 +72,16 @@ def _zeroed(request: dict[str, Any], source: int, arrays: int) -> Report:
 def serve(channel: socket.socket) -> None:
     """Answer requests, one after the other, until the other end is closed."""
     while True:
-        message, descriptors, _, _ = socket.recv_fds(channel, 2**16, FILES)
+        message, descriptors, _, _ = socket.recv_fds(channel, 1, FILES)
         if not message:
             return
-        request = json.loads(message)
+        text, *rest = descriptors
+        request = json.loads(os.pread(text, os.fstat(text).st_size, 0))
         if request["job"] == "decode":  # goes on beside the requests that follow
-            start(partial(_decode, channel, *descriptors), {"wall_seconds": 0, "cpu_seconds": 0})
+            start(partial(_decode, channel, *rest), {"wall_seconds": 0, "cpu_seconds": DECODE_SECONDS})
             status = 0
         else:
-            status = wait(start(partial(_answer, channel, request, descriptors)))
+            status = wait(start(partial(_answer, channel, request, rest)), channel)
         for descriptor in descriptors:
             os.close(descriptor)
         channel.sendall(array.array("i", [status]).tobytes())
@@ -101,6 +104,7 @@ def main() -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the engine has gone: nobody asks any more
             serve(socket.socket(fileno=int(what)))
     elif job == "describe":
+        jail.die_with_parent()
         sys.stdout.buffer.write(msgspec.json.encode(describe(Path(what))))
 
 

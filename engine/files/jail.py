@@ -14,7 +14,7 @@ import sys
 
 from engine.files.limits import ADDRESS_SPACE, CPU_SECONDS, WALL_SECONDS
 
-PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 4, 22, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 SECCOMP_MODE_FILTER = 2
 LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446
 LANDLOCK_VERSION = 1  # the flag that asks for the version
@@ -25,17 +25,20 @@ ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 SYSTEM_CALLS = {
     "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80), "newfstatat": (262, 79), "lseek": (8, 62),
     "pread64": (17, 67), "pwrite64": (18, 68), "readv": (19, 65), "writev": (20, 66), "preadv": (295, 69),
-    "pwritev": (296, 70), "preadv2": (327, 286), "fcntl": (72, 25), "ftruncate": (77, 46), "fadvise64": (221, 223),
+    "pwritev": (296, 70), "preadv2": (327, 286), "ftruncate": (77, 46), "fadvise64": (221, 223),
     "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "brk": (12, 214), "mremap": (25, 216),
     "madvise": (28, 233), "membarrier": (324, 283), "futex": (202, 98), "sched_yield": (24, 124),
     "rseq": (334, 293), "set_robust_list": (273, 99), "getrandom": (318, 278),
     "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sigaltstack": (131, 132),
     "nanosleep": (35, 101), "clock_gettime": (228, 113), "clock_getres": (229, 114), "clock_nanosleep": (230, 115),
-    "gettimeofday": (96, 169), "getpid": (39, 172), "gettid": (186, 178), "getuid": (102, 174), "getgid": (104, 176),
-    "geteuid": (107, 175), "getegid": (108, 177), "getrlimit": (97, 163), "getrusage": (98, 165),
+    "gettimeofday": (96, 169), "setitimer": (38, 103), "getpid": (39, 172), "gettid": (186, 178), "getuid": (102, 174),
+    "getgid": (104, 176), "geteuid": (107, 175), "getegid": (108, 177), "getrlimit": (97, 163), "getrusage": (98, 165),
     "sysinfo": (99, 179), "exit": (60, 93), "exit_group": (231, 94),
 }  # fmt: skip
+FCNTL = (72, 25)
+FCNTL_COMMANDS = (1, 2, 3)  # what an open file is like; not: send signals, watch folders, take leases
 LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
+NUMBER, ARCHITECTURE, SECOND_ARGUMENT = 0, 4, 24  # places in what the kernel shows a filter
 ALLOW, FAIL, KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -59,6 +62,12 @@ def enter(wall_seconds: int = WALL_SECONDS, cpu_seconds: int = CPU_SECONDS) -> N
         _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _shut_files()
         _shut_system_calls()
+
+
+def die_with_parent() -> None:
+    """From now on this process is ended when the thread that started it ends; only Linux knows how."""
+    if sys.platform == "linux":
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def missing() -> str | None:
@@ -119,8 +128,19 @@ def _shut_system_calls() -> None:
 
 def _filter(column: int, architecture: int) -> bytes:
     """A program for the kernel: kill foreign architectures, allow SYSTEM_CALLS, let all others fail."""
+    steps = [
+        (LOAD, 0, 0, ARCHITECTURE),
+        (JUMP_IF_EQUAL, 1, 0, architecture),
+        (RETURN, 0, 0, KILL),
+        (LOAD, 0, 0, NUMBER),
+    ]
     allowed = [numbers[column] for numbers in SYSTEM_CALLS.values()]
-    steps = [(LOAD, 0, 0, 4), (JUMP_IF_EQUAL, 1, 0, architecture), (RETURN, 0, 0, KILL), (LOAD, 0, 0, 0)]
-    steps += [(JUMP_IF_EQUAL, len(allowed) - place, 0, number) for place, number in enumerate(allowed)]
+    apart = len(FCNTL_COMMANDS) + 1  # steps that look at what fcntl is asked for
+    for place, number in enumerate(allowed):
+        steps.append((JUMP_IF_EQUAL, len(allowed) - place + apart + 1, 0, number))
+    steps.append((JUMP_IF_EQUAL, 0, apart, FCNTL[column]))
+    steps.append((LOAD, 0, 0, SECOND_ARGUMENT))
+    for place, command in enumerate(FCNTL_COMMANDS):
+        steps.append((JUMP_IF_EQUAL, len(FCNTL_COMMANDS) - place, 0, command))
     steps += [(RETURN, 0, 0, FAIL), (RETURN, 0, 0, ALLOW)]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)

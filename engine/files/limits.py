@@ -3,14 +3,17 @@
 MIB = 2**20
 GIB = 2**30
 
-ADDRESS_SPACE = 3 * GIB  # of the inspector process
+ADDRESS_SPACE = GIB  # of the inspector process
 CPU_SECONDS = 20
 WALL_SECONDS = 60
+DECODE_SECONDS = 3600  # of processor time for the images of one open file, however often they are read
 
 JSON_BYTES = 8 * MIB
 JSON_DEPTH = 64
 LAYERS = 512
 ACTIVATIONS = 2**25  # numbers in one layer's output for one image
+ALL_ACTIVATIONS = 2**26  # in those of all layers together
+CLASSES = 65_535  # answers are kept in two bytes
 PIECE_BYTES = 16 * MIB  # read of an array at a time
 RANK = 8  # axes of an array
 
@@ -20,6 +23,8 @@ INFLATED_BYTES = 256 * MIB  # of a .keras member that is compressed; Keras store
 ATTRIBUTE_STRINGS = 10_000  # in a list of names
 
 DATA_BYTES = 64 * GIB
+HASHED_BYTES = 65 * GIB  # of a file that is described
+REFUSED_HASHED_BYTES = GIB  # where that file would not be opened
 IMAGES = 10_000_000
 CHUNK_BYTES = 64 * MIB
 RATIO = 1_000  # declared bytes for each stored byte, from this size on:

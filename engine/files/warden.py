@@ -112,7 +112,10 @@ class Warden:
         with self._lock:
             channel = self._running()
             try:
-                socket.send_fds(channel, [json.dumps(request).encode()], descriptors)
+                with _scratch("request") as text:  # of any length; the socket carries a sign and the files
+                    text.write(json.dumps(request).encode())
+                    text.flush()
+                    socket.send_fds(channel, [b"?"], [text.fileno(), *descriptors])
                 answer = channel.recv(4)
             except TimeoutError:
                 self._end()

@@ -202,6 +202,13 @@ BAD: Table = {
     "label infinite": (data(labels=labelled(np.inf)), "label 3 is inf, expected a whole number 0..4 (1 such labels)."),
     "label broken": (data(labels=labelled(2.5)), "label 3 is 2.5, expected a whole number 0..4 (1 such labels)."),
     "label negative": (data(labels=labelled(-1)), "label 3 is -1, expected a whole number 0..4 (1 such labels)."),
+    "label nearly whole": (
+        data(labels=labelled(3.0000001)), "label 3 is 3.0000001, expected a whole number 0..4 (1 such labels).",
+    ),
+    "label huge": (
+        data(labels=labelled(2.0**31)), "label 3 is 2147483648, expected a whole number 0..4 (1 such labels).",
+    ),
+    "labels of one row": (data(labels=np.arange(20.0)[None] % CLASSES), "'label' has shape (1, 20), expected (N,)."),
     "label too large": (data(labels=labelled(5)), "label 3 is 5, expected a whole number 0..4 (1 such labels)."),
     "labels of text": (data(labels=np.array([b"a"] * 20)), "'label' holds text, expected numbers."),
     "complex": (data(COMPLEX), "'data' has type complex64, expected float64, float32 or uint8."),
@@ -236,7 +243,7 @@ BAD: Table = {
     "pixel NaN": (data(spoiled(np.nan)), "image 2 contains the value nan, expected numbers 0..255."),
     "pixel infinite": (data(spoiled(-np.inf)), "image 2 contains the value -inf, expected numbers 0..255."),
     "pixel beyond float32": (
-        data(spoiled(0).astype(np.float64) * 1e300), "image 0 contains the value inf, expected numbers 0..255.",
+        data(spoiled(0).astype(np.float64) * 1e300), "image 0 contains the value 9e+300, expected numbers 0..255.",
     ),
 }  # fmt: skip
 

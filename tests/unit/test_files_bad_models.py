@@ -403,6 +403,15 @@ BAD: Table = {
                         layer("UpSampling2D", "b", ["a"], size=64), layer("Flatten", "output", ["b"]))),
         "layer 'b' (UpSampling2D) puts out 51,892,518,912 numbers an image, the limit is 33,554,432.",
     ),
+    "too much output in all": (
+        h5(model_config(IMAGE_INPUT, layer("UpSampling2D", "up", ["input"], size=64),
+                        *(layer("ReLU", f"r{n}", [f"r{n - 1}" if n else "up"]) for n in range(120)))),
+        "puts out 71,368,848 numbers an image in all its layers, the limit is 67,108,864.",
+    ),
+    "too many classes": (
+        h5(model_config(*small_net()["config"]["layers"][:3], layer("Dense", "output", ["pool_1"], units=65_536))),
+        "knows 65,536 classes, the limit is 65,535.",
+    ),
     # graph
     "no convolution": (
         h5(model_config(IMAGE_INPUT, layer("Flatten", "flat", ["input"]), layer("Dense", "output", ["flat"], units=5))),

@@ -73,6 +73,15 @@ def test_refusals_come_with_the_name_and_the_hash(tmp_path: Path) -> None:
     assert (found.kind, found.size, found.sha256) == (None, 5, hashlib.sha256(b"hello").hexdigest())
 
 
+def test_a_huge_file_is_refused_before_it_is_hashed(tmp_path: Path) -> None:
+    os.truncate(write_h5(tmp_path / "net.h5"), 2**40)
+    found = describe(tmp_path / "net.h5")
+    assert found.refusal == "net.h5: has 1.0 TiB, the limit for a model is 1.0 GiB." and found.sha256 == ""
+    os.truncate(write_data(tmp_path / "data.h5"), 2**40)
+    found = describe(tmp_path / "data.h5")
+    assert (found.refusal, found.kind, found.size, found.sha256) == (None, "data", 2**40, "")
+
+
 @pytest.mark.parametrize("name", ["nowhere.h5", "a folder", "\0", "x" * 300])
 def test_what_is_no_file_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "a folder").mkdir()

@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +16,11 @@ from engine.api.errors import Refused
 from engine.files import model, warden
 from engine.files.dataset import open_dataset
 from engine.files.model import read_model
-from tests.making import CLASSES, IMAGE, small_weights, write_data, write_h5
+from tests.making import CLASSES, IMAGE, small_net, small_weights, write_data, write_h5, write_keras
 
 pytestmark = pytest.mark.e2e  # each in a process of its own
 STAND_IN = """
-import ctypes, json, os, sys, time
+import ctypes, io, json, os, sys, time
 from functools import partial
 import engine.files.inspector as inspector
 from engine.files import jail
@@ -92,6 +94,8 @@ LIES = {
     "escapes in notes": "swap(lambda m: {'notes': ('[b]',)})",
     "nothing": "write_report(report, Report())",
     "a million words": "os.write(report, b'[' * 1000000)",
+    "words nested deep": "os.write(report, b'{\"model\": ' + b'[' * 5000)",
+    "a setting nested deep": "os.write(report, deep_layer)",
     "another model": "swap(lambda m: {'output': 'conv_1'})",
     "a layer of its own": "swap(lambda m: {'layers': m.layers + (m.layers[0],)})",
     "an unlisted layer": "second(kind='TFSMLayer')",
@@ -100,6 +104,12 @@ LIES = {
     "weights of no type": "swap(lambda m: {'weights': tuple(replace(w, dtype='|O') for w in m.weights)})",
     "fewer weights": "swap(lambda m: {'weights': m.weights[1:]})",
     "other arrays": "honest(); os.lseek(arrays, 0, 0); write_arrays(arrays, [((3,), [np.zeros(3, 'f4')])] * 4)",
+    "arrays without an end": "honest(); header((-1, 40))",
+    "arrays of a size beyond all": "honest(); header((999999999999999999999999999999,))",
+    "arrays of overflowing size": "honest(); header((2**40, 2**40))",
+    "arrays of a nested shape": "honest(); os.pwrite(arrays, b'(' * 90, 60)",
+    "empty arrays without an end": "honest(); os.ftruncate(arrays, 0); os.lseek(arrays, 0, 0); "
+    "write_arrays(arrays, [((0,), [np.zeros(0, 'f4')])] * 100000)",
     "arrays that are pickles": "honest(); os.pwrite(arrays, b'\\x80\\x04', 0)",
     "arrays that end early": "honest(); os.ftruncate(arrays, os.fstat(arrays).st_size - 64)",
     "arrays that are not finite": "honest(); os.pwrite(arrays, b'\\x00\\x00\\xc0\\x7f', 128)",
@@ -116,6 +126,12 @@ def inspect(request, source, report, arrays):
         held = msgspec.json.decode(os.pread(report, 2**20, 0), type=Report)
         os.ftruncate(report, 0); os.lseek(report, 0, 0)
         write_report(report, replace(held, model=replace(held.model, **change(held.model))))
+    deep_layer = b'{{"model": {{"format": "h5", "writer": "", "output": "x", "weights": [], "layers": [' \
+        b'{{"name": "x", "kind": "Conv2D", "inputs": [], "config": {{"a": ' + b'[' * 5000
+    def header(shape):
+        out = io.BytesIO()
+        np.lib.format.write_array_header_1_0(out, {{"descr": "<f4", "fortran_order": False, "shape": shape}})
+        os.pwrite(arrays, out.getvalue(), 0)
     def second(**change):
         swap(lambda m: {{'layers': (m.layers[0], replace(m.layers[1], **change), *m.layers[2:])}})
     {lie}
@@ -177,6 +193,62 @@ def test_many_threads_share_one_inspector(tmp_path: Path) -> None:
         thread.join()
     kernel = small_weights()["conv_1"][0][1]
     assert [np.array_equal(held.arrays["conv_1"][0], kernel) for held in found] == [True] * 6
+
+
+def test_a_request_of_any_length(tmp_path: Path) -> None:
+    name = "n" * 69_000
+    net = small_net()
+    for item in net["config"]["layers"]:
+        if item["name"] == "conv_1":
+            item["name"] = item["config"]["name"] = name
+    net["config"]["layers"][2]["inbound_nodes"] = [[[name, 0, 0, {}]]]
+    path = write_keras(tmp_path / "net.keras", net, compression=zipfile.ZIP_DEFLATED)
+    held = read_model(path)
+    path.write_bytes(model.pruned_bytes(held, name, [1, 2]))
+    assert not read_model(path).arrays[name][1][[1, 2]].any()
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_is_at_work_ends_with_the_engine(number: signal.Signals, tmp_path: Path) -> None:
+    """The engine ends while a child of its inspector is busy."""
+    body = "inspector.inspect = lambda *a: time.sleep(100)"
+    code = f"""
+import sys
+from pathlib import Path
+from engine.files import warden
+from engine.files.model import read_model
+stand_in = {STAND_IN.format(body=body)!r}
+warden.inspector_command = lambda *words: [sys.executable, "-P", "-c", stand_in, *words]
+warden.warden.start()
+print(warden.warden.pid, flush=True)
+read_model(Path({str(write_h5(tmp_path / "net.h5"))!r}))
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=-1, text=True) as engine:
+        inspector = int(engine.stdout.readline())  # type: ignore[union-attr]
+        while not (busy := children_of(inspector)):
+            time.sleep(0.01)
+        engine.send_signal(number)
+    for pid in (inspector, *busy):
+        assert subprocess.run(["timeout", "20", "tail", f"--pid={pid}", "-f", "/dev/null"]).returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_what_decodes_images_ends_with_its_inspector(tmp_path: Path) -> None:
+    held = open_dataset(write_data(tmp_path / "data.h5", chunks=True), IMAGE, CLASSES)
+    next(held.batches(4))
+    inspector = warden.warden._process
+    assert inspector is not None
+    (decoder,) = children_of(inspector.pid)
+    inspector.kill()
+    inspector.wait()
+    assert subprocess.run(["timeout", "20", "tail", f"--pid={decoder}", "-f", "/dev/null"]).returncode == 0
+    held.close()
+    warden.warden.close()
 
 
 def test_it_leaves_when_the_engine_does(tmp_path: Path) -> None:

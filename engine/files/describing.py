@@ -12,17 +12,17 @@ from engine.api.errors import Refused
 from engine.api.inspection import Description
 from engine.api.protocol import LayerInfo
 from engine.api.published import known_file
-from engine.api.textsafe import SHORT, escape
+from engine.api.textsafe import escape
 from engine.files import jail
 from engine.files.attributes import has_attribute
 from engine.files.children import start, wait
 from engine.files.content import content_kind
 from engine.files.description import ModelSpec
-from engine.files.finding import CONFUSED, TOO_MUCH, Finding, ending, harmless
+from engine.files.finding import CONFUSED, TOO_MUCH, Finding, ending, harmless, shown_name
 from engine.files.graph import default_layer, output_shapes, parameters, prunable, ranking_feature
 from engine.files.handover import REPORT_BYTES
 from engine.files.hdf5 import child, member_names, open_descriptor
-from engine.files.images import DataSet, images_in, read_labels
+from engine.files.images import DataSet, images_in, read_labels, wanted
 from engine.files.limits import HASHED_BYTES, REFUSED_HASHED_BYTES
 from engine.files.networks import Network, open_network
 from engine.files.source import open_source
@@ -32,7 +32,7 @@ NO_CONVOLUTION = "is no convolution"
 
 def describe(path: Path) -> Description:
     """What `lab3-tui inspect` tells about a file: looked at in a child, and hashed here if it is not too large."""
-    name = escape(path.name, SHORT)
+    name = shown_name(path)
     try:
         source = open_source(path)
     except Refused as refused:
@@ -84,7 +84,8 @@ def describe_file(descriptor: int, name: str) -> Description:
     if has_attribute(root, "model_config", "layer_names", "layer_names0"):
         return _model(open_network(descriptor), name)
     if child(root, "data") is None and child(root, "label") is None:
-        raise Finding(f"is HDF5, but neither a Keras model nor a data set; it contains {member_names(root)}.")
+        found = member_names(root)
+        raise Finding(f"is HDF5, but neither a Keras model nor a data set; it contains {found}. {wanted(None)}")
     return _data(images_in(root, None), name)
 
 

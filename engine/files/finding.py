@@ -28,7 +28,12 @@ def layer_line(name: str, kind: str, text: str) -> Finding:
 
 def refused(path: Path | str, text: str) -> Refused:
     """The line a user reads about the file at `path`."""
-    return Refused(f"{escape(Path(path).name, SHORT)}: {text}")
+    return Refused(f"{shown_name(path)}: {text}")
+
+
+def shown_name(path: Path | str) -> str:
+    """How a file is called in what is said about it; of a folder that has no name of its own, the whole path."""
+    return escape(Path(path).name or str(path), SHORT)
 
 
 def harmless(value: Any) -> bool:

@@ -60,6 +60,11 @@ def expected(shape: Shape | None) -> str:
     return f"(N,{shape[2]},{shape[0]},{shape[1]})" if shape else "(N,channels,height,width)"
 
 
+def wanted(shape: Shape | None) -> str:
+    """What a data file should hold."""
+    return f"Expected 'data' {expected(shape)} and 'label' (N,)."
+
+
 def _is_model(shape: Shape | None) -> str:
     return f"is a model or another archive, expected a data set with 'data' {expected(shape)} and 'label' (N,)."
 
@@ -67,8 +72,7 @@ def _is_model(shape: Shape | None) -> str:
 def _nameless(root: h5py.File, shape: Shape | None, missing: str) -> str:
     if has_attribute(root, "model_config", "layer_names", "layer_names0"):
         return "is a model, expected a data set. Choose it as the model instead."
-    wanted = f"Expected 'data' {expected(shape)} and 'label' (N,)."
-    return f"has no {quoted(missing)}; it contains {member_names(root)}. {wanted}"
+    return f"has no {quoted(missing)}; it contains {member_names(root)}. {wanted(shape)}"
 
 
 def _check_shapes(images: h5py.Dataset, labels: h5py.Dataset, shape: Shape | None) -> None:
@@ -102,8 +106,8 @@ def _check_image(found: tuple[int, ...], shape: Shape | None) -> None:
             f"is stored channels-last {_shown(found)}, expected channels-first. Convert with: data.transpose(0,3,1,2)"
         )
     if shape is not None:
-        wanted = f"({shape[2]},{shape[0]},{shape[1]})"
-        raise Finding(f"has images of shape {_shown(found[1:])}, the model needs {wanted}.")
+        needed = f"({shape[2]},{shape[0]},{shape[1]})"
+        raise Finding(f"has images of shape {_shown(found[1:])}, the model needs {needed}.")
 
 
 def _shown(shape: tuple[int, ...]) -> str:

@@ -28,7 +28,8 @@ from engine.files.settings import (
 
 ELEMENTWISE = (
     "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "swish", "gelu", "mish", "softplus",
-    "softsign", "tanh", "sigmoid", "hard_sigmoid", "hard_silu", "hard_swish", "exponential",
+    "softsign", "tanh", "sigmoid", "hard_sigmoid", "hard_silu", "hard_swish", "exponential", "log_sigmoid", "hard_tanh",
+    "squareplus", "sparse_plus", "sparse_sigmoid", "soft_shrink", "hard_shrink", "tanh_shrink",
 )  # fmt: skip
 MIXING = ("softmax", "log_softmax")  # every channel of the output depends on all channels of the input
 # what was another computation under the same name before this version of Keras
@@ -85,7 +86,7 @@ LAYERS: Mapping[str, Mapping[str, Setting]] = MappingProxyType(
         "SpatialDropout2D": {"rate": rate},
         "GaussianDropout": {"rate": rate},
         "AlphaDropout": {"rate": rate},
-        "GaussianNoise": {"stddev": Setting(real(0), also=("sigma",))},
+        "GaussianNoise": {"stddev": Setting(real(0, 1), also=("sigma",))},
         "Identity": {},
         "BatchNormalization": {"axis": Setting(last_axis, -1), **SCALE_AND_CENTER},
         "LayerNormalization": {"axis": Setting(axes, -1), **SCALE_AND_CENTER},
@@ -122,7 +123,7 @@ LAYERS: Mapping[str, Mapping[str, Setting]] = MappingProxyType(
         "Normalization": {
             "axis": Setting(maybe(last_axis), -1),
             "mean": Setting(maybe(NUMBERS), None),
-            "variance": Setting(maybe(NUMBERS), None),
+            "variance": Setting(maybe(either(real(0), several(real(0), 1, 4096))), None),
             "invert": Setting(only(False), False),
         },
     }

@@ -89,11 +89,22 @@ def _by_channel(step: Step) -> Shape:
         raise step.outside("axis")
     if step.kind == "GroupNormalization" and (config["groups"] == 0 or shape[-1] % max(config["groups"], 1)):
         raise step.outside("groups")
+    if _count(config.get("mean")) != _count(config.get("variance")):
+        raise step.refused("has a mean and a variance that do not fit each other.")
     for key in ("scale", "offset", "mean", "variance"):
         value = config.get(key)
         if isinstance(value, list) and len(value) not in (1, shape[-1]):
             raise step.refused(f"has {len(value)} values of {key}, expected {shape[-1]}.")
     return shape
+
+
+def _count(value: float | list[float] | None) -> int:
+    """How many numbers a setting holds: -1 for none, 0 for one alone."""
+    return len(value) if isinstance(value, list) else -1 if value is None else 0
+
+
+def _image(step: Step) -> Shape:
+    return step.image()
 
 
 def _leaky(step: Step) -> Shape:
@@ -134,4 +145,5 @@ _RULES: dict[str, Callable[[Step], Shape]] = {
     "Normalization": _by_channel,
     "Rescaling": _by_channel,
     "PReLU": _leaky,
+    "SpatialDropout2D": _image,
 }

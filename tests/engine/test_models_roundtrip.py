@@ -361,7 +361,8 @@ def softmax_fused_into_a_convolution():
 
 ACTIVATIONS = (
     "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "gelu", "mish", "softplus", "softsign", "tanh",
-    "sigmoid", "hard_sigmoid", "hard_silu", "exponential", "log_softmax",
+    "sigmoid", "hard_sigmoid", "hard_silu", "exponential", "log_softmax", "log_sigmoid", "hard_tanh", "squareplus",
+    "sparse_plus", "sparse_sigmoid", "soft_shrink", "hard_shrink", "tanh_shrink",
 )  # fmt: skip
 
 

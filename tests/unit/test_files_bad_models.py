@@ -233,6 +233,8 @@ def inside(depth: int) -> str:
 
 
 CONV = "layer 'conv_1' (Conv2D):"
+NORMAL = "layer 'lam' (Normalization)"
+UNFIT = "has a mean and a variance that do not fit each other."
 TORN = "is damaged: a chunk holds more or fewer numbers than it should. Copy or download it again."
 KERNEL = "model_weights/conv_1/conv_1/kernel:0"
 NAN = np.full((3, 3, 3, 4), np.nan, np.float32)
@@ -386,6 +388,21 @@ BAD: Table = {
         h5(conv(lora_rank=4)), "layer 'conv_1' (Conv2D) has a setting 'lora_rank' that this program does not know.",
     ),
     "rate": (h5(with_layer("Dropout", rate=7)), "layer 'lam' (Dropout) has rate='7', outside the allowed values."),
+    "noise beyond Keras": (
+        h5(with_layer("GaussianNoise", stddev=2)),
+        "layer 'lam' (GaussianNoise) has stddev='2', outside the allowed values.",
+    ),
+    "channels dropped of no image": (
+        h5(with_layer("SpatialDropout2D", rate=0.5)),
+        "layer 'lam' (SpatialDropout2D) is fed with shape (None, 4), expected images.",
+    ),
+    "a mean without a variance": (h5(with_layer("Normalization", mean=[1, 2, 3, 4])), f"{NORMAL} {UNFIT}"),
+    "a variance without a mean": (h5(with_layer("Normalization", variance=1)), f"{NORMAL} {UNFIT}"),
+    "a mean unlike the variance": (h5(with_layer("Normalization", mean=1, variance=[1, 2, 3, 4])), f"{NORMAL} {UNFIT}"),
+    "a variance below zero": (
+        h5(with_layer("Normalization", mean=1, variance=-1)),
+        f"{NORMAL} has variance='-1', outside the allowed values.",
+    ),
     "rate beyond JSON": (
         h5(json.dumps(with_layer("Dropout", rate=0.5)).replace("0.5", "NaN")),
         "has 'model_config' with a number that is NaN, which JSON may not hold. Copy or download it again.",

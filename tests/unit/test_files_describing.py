@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -71,6 +72,17 @@ def test_refusals_come_with_the_name_and_the_hash(tmp_path: Path) -> None:
     found = describe(tmp_path / "x.h5")
     assert found.refusal == "x.h5: is a text file, expected HDF5 (.h5) or .keras."
     assert (found.kind, found.size, found.sha256) == (None, 5, hashlib.sha256(b"hello").hexdigest())
+
+
+def test_data_under_other_names_is_told_the_right_ones(tmp_path: Path) -> None:
+    def rename(file: h5py.File) -> None:
+        file.move("data", "images")
+        file.move("label", "labels")
+
+    assert describe(write_data(tmp_path / "data.h5", edit=rename)).refusal == (
+        "data.h5: is HDF5, but neither a Keras model nor a data set; it contains 'images', 'labels'. "
+        "Expected 'data' (N,channels,height,width) and 'label' (N,)."
+    )
 
 
 def test_a_huge_file_is_refused_before_it_is_hashed(tmp_path: Path) -> None:

@@ -1,15 +1,19 @@
 """Files that are something else altogether: the same line whether a model or data was expected."""
 
 import os
+import pickle
 import socket
 import zipfile
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from engine.api.errors import Refused
+from engine.files.dataset import open_dataset
 from engine.files.model import read_model
-from tests.making import write_keras
+from tests.making import IMAGE, write_keras
 from tests.refusing import DAMAGED, Table, bytes_of, cut, h5, line_of_data, line_of_model, within_a_gigabyte
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures(within_a_gigabyte.__name__)]
@@ -39,6 +43,17 @@ BAD: Table = {
         bytes_of(b"\n<!DOCTYPE html><html><title>Virus scan warning</title>"),
         "is an HTML page (often a download warning saved as the file). Download it again from the browser.",
     ),
+    **{
+        f"HTML behind {what}": (
+            bytes_of(start + b"<!DOCTYPE html><html><title>Virus scan warning</title>"),
+            "is an HTML page (often a download warning saved as the file). Download it again from the browser.",
+        )
+        for what, start in {
+            "a byte order mark": b"\xef\xbb\xbf",
+            "a comment": b"<!-- saved from url -->\n",
+            "an XML line": b'<?xml version="1.0" encoding="UTF-8"?>\n',
+        }.items()
+    },
     "LFS pointer": (
         bytes_of(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7278252\n"),
         "is a Git LFS pointer, not the file itself. Run: git lfs pull",
@@ -47,6 +62,21 @@ BAD: Table = {
         bytes_of(b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00]\x94(K\x01K\x02e."),
         "is a Python pickle. Pickles can run code and are never opened.",
     ),
+    **{
+        f"pickle of {what}, protocol {protocol}": (
+            bytes_of(pickle.dumps(value, protocol)),
+            "is a Python pickle. Pickles can run code and are never opened.",
+        )
+        for what, value in {
+            "a dict": {"a": [1, 2, np.float32(3)], "b": "x" * 300},
+            "an array": np.zeros(300),
+            "arrays": [np.zeros(3)],
+            "a tuple": (1, "a"),
+            "a number": 5,
+        }.items()
+        for protocol in range(6)
+        if (what, protocol) != ("a number", 1)
+    },
     "NumPy array": (bytes_of(b"\x93NUMPY\x01\x00"), "is a NumPy array file (.npy), expected HDF5 (.h5) or .keras."),
     "gzip": (bytes_of(b"\x1f\x8b\x08\x00"), "is compressed with gzip. Run: gunzip on it"),
     "tar": (bytes_of(bytes(257) + b"ustar"), "is a tar archive. Unpack it first."),
@@ -94,6 +124,27 @@ def test_no_permission(tmp_path: Path) -> None:
     assert (
         line_of_model(forbidden, tmp_path) == "permission denied. Run: chmod u+r on it, or copy it to your own folder."
     )
+
+
+def test_letters_of_a_zip_in_front_of_hdf5(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "data.h5", "w", userblock_size=512) as file:
+        file["data"], file["label"] = np.ones((20, 3, 8, 6)), np.zeros(20)
+    with open(tmp_path / "data.h5", "r+b") as raw:
+        raw.write(b"PK\x03\x04")
+    assert open_dataset(tmp_path / "data.h5", IMAGE, 5).images == 20
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/version"), reason="no such system")
+def test_a_file_of_the_system_has_no_size() -> None:
+    with pytest.raises(Refused, match="has a content but no size, as files of the system itself"):
+        read_model(Path("/proc/version"))
+
+
+@pytest.mark.parametrize(("path", "name"), [(".", "."), ("/", "/"), ("", ".")])
+def test_a_folder_without_a_name_is_called_by_its_path(path: str, name: str) -> None:
+    with pytest.raises(Refused) as caught:
+        read_model(Path(path))
+    assert str(caught.value) == f"{name}: is a folder, expected one .h5 or .keras file."
 
 
 def test_a_name_full_of_escapes_is_shown_harmlessly(tmp_path: Path) -> None:

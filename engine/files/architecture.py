@@ -148,7 +148,10 @@ def _with_shape(name: str, kind: str, config: dict[str, Any]) -> dict[str, Any]:
     """An input layer's settings with the image shape, which every Keras writes in another place."""
     if kind != "InputLayer":
         return config
-    batch = config.get("batch_shape") or config.get("batch_input_shape")
+    written = [config[key] for key in ("batch_shape", "batch_input_shape") if config.get(key)]
+    if len(written) > 1 and written[0] != written[1]:
+        raise layer_line(name, kind, "has both batch_shape and batch_input_shape, and they differ.")
+    batch = written[0] if written else None
     if batch is None:
         raise Finding("has no input shape: it was saved before it was built. Call it on an image, then save it again.")
     if not isinstance(batch, list) or len(batch) != 4 or None in batch[1:]:

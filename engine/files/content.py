@@ -20,7 +20,8 @@ OTHERS = (
      "is an HTML page (often a download warning saved as the file). Download it again from the browser."),
     (rb"\x80[\x02-\x05]", PICKLE),
     # as the protocols without a number begin: a dict, a list, an object of a module, a number, a tuple
-    (rb"(?s)\([dl]p\d+\n|[}\])]q\x00|c(copy_?reg|__builtin__|builtins|\w+\.[\w.]+)\n\w+\n[pq(]|I-?\d+\n\.|\((I-?\d+\n|K.[\x00-\x7f])", PICKLE),
+    (rb"(?s)\([dl]p\d+\n|[}\])]q\x00|c(copy_?reg|__builtin__|builtins|\w+\.[\w.]+)\n\w+\n[pq(]|I-?\d+\n\.|"
+     rb"\((I-?\d+\n|K.[\x00-\x7f])", PICKLE),
     (rb"\x93NUMPY", "is a NumPy array file (.npy), expected HDF5 (.h5) or .keras."),
     (rb"\x1f\x8b", "is compressed with gzip. Run: gunzip on it"),
     (rb"(?s).{257}ustar", "is a tar archive. Unpack it first."),

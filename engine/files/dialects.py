@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from engine.files.calls import NO_MODEL, ends, sources
-from engine.files.finding import Finding, quoted
+from engine.files.finding import Finding, layer_line, quoted
 from engine.files.layers import FUNCTIONS, KNOWN, OPERATIONS
 from engine.files.limits import LAYERS as MOST_LAYERS
 from engine.files.sharing import refuse_shared
@@ -95,6 +95,10 @@ def _layer(data: dict[str, Any], sources: list[str], budget: Budget) -> Layer:
         return Layer(name, kind, {}, sources, _model(data, budget))
     if not isinstance(config, dict):
         raise unsafe(name, kind)
+    if "module" not in data and _loses_axes(kind, config):
+        raise layer_line(
+            name, kind, f"has axis={quoted(config['axis'])}, which Keras 3 drops from such a file. Save it as .keras."
+        )
     if kind == "TFOpLambda" and config.get("function") in FUNCTIONS:
         return Layer(name, FUNCTIONS[config["function"]], {}, sources)
     return Layer(name, kind, config, sources)
@@ -116,6 +120,13 @@ def _ours(data: dict[str, Any], kind: str) -> bool:
     known = module in MODULES or (isinstance(module, str) and module.startswith(INNER_MODULES))
     operation = isinstance(module, str) and module.startswith("keras.src.ops.") and kind in OPERATIONS
     return (known or operation) and registered in (None, kind)
+
+
+def _loses_axes(kind: str, config: dict[str, Any]) -> bool:
+    """Whether Keras 3 would take the last axis instead of several, unnoticed: no weight has their shape."""
+    axis = config.get("axis")
+    bare = kind == "LayerNormalization" and config.get("center") is False and config.get("scale") is False
+    return isinstance(axis, list) and len(axis) > 1 and (kind == "Softmax" or bare)
 
 
 def _foreign(data: dict[str, Any]) -> str:

@@ -459,6 +459,14 @@ BAD: Table = {
         h5(shaped([None, -8, 6, 3])),
         "layer 'input' (InputLayer) has shape='\\x5b-8, 6, 3]', outside the allowed values.",
     ),
+    "two shapes of one input": (
+        h5(tampered(0, config={"name": "input", "batch_shape": [None, 8, 6, 3], "batch_input_shape": [None, 9, 6, 3]})),
+        "layer 'input' (InputLayer) has both batch_shape and batch_input_shape, and they differ.",
+    ),
+    "axes that Keras 3 drops": (
+        h5(with_layer("Softmax", axis=[1, 2])),
+        "layer 'lam' (Softmax) has axis='\\x5b1, 2]', which Keras 3 drops from such a file. Save it as .keras.",
+    ),
     "no input shape": (
         h5(sequential(layer("Conv2D", "conv_1", [], filters=4, kernel_size=3))),
         "has no input shape: it was saved before it was built. Call it on an image, then save it again.",

@@ -209,7 +209,7 @@ class Service:
     def save_threshold(self, command: p.SaveThreshold) -> None:
         step = self.run.session.first_reached(command.threshold)
         if step is None:
-            raise Refused(f"-{command.threshold} pt: no step has dropped so far yet.")
+            raise Refused(f"{p.minus(command.threshold)}: no step has dropped so far yet.")
         self.save(step, command.threshold, None, command.overwrite)
 
     # --- looking ---

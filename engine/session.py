@@ -25,6 +25,7 @@ from engine.api.protocol import (
     Reordered,
     Stepped,
     Thresholds,
+    minus,
     percent,
     reached,
 )
@@ -167,7 +168,7 @@ class Session:
             if before is None:
                 yield Crossed(threshold, step)
             elif before != self.key(step):
-                text = f"-{threshold} pt is crossed again, with other channels pruned. Save B' again?"
+                text = f"{minus(threshold)} is crossed again, with other channels pruned. Save B' again?"
                 yield Question("threshold", text, threshold, step)
 
     def reached_before(self, threshold: str, step: int) -> bool:

@@ -9,7 +9,6 @@ from engine.api.client import EngineClient
 from engine.api.errors import ExitCode, LabError, Refused
 from tui.driver import Driver, drive
 from tui.narration import Narrator, narrator
-from tui.state import minus
 from tui.tables import results_table, step_line
 
 THE_END = 1_000_000  # a step beyond any layer's channels: the engine stops at the last
@@ -97,5 +96,5 @@ class Headless:
         if self.questions:
             raise Refused(self.questions[0].text + " Nothing was replaced; see --overwrite and --out.")
         if finished.missed:
-            names = ", ".join(map(minus, finished.missed))
+            names = ", ".join(map(p.minus, finished.missed))
             raise ThresholdMissed(f"Never reached: {names}. Everything else is written.")

@@ -192,11 +192,6 @@ def next_threshold(state: RunState) -> tuple[str, float] | None:
     return (waiting[0], max(0.0, float(waiting[0]) - now.drop)) if waiting and now else None
 
 
-def minus(threshold: str) -> str:
-    """A threshold as the change in accuracy that it is: -2 pt; without a sign for none."""
-    return f"-{threshold} pt" if float(threshold) else "0 pt"
-
-
 def saved_at(state: RunState, threshold: str) -> p.Saved | None:
     """The newest B' saved for a threshold."""
     return next((s for s in reversed(state.saved) if s.what == "model" and s.threshold == threshold), None)
@@ -331,7 +326,7 @@ def _moved(state: RunState, event: p.Moved) -> RunState:
 
 def _crossed(state: RunState, event: p.Crossed) -> RunState:
     state = replace(state, crossed={**state.crossed, event.threshold: event.step})
-    return _log(state, "threshold", f"{minus(event.threshold)} reached", event.step)
+    return _log(state, "threshold", f"{p.minus(event.threshold)} reached", event.step)
 
 
 def _saved(state: RunState, event: p.Saved) -> RunState:

@@ -54,7 +54,7 @@ def _body(state: RunState) -> Iterable[Sequence[str]]:
     for saved in saved_models(state):
         assert saved.step is not None
         now = _figures_at(state, saved.step)
-        at = f"-{saved.threshold} pt" if saved.threshold else file_name(saved.path)
+        at = p.minus(saved.threshold) if saved.threshold else file_name(saved.path)
         yield ["B'", at, str(saved.step), *_network(now)]
         yield ["G", at, str(saved.step), *_detector(now)]
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from textual.notifications import SeverityLevel
 
 from engine.api import protocol as p
-from tui.state import Happening, RunState, minus
+from tui.state import Happening, RunState
 from tui.wording import file_name
 
 SOON = 4.0  # seconds that the first of several saved thresholds stays on the screen
@@ -66,10 +66,10 @@ def together(saved: Sequence[p.Saved]) -> Toast:
     """One line for networks that thresholds saved, however many."""
     if len(saved) == 1:
         return Toast(_crossing(saved[0]))
-    *most, last = (minus(one.threshold or "0").removesuffix(" pt") for one in saved)
+    *most, last = (p.minus(one.threshold or "0").removesuffix(" pt") for one in saved)
     return Toast(f"{', '.join(most)} and {last} pt reached: {len(saved)} networks saved")
 
 
 def _crossing(saved: p.Saved) -> str:
     same = ", unchanged" if saved.status == "unchanged" else ""
-    return f"{minus(saved.threshold or '0')} reached at step {saved.step}: saved {file_name(saved.path)}{same}"
+    return f"{p.minus(saved.threshold or '0')} reached at step {saved.step}: saved {file_name(saved.path)}{same}"

@@ -64,4 +64,6 @@ async def _serve(app: LabApp) -> None:
     try:
         await app.run_async()
     finally:
+        if looks := sys.modules.get("engine.api.inspection"):
+            looks.give_up()  # a thread that waits for an inspector would keep the program
         await app.link.close()

@@ -466,3 +466,8 @@ def drop(before: int, after: int, images: int) -> float:
 def reached(threshold: str, before: int, after: int, images: int) -> bool:
     """Whether the drop is at least `threshold` points, decided on whole numbers: 100·(before − after) ≥ X·N."""
     return 100 * (before - after) >= Decimal(threshold) * images
+
+
+def minus(threshold: str) -> str:
+    """A threshold as the change in accuracy that it is: -2 pt; without a sign for none."""
+    return f"-{threshold} pt" if Decimal(threshold) else "0 pt"

@@ -1,6 +1,6 @@
 """report.md: the picture, the results table, what the curve says, and what was measured on what."""
 
-from engine.api.protocol import SetName
+from engine.api.protocol import SetName, minus
 from engine.api.published import CLOSE
 from engine.report.differences import compared, differences
 from engine.report.figures import RATES, Row, compares, published_rate, rate, rows
@@ -76,7 +76,7 @@ def _head(record: RunRecord, row: Row) -> list[str]:
 
 
 def _when(saved: SavedStep) -> str:
-    return f"step {saved.step}" if saved.threshold is None else f"-{saved.threshold} pt"
+    return f"step {saved.step}" if saved.threshold is None else minus(saved.threshold)
 
 
 def _cell(record: RunRecord, row: Row, title: str) -> str:
@@ -107,9 +107,9 @@ def _empty_line(record: RunRecord, threshold: str) -> list[str]:
     """A threshold without a file: not reached, or reached and not saved."""
     if (step := record.first_reached(threshold)) is not None:
         drop = f"{record.drop(record.steps[step]):.2f}"
-        return [f"-{threshold} pt", str(step), f"{record.fraction(step):.3f}", drop, "not saved", ""]
+        return [minus(threshold), str(step), f"{record.fraction(step):.3f}", drop, "not saved", ""]
     most = max(map(record.drop, record.steps))
-    return [f"-{threshold} pt", f"not reached by {len(record.steps) - 1}", "", f"{most:.2f} at most", "", ""]
+    return [minus(threshold), f"not reached by {len(record.steps) - 1}", "", f"{most:.2f} at most", "", ""]
 
 
 def comparison(record: RunRecord) -> list[str]:

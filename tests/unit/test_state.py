@@ -197,7 +197,7 @@ def test_an_order_that_undo_brings_back_brings_its_crossings() -> None:
 
 
 def test_a_drop_of_nothing_has_no_sign() -> None:
-    assert s.minus("0") == "0 pt" and s.minus("2.5") == "-2.5 pt"
+    assert p.minus("0") == "0 pt" and p.minus("2.5") == "-2.5 pt"
 
 
 def test_the_idle_of_the_command_before_frees_nothing() -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from engine.api.protocol import minus
 from tui.screens.checklist import NAMES
-from tui.state import RunState, Status, figures, minus, next_threshold, seconds_a_step, seconds_left
+from tui.state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
 from tui.widgets.rows import Part, Row, row
 from tui.widgets.view import RowsView, css_beside
 from tui.wording import duration, pace, percent, points

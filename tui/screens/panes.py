@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from engine.api.protocol import Saved
+from engine.api.protocol import Saved, minus
 from tui.actions import Action
 from tui.state import Figures, RunState, figures, images, saved_at
 from tui.widgets.channels import ChannelTable
@@ -145,7 +145,7 @@ def _others(state: RunState) -> list[Saved]:
 
 
 def _threshold(state: RunState, threshold: str, width: int) -> Row:
-    name = f"-{threshold} pt".ljust(8)
+    name = minus(threshold).ljust(8)
     saved, step = saved_at(state, threshold), state.crossed.get(threshold)
     if saved:
         return row(
@@ -198,7 +198,7 @@ def _in_hand(state: RunState, newest: Saved) -> bool:
 def _newest(models: Sequence[Saved], long: bool) -> tuple[Part, ...]:
     """The file saved last, and how many there are besides; `long`: with its name."""
     last, others = models[-1], len({s.path for s in models}) - 1
-    name = f"-{last.threshold} pt " if last.threshold else ""
+    name = f"{minus(last.threshold)} " if last.threshold else ""
     file = f" {file_name(last.path)}" if long else ""
     more = f" and {others} more" if others else ""
     return ("saved ", "d"), (f"{name}@{last.step}{file}", "s"), (more, "d")

@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from engine.api.protocol import Saved
+from engine.api.protocol import Saved, minus
 from engine.api.published import applies, published_counts
 from tui.actions import Action, bindings
 from tui.screens.looking import Looking
@@ -44,7 +44,7 @@ def entries(state: RunState) -> list[Entry]:
 
 
 def _name(saved: Saved) -> str:
-    return f"-{saved.threshold} pt" if saved.threshold else "step"
+    return minus(saved.threshold) if saved.threshold else "step"
 
 
 class ResultsTable(RowsView):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import NamedTuple
 
+from engine.api.protocol import minus
+
 BRAILLE = "braille"  # plotext's name for its finest mark: 2 x 4 dots a cell
 SPANS = (100, 50, 25, 12, 6)  # points of the y axis that a zoom level shows
 AUTO = 0
@@ -74,14 +76,9 @@ def column(step: float, steps: int, width: int) -> int:
     return int(step / max(1, steps) * (2 * width - 1) + 0.5) // 2
 
 
-def points(threshold: str) -> str:
-    """A threshold as it stands at the axis."""
-    return f"-{threshold} pt"
-
-
 def gutter(data: ChartData) -> int:
     """Columns left of the canvas: labels of thresholds and values, and the y axis."""
-    return max([5, *(len(points(t.points)) for t in data.thresholds)]) + 1
+    return max([5, *(len(minus(t.points)) for t in data.thresholds)]) + 1
 
 
 def next_zoom(zoom: int) -> int:

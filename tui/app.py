@@ -1,38 +1,34 @@
-"""The workbench as a whole: which screen is up, and what its keys do."""
+"""The workbench as a whole: how it begins, opens, survives its engine, and ends."""
 
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, strftime
+from time import monotonic
 from typing import ClassVar
 
 from msgspec.structs import replace
-from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.events import Resize
-from textual.screen import Screen
 
 from engine.api import protocol as p
 from engine.api.demo import Attack
 from engine.api.errors import ExitCode, LabError
-from tui.actions import Action, bindings, rebound
+from tui.actions import bindings, rebound
+from tui.asking import AskingApp
 from tui.config import Config
-from tui.driving import DrivingApp
 from tui.launch import Launch, demo_launch
 from tui.link import Client
-from tui.screens.sized import Sized
 from tui.screens.start import StartScreen
-from tui.state import Answered, Died, Happening, RunState
+from tui.state import Died, Happening, RunState
 from tui.themes import THEMES, default_theme
 from tui.toasts import Teller
 
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-broad")]
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall"), (52, "-high")]
-TWICE = 2.0  # seconds within which a second Ctrl-C leaves
 
 
-class LabApp(DrivingApp):
+class LabApp(AskingApp):
     """`launch` says what to open, or is asked for it when the first frame is up; `config` is what the user likes.
 
     `connect` makes the client of an engine; without it, one of this installation's.
@@ -62,9 +58,8 @@ class LabApp(DrivingApp):
         self._run: str | None = None  # the run folder that the next engine goes on with
         self.config = config or Config()
         self.clock = clock
-        self.actions: tuple[Action, ...] = rebound(self.config.keys)
+        self.actions = rebound(self.config.keys)
         self._restarted = False
-        self._interrupted = float("-inf")  # when Ctrl-C was pressed last
         self._teller = Teller(clock)
         self._dress()
         self.set_keymap(self.config.keys)
@@ -144,10 +139,9 @@ class LabApp(DrivingApp):
             self.pop_screen()
 
     def leave(self, code: int = 0) -> None:
-        """End the program. The engine is told afterwards, when the terminal is as it was."""
         if code == ExitCode.HUNG_UP and self.launch.keep:
             self.link.keep = True
-        self.exit(code, code)
+        super().leave(code)
 
     def told(self, before: RunState, event: Happening) -> None:
         super().told(before, event)
@@ -210,224 +204,6 @@ class LabApp(DrivingApp):
         """Every step is known: write what a complete run holds."""
         if self.latest.busy == "" and not self.latest.read_only and not self.latest.written:
             self.do(p.Finish() if self.latest.finished is None else p.Export())
-
-    # --- screens
-
-    def show_workbench(self) -> None:
-        """Put the workbench over the checklist; where something lies there, when that has gone."""
-        from tui.screens.workbench import Workbench
-
-        if isinstance(self.screen, StartScreen):
-            self.push_screen(Workbench(self.config.show_g))
-
-    def _unstack(self) -> None:
-        """Back to the checklist, which is always at the bottom."""
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
-
-    def action_results(self) -> None:
-        from tui.screens.results import ResultsScreen
-
-        self._look(ResultsScreen)
-
-    def action_images(self) -> None:
-        from tui.screens.images import ImagesScreen
-
-        self._look(ImagesScreen)
-
-    def action_look(self) -> None:
-        """Look inside the highlighted channel; where no table is seen, pick one."""
-        from tui.screens.workbench import Workbench
-
-        if isinstance(self.screen, Workbench):
-            channel = self.screen.chosen_channel()
-            self.pick_channel() if channel is None else self._look_inside(channel)
-
-    def action_prune(self) -> None:
-        """Prune the highlighted channel next; where no table is seen, pick one."""
-        channel = self.screen.chosen_channel() if isinstance(self.screen, Sized) else None
-        if channel is not None:
-            self.prune_channel(channel)
-        elif self.may_change():
-            self.pick_channel()
-
-    def _look_inside(self, channel: int) -> None:
-        from tui.screens.channel import ChannelScreen
-
-        self.push_screen(ChannelScreen(channel))
-
-    def pick_channel(self) -> None:
-        """Choose a channel in a window, to prune it or to look inside."""
-        from tui.screens.picker import ChannelPicker
-
-        def picked(answer: tuple[str, int] | None) -> None:
-            if answer:
-                what, channel = answer
-                self.prune_channel(channel) if what == "prune" else self._look_inside(channel)
-
-        if self.latest.ready:
-            self.push_screen(ChannelPicker(self.latest), picked)
-
-    def action_log(self) -> None:
-        from tui.screens.log import LogScreen
-
-        self._look(LogScreen)
-
-    def action_help(self) -> None:
-        from tui.screens.help import HelpScreen
-
-        self._look(HelpScreen)
-
-    def _look(self, kind: Callable[[], Screen[None]]) -> None:
-        """Put a screen in front; the one that is there already goes away again."""
-        from tui.screens.looking import Looking
-
-        if type(self.screen) is kind:
-            self.pop_screen()
-        elif isinstance(self.screen, Looking):
-            self.switch_screen(kind())
-        else:
-            self.push_screen(kind())
-
-    async def action_back(self) -> None:
-        if isinstance(self.screen, Sized) and self.screen.may_leave():
-            self.pop_screen()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys do nothing that a run, or a living engine, is needed for and not there."""
-        needs = next((a.needs for a in self.actions if a.id == action), "")
-        missing = (needs and not self.latest.ready) or (needs == "engine" and self.latest.death and action != "run")
-        return None if missing else True
-
-    def action_command_palette(self) -> None:
-        from textual.command import CommandPalette
-
-        from tui.palette import Actions
-
-        self.push_screen(CommandPalette(providers=[Actions], placeholder="Find an action or a theme"))
-
-    def perform(self, name: str) -> None:
-        """Do an action of the table, as its key would."""
-        here = hasattr(self.screen, f"action_{name}")
-        self.call_later(self.run_action, name, self.screen if here else self)
-
-    # --- questions
-
-    def action_goto(self) -> None:
-        from tui.screens import questions
-
-        def go(answer: dict[str, str] | None) -> None:
-            step = questions.step_of(answer["step"], self.latest) if answer else None
-            if step is not None:
-                self._go(lambda s: step)
-
-        self.push_screen(questions.goto(self.latest), go)
-
-    def action_run_until(self) -> None:
-        from tui.screens import questions
-
-        if not self.may_change():
-            return
-
-        def go(answer: dict[str, str] | None) -> None:
-            if answer:
-                step = questions.step_of(answer["step"], self.latest)
-                self.go_until(step, answer["drop"] or None, answer.get("asr") or None)
-
-        self.push_screen(questions.run_until(self.latest), go)
-
-    def action_save(self) -> None:
-        from tui.screens import questions
-
-        if not self.may_change():
-            return
-
-        def save(answer: dict[str, str] | None) -> None:
-            if answer:
-                self.do(p.SaveHere(answer["name"]))
-
-        self.push_screen(questions.save_here(self.latest), save)
-
-    def action_thresholds(self) -> None:
-        from tui.screens import questions
-
-        if not self.may_change():
-            return
-
-        def put(answer: dict[str, str] | None) -> None:
-            if answer is not None:
-                self.do(p.SetThresholds(questions.split(answer["save_at"])))
-
-        self.push_screen(questions.thresholds(self.latest), put)
-
-    def _put(self, asked: p.Question) -> None:
-        from tui.screens import questions
-
-        def answer(result: str | None) -> None:
-            self.take(Answered())
-            if result == "yes":
-                self.do(questions.agreed(asked))
-
-        self.push_screen(questions.question(asked), answer)
-
-    def action_quit(self) -> None:  # type: ignore[override]
-        from tui.screens import questions
-
-        if self.latest.read_only or (not self.latest.computing and self.latest.written):
-            return self.leave()
-
-        def answer(result: str | None) -> None:
-            if result == "leave":
-                self.leave()
-            elif result == "write":
-                self._then = self.leave
-                self.do(p.Export())
-            elif result == "detach":
-                self.link.keep = True
-                self.leave()
-
-        self.push_screen(questions.leave(self.latest), answer)
-
-    def action_interrupt(self) -> None:
-        """Ctrl-C puts a window away, copies what is selected or quits; twice, it leaves whatever is asked."""
-        from tui.screens.dialogs import Dialog
-
-        now, before = self.clock(), self._interrupted
-        self._interrupted = now
-        if now - before < TWICE:
-            self.leave()
-        elif isinstance(self.screen, Dialog):
-            self.screen.interrupt()
-        elif self.screen.is_modal or self.screen.selections:
-            raise SkipAction  # it has a binding of its own
-        else:
-            self.action_quit()
-
-    # --- files
-
-    def action_export(self) -> None:
-        if self.may_change():
-            self.do(p.Export())
-
-    def action_save_svg(self) -> None:
-        """An SVG of the screen, in the run folder where there is one."""
-        folder = Path(self.latest.opened.run) if self.latest.opened else Path.cwd()
-        name = f"lab3-{strftime('%H%M%S')}.svg"
-        try:
-            self.copy(self.save_screenshot(name, str(folder)), "Screenshot")
-        except OSError as error:
-            self.tell(f"Could not write {folder / name}: {error.strerror}", "error")
-
-    def action_copy_command(self) -> None:
-        from tui.session_command import headless_command
-
-        if command := headless_command(self.latest):
-            self.copy(command, "Command")
-
-    def copy(self, text: str, what: str = "") -> None:
-        """Put text on the terminal's clipboard, and show it: not every terminal has one."""
-        self.copy_to_clipboard(text)
-        self.tell(f"{what}: {text}" if what else text)
 
     # --- death of the engine
 

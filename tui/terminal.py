@@ -83,6 +83,14 @@ class LabDriver(LinuxDriver):
         vars(linux_driver).update(WriterThread=PatientWriter, getincrementaldecoder=forgiving_decoder)
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The terminal's own word, not that of COLUMNS and LINES, which do not change when a window does."""
+        with contextlib.suppress(OSError):
+            width, height = os.get_terminal_size(self.fileno)
+            if width and height:
+                return width, height
+        return super()._get_terminal_size()
+
     @property
     def _entered(self) -> bool:
         """Whether the terminal is in our mode: its keys are read."""

@@ -177,6 +177,12 @@ def test_a_storm_of_resizes_is_survived(at_work: Pseudo) -> None:
     assert at_work.wait() == 0 and at_work.restored()
 
 
+def test_the_terminal_knows_its_size_better_than_the_environment(tmp_path: Path) -> None:
+    started = Pseudo([sys.executable, SCRIPT, str(tmp_path)], (120, 40), COLUMNS="80", LINES="24")
+    started.wait_for_text("accuracy on")  # a pane that only a wide screen shows
+    started.close()
+
+
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"PYTHONIOENCODING": "latin-1"}])
 def test_terminals_that_cannot_show_it_are_refused_in_one_line(tmp_path: Path, environment: dict[str, str]) -> None:
     started = workbench(tmp_path, **environment)

@@ -94,7 +94,8 @@ def start(lab: Path, engine: tuple[str, ...], options: tuple[str, ...], log: Pat
 
 def how_to_go_on(lab: Path) -> tuple[str, ...]:
     """A run without a beginning in its journal has lost nothing: then a new one is begun."""
-    return ("--headless", "--json", "--resume") if journal.unfinished_runs(lab / "runs") else OPTIONS
+    begun = any(not run.finished for run in journal.all_runs(lab / "runs"))
+    return ("--headless", "--json", "--resume") if begun else OPTIONS
 
 
 def wait_for_engine(attempt: Attempt) -> None:

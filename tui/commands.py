@@ -91,8 +91,10 @@ def inspect(path: Path, blank: bool = False) -> int:
 def description(found: Description) -> list[str]:
     """What is known of a file, line by line."""
     facts = _model(found) if found.kind == "model" else _data(found) if found.kind == "data" else []
+    if found.size:
+        facts.append(("size", f"{found.size:,} bytes"))
     if found.sha256:
-        facts += [("size", f"{found.size:,} bytes"), ("SHA-256", found.sha256)]
+        facts.append(("SHA-256", found.sha256))
     if found.known:
         facts.append(("known as", f"the lab's own {found.known}"))
     facts += [("note", note) for note in found.notes]

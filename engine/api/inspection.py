@@ -27,7 +27,7 @@ _looking: set[subprocess.Popen[bytes]] = set()  # inspectors at work, whichever 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
     """A model file or a data file, as `lab3-tui inspect` tells it. Every text is escaped.
 
-    `refusal`: why it would not be opened; then only `name`, `size` and `sha256` are sure to be there.
+    `refusal`: why it would not be opened; then only `name` is sure to be there. No `sha256` of very large files.
     Pixels are those of the first images only; labels are all.
     """
 
@@ -67,7 +67,7 @@ def describe(path: Path | str) -> Description:
 
     In the main thread TERM and HUP end this process in order, so that no inspector is left behind.
     """
-    name = escape(Path(path).name, SHORT)
+    name = escape(Path(path).name or os.fspath(path), SHORT)
     try:
         answer = _ask(inspector_command("describe", os.fspath(path)), min(PATIENCE, LONGEST + _hashing(path)))
         return msgspec.json.decode(answer, type=Description)

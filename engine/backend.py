@@ -20,6 +20,7 @@ EXACT = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "JAX_DEFAULT_MATMUL_PRECISION": "highest",
 }
+THREADS = 2  # that compute at once: one goes on where the other waits for its own slow ends
 # take memory as it is needed instead of the whole card, which others may use too
 SHARED_CARD = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
@@ -29,6 +30,8 @@ def configure(device: str | None) -> None:
     os.environ.update(EXACT | SHARED_CARD)
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if processors() <= THREADS:  # no processor is left to share one operation with
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     if os.environ["KERAS_BACKEND"] == "jax":
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
@@ -38,6 +41,11 @@ def configure(device: str | None) -> None:
     elif "CUDA_VISIBLE_DEVICES" not in os.environ or device is not None:
         number = (device or "gpu").partition(":")[2] or "0"
         os.environ["CUDA_VISIBLE_DEVICES"] = visible(number)
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible(number: str) -> str:

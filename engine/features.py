@@ -63,15 +63,24 @@ class FeatureStore:
         self.active[:, rows] = (found != self.base[:, None]).any(axis=2)
         for channel in np.flatnonzero(self.active[:, rows].any(axis=1) | self.base.any(axis=1)):
             self.values[channel, rows] = found[channel]
+            self.release(self.values[channel, rows])
         for kept, new in zip(self.others, others, strict=True):
             kept[rows] = new
-        self.release()
+            self.release(kept[rows])
 
-    def release(self) -> None:
-        """Let go of the memory that mapped features took; they stay in their file."""
-        if self.mapped:
-            for each in self.maps:
-                each.madvise(mmap.MADV_DONTNEED)
+    def take(self, part: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Some images of what is kept: of a channel's values, or of another array."""
+        found: np.ndarray = part[rows]
+        self.release(part)
+        return found
+
+    def release(self, part: np.ndarray) -> None:
+        """Let go of the memory that one piece of mapped features took; it stays in its file."""
+        for held, whole in zip(self.maps, (self.values, *self.others), strict=False):
+            first = part.ctypes.data - whole.ctypes.data
+            if 0 <= first < whole.nbytes:
+                aligned = first - first % mmap.PAGESIZE
+                held.madvise(mmap.MADV_DONTNEED, aligned, first + part.nbytes - aligned)
 
     def allocate(self, shape: tuple[int, ...], folder: Path) -> np.ndarray:
         """Zeros that take no memory before they are written: anonymous, or in a nameless file in `folder`."""

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine.backend import THREADS
+
 FEWEST_ROWS = 256  # where every shape is compiled, batches are filled up to a power of two, from here on
 ROOM = 2**28  # bytes for what a batch is on its way through a model, each layer's output counted
 
@@ -82,11 +84,8 @@ def fixed_shapes() -> bool:
 
 
 def threads() -> int:
-    """How many threads may compute at once: two keep the processors busy where one waits for its own slow ends.
-
-    Keras's own `predict_on_batch`, which the other backends go through, takes one at a time.
-    """
-    return 2 if keras.backend.backend() == "tensorflow" else 1
+    """How many threads may compute at once; Keras's own `predict_on_batch`, for other backends, takes one at a time."""
+    return THREADS if keras.backend.backend() == "tensorflow" else 1
 
 
 def graph(model: Any) -> Callable[..., Any]:

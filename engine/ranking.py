@@ -17,7 +17,11 @@ def mean_activations(store: "FeatureStore", rows: slice) -> np.ndarray:
     The criterion of Fine-Pruning (Liu, Dolan-Gavitt, Garg 2018, section 3.1), summed in double precision. Raises
     Refused where a channel's activation is no finite number.
     """
-    means = np.array([np.mean(values[rows], dtype="float64") for values in store.values])
+    means = np.empty(len(store.values))
+    for channel, (values, base) in enumerate(zip(store.values, store.base, strict=True)):
+        asleep = not store.active[channel, rows].any()
+        means[channel] = np.mean(base if asleep else values[rows], dtype="float64")
+        store.release(values)
     beyond = np.flatnonzero(~np.isfinite(means))
     if len(beyond):
         raise Refused(

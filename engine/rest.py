@@ -128,9 +128,8 @@ class Rest:
         kernels = [reader.slice(channels, slots) for reader in self.readers or []]
 
         def answered(part: np.ndarray) -> np.ndarray:
-            others = [array[part] for array in self.store.others]
+            others = [self.store.take(array, part) for array in self.store.others]
             answers = self.forward([self.slots(part, channels, slots, pruned), *others, *kernels])[0]
-            self.store.release()
             return answers.astype("uint16")
 
         found = list(beside(answered, self.parts(rows, check), self.forward.threads))
@@ -154,7 +153,9 @@ class Rest:
         """The feature (rows, slots, positions) of some images: their channels, pruned ones at the base."""
         found = np.zeros((len(rows), slots, self.store.base.shape[1]), "float32")
         for slot, channel in enumerate(channels):
-            found[:, slot] = self.store.base[channel] if pruned[channel] else self.store.values[channel][rows]
+            found[:, slot] = (
+                self.store.base[channel] if pruned[channel] else self.store.take(self.store.values[channel], rows)
+            )
         return found
 
 

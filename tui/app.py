@@ -151,7 +151,7 @@ class LabApp(AskingApp):
             self.call_later(self.show_workbench)
         elif isinstance(event, p.Failed) and before.busy == "opening":
             self.call_later(self._refused, event.message)
-        if isinstance(event, p.Idle) and self.latest.complete and not self.latest.written:
+        if isinstance(event, p.Idle) and event.why == "done" and self.latest.complete:
             self.call_later(self._finish)
         if isinstance(event, p.Question):
             self.call_later(self._put, event)
@@ -202,8 +202,9 @@ class LabApp(AskingApp):
 
     def _finish(self) -> None:
         """Every step is known: write what a complete run holds."""
-        if self.latest.busy == "" and not self.latest.read_only and not self.latest.written:
-            self.do(p.Finish() if self.latest.finished is None else p.Export())
+        state = self.latest
+        if state.busy == "" and not state.read_only and not (state.written and state.finished):
+            self.do(p.Export() if state.finished else p.Finish())
 
     # --- death of the engine
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from engine.api import journal
 from engine.api import protocol as p
 from engine.api.errors import ExitCode
 from tests.engine.talking import of, play, small_lab
@@ -61,3 +62,15 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, device: str) -> None
     (events,) = play([p.Open(replace(small_lab(tmp_path), device=device))])
     assert refusal(events).message.startswith(f"--device {device}: tensorflow ")
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+def test_a_run_that_ended_as_soon_as_it_had_begun_is_gone_on_with(tmp_path: Path) -> None:
+    settings = small_lab(tmp_path)
+    (first,) = play([p.Open(settings)])
+    run = Path(of(p.Opened, first)[-1].run)
+    text = (run / journal.NAME).read_bytes()
+    (run / journal.NAME).write_bytes(text[: text.index(b"\n") + 1])
+    opened, _, _ = play([p.Open(settings, str(run)), p.Goto(99), p.Finish()])
+    assert of(p.Opened, opened)[-1].run == str(run)
+    events = journal.read(run)
+    assert len(of(p.Opened, events)) == 1 and isinstance(events[-1], p.Finished)

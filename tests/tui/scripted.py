@@ -49,6 +49,13 @@ def means() -> tuple[float, ...]:
     return tuple(0.0 if rank[c] < 31 else round(0.003 * 1.32 ** (rank[c] - 31), 4) for c in range(CHANNELS))
 
 
+VERDICT = (
+    "Accuracy fell first: clean validation accuracy had lost 4 points at step 47, while the attack still reached "
+    "99.40 % of poisoned test images; its success rate came under 50 % at step 58 (-89.11 pt) and under 5 % at "
+    "step 60 (-98.89 pt)."
+)
+
+
 class ScriptedEngine:
     """Answers commands as the real engine does. `slow`: a Goto waits at every step for `let` to let it go on."""
 
@@ -165,6 +172,8 @@ class ScriptedEngine:
             case p.Export() | p.Finish():
                 for name in ("curve.csv", "curve.png", "results.csv", "report.md"):
                     self._say(p.Saved(name, f"/lab/runs/one/{name}", "0" * 64, "written"))
+                if isinstance(command, p.Finish):
+                    self._say(p.Finished("/lab/runs/one", (), (), VERDICT, 7.3))
                 self._say(p.Idle(self._at))
             case _:
                 self._say(p.Idle(self._at))

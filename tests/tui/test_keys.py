@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from msgspec.structs import replace
 from piloted import bench, measured
 from scripted import ORDER, SETTINGS, ScriptedEngine
 
@@ -98,7 +99,7 @@ async def test_a_key_held_down_waits_in_one_place_only() -> None:
 async def test_run_goes_to_the_end_saving_and_writing() -> None:
     async with measured() as it:
         await it.press("r")
-        await it.until(lambda: it.state.finished is None and it.state.written and it.state.complete)
+        await it.until(lambda: it.state.finished and it.state.written and it.state.complete)
         assert it.commands(p.Goto, p.Finish) == [p.Goto(60), p.Finish()]
         assert list(it.state.crossed) == ["2", "4", "10", "30"]
         await it.shows("-30 pt reached")
@@ -287,3 +288,13 @@ async def test_the_screen_is_up_before_the_engine() -> None:
 
     async with bench(Never) as it:
         assert "pruning defence workbench" in it.text() and "TensorFlow" in it.text()
+
+
+async def test_a_run_that_was_killed_while_it_was_finished_is_finished() -> None:
+    """Its curve is on disk already, and still the journal does not say that the run is done."""
+    async with measured() as it:
+        await it.press("r")
+        await it.until(lambda: it.state.finished and not it.state.busy)
+        it.app.latest = replace(it.app.latest, finished=None)
+        it.engine.say(p.Idle(60))
+        await it.until(lambda: it.commands(p.Finish) == [p.Finish(), p.Finish()])

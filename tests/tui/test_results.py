@@ -8,17 +8,10 @@ from scripted import ScriptedEngine
 from engine.api import protocol as p
 
 pytestmark = pytest.mark.tui
-VERDICT = (
-    "Accuracy fell first: clean validation accuracy had lost 4 points at step 47, while the attack still reached "
-    "99.40 % of poisoned test images; its success rate came under 50 % at step 58 (-89.11 pt) and under 5 % at "
-    "step 60 (-98.89 pt)."
-)
 
 
 async def run_through(it: Bench) -> None:
     await it.press("r")
-    await it.until(lambda: it.state.complete and it.state.written)
-    it.engine.say(p.Finished("/lab/runs/one", (), (), VERDICT, 7.3))
     await it.until(lambda: it.state.finished)
 
 

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from engine.api.errors import NotWritten
+from engine.api.regular import sync_folder
 from engine.api.textsafe import SHORT, escape
 
 BLOCK = 2**22
@@ -29,7 +30,7 @@ def write_atomically(path: Path, data: bytes, what: str = "") -> None:
         with contextlib.suppress(OSError):
             os.unlink(beside)
         raise NotWritten(_line(path, what, len(data), error)) from error
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def sweep(folder: Path, begins: str = "") -> None:
@@ -62,16 +63,6 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last. File systems that cannot sync a folder have put the file in place all the same."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _line(path: Path, what: str, size: int, error: OSError) -> str:

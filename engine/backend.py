@@ -30,8 +30,6 @@ def configure(device: str | None) -> None:
     os.environ.update(EXACT | SHARED_CARD)
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if processors() <= THREADS:  # no processor is left to share one operation with
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     if os.environ["KERAS_BACKEND"] == "jax":
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
@@ -41,6 +39,12 @@ def configure(device: str | None) -> None:
     elif "CUDA_VISIBLE_DEVICES" not in os.environ or device is not None:
         number = (device or "gpu").partition(":")[2] or "0"
         os.environ["CUDA_VISIBLE_DEVICES"] = visible(number)
+
+
+def compute_side_by_side() -> None:
+    """For a run, whose THREADS compute at once: where they fill the processors, none is left to share an operation."""
+    if processors() <= THREADS:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 def processors() -> int:

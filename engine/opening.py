@@ -120,6 +120,7 @@ def import_keras(device: str | None) -> Future[Any]:
     """Import Keras in a thread: it takes seconds, and the files can be checked and hashed meanwhile."""
     pool = ThreadPoolExecutor(1)
     backend.configure(device)
+    backend.compute_side_by_side()
     future = pool.submit(backend.load, device)
     pool.shutdown(wait=False)
     return future

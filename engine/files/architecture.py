@@ -8,6 +8,7 @@ import msgspec
 from engine.files.description import LayerSpec
 from engine.files.dialects import Layer, Model, read_model_config, unsafe
 from engine.files.finding import Finding, layer_line, quoted
+from engine.files.keras_rules import refuse_odd
 from engine.files.layers import FUSED, LAYERS, RENAMED, SINCE, TRAINING_ONLY, checked
 from engine.files.order import keras_order, steps
 
@@ -42,10 +43,23 @@ class Node(msgspec.Struct):
 
 
 class Architecture(msgspec.Struct):
-    """Checked layers in topological order, the input layer first, and the name of the last."""
+    """Checked layers in topological order, the input layer first, and the name of the last.
+
+    `said`: by the name of a layer, or of one that feeds, which shapes the file says that Keras will find there.
+    """
 
     nodes: list[Node]
     output: str
+    said: list["Said"]
+
+
+class Said(NamedTuple):
+    """What a file says of the outputs of `feeds` where they enter the layer `name`. In a shape, None stands for any."""
+
+    name: str
+    kind: str
+    feeds: tuple[str, ...]
+    shapes: list[list[Any]]
 
 
 def read_architecture(config: Any, writer: str) -> Architecture:
@@ -58,14 +72,47 @@ def read_architecture(config: Any, writer: str) -> Architecture:
     _refuse_many(model.inputs, "input", "image input")
     _refuse_many(model.outputs, "output", "class output")
     flat = _Flat(_version(writer))
+    built = refuse_odd(config, flat.version >= (3, 0))
     output = flat.lay(model, [], Place())
-    return Architecture(_used(flat.nodes, output), output)
+    nodes = _used(flat.nodes, output)
+    layers = [node.spec for node in nodes if node.spec.name in built]
+    said = [Said(spec.name, spec.kind, spec.inputs, built[spec.name]) for spec in layers]
+    return Architecture(nodes, output, said + flat.said)
 
 
 def _version(writer: str) -> tuple[int, int]:
     """Major and minor version of a writer; of an unknown one the oldest."""
     found = re.match(r"(\d+)\.(\d+)", writer)
     return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def entry(layer: Layer, model: str, feed: str) -> Said:
+    """What the input layer of a model inside the model says of its images; Keras casts and squeezes them to that."""
+    name = f"{model}/{layer.name}"
+    _refuse_layout(name, layer.kind, layer.config)
+    for key in ("sparse", "ragged"):
+        if layer.config.get(key) not in (None, False):
+            raise layer_line(name, layer.kind, f"has {key}={quoted(layer.config[key])}, outside the allowed values.")
+    shapes = [layer.config[key] for key in ("batch_shape", "batch_input_shape") if layer.config.get(key) is not None]
+    if not all(isinstance(shape, list) and shape == shapes[0] for shape in shapes):
+        raise layer_line(name, layer.kind, f"takes input of shape {quoted(shapes)}, expected one shape.")
+    if not shapes and "name" in layer.config:  # else a Sequential model that was told no shape
+        raise layer_line(name, layer.kind, "has no input shape.")
+    return Said(name, layer.kind, (feed,), [shapes[0][1:]] if shapes else [])
+
+
+def refuse_misfit(said: list[Said], shapes: dict[str, tuple[int, ...]]) -> None:
+    """Raises Finding where a file says another shape, of the same rank or not, than its layers give."""
+    for name, kind, feeds, expected in said:
+        for shape, feed in zip(expected, feeds, strict=False):
+            found = shapes[feed]
+            if len(shape) != len(found) or any(
+                one not in (None, other) for one, other in zip(shape, found, strict=True)
+            ):
+                shown = quoted([None, *shape])
+                raise layer_line(
+                    name, kind, f"expects input of shape {shown}, and is fed with {quoted((None, *found))}."
+                )
 
 
 def _refuse_many(names: list[str], what: str, expected: str) -> None:
@@ -81,12 +128,14 @@ class _Flat:
         self.version = version
         self.nodes: list[Node] = []
         self.names: set[str] = set()
+        self.said: list[Said] = []
 
     def lay(self, model: Model, feeds: list[str], place: Place) -> str:
         """Add a model that `feeds` feed (none: its own input layers do). Gives the flat name of its output."""
         if feeds and len(feeds) != len(model.inputs):
             raise Finding(f"has a model {quoted(place.name)} with {len(model.inputs)} inputs, fed with {len(feeds)}.")
         outputs: dict[str, str] = dict(zip(model.inputs, feeds, strict=False))
+        self.said += [entry(layer, place.name, outputs[layer.name]) for layer in model.layers if layer.name in outputs]
         ordered = keras_order(model)
         trail = steps(ordered)
         frozen = len(place.home) == 1 and model.frozen  # Keras asks a model for its weights only at the top

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.files.finding import Finding
 from engine.files.limits import INFLATED_BYTES, JSON_BYTES, RATIO, amount
-from engine.files.members import CUT, DAMAGED, WEIGHTS, members, places, refuse_directory
+from engine.files.members import CUT, DAMAGED, WEIGHTS, members, places, refuse_ambiguous, refuse_directory
 
 
 class Span(io.RawIOBase):
@@ -53,6 +53,7 @@ class Archive:
                 NotImplementedError, UnicodeDecodeError) as error:  # fmt: skip
             raise Finding(CUT) from error
         self.members = members(self._zip)
+        refuse_ambiguous(self._file, size)
         starts = places(descriptor, self._zip.start_dir, self.members)
         plain = self.members[WEIGHTS].compress_type == zipfile.ZIP_STORED
         self.stored_at = starts[WEIGHTS] if plain else None

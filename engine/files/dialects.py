@@ -142,8 +142,8 @@ def _sequential(config: dict[str, Any], budget: Budget) -> Model:
     if not layers:
         raise Finding("has no layers.")
     first = layers[0]
+    shape = _agreed_shape(first, config.get("build_input_shape"))
     if first.kind != "InputLayer":
-        shape = _written_shape(first) or config.get("build_input_shape")
         entry = Layer("input", "InputLayer", {"batch_shape": shape}, [])
         while entry.name in {layer.name for layer in layers}:
             entry.name += "_"
@@ -152,11 +152,21 @@ def _sequential(config: dict[str, Any], budget: Budget) -> Model:
     return Model("Sequential", layers, [layers[0].name], [layers[-1].name])
 
 
-def _written_shape(layer: Layer) -> Any:
-    """The input shape that a layer, or the first layer of a model, was given."""
+def _agreed_shape(layer: Layer, built: Any) -> Any:
+    """The input shape, batch axis first, that a Sequential model was given: by its first layer, or when it was built.
+
+    Which of them counts differs between versions of Keras: all must say the same.
+    """
     while layer.model is not None:
         layer = layer.model.layers[0]
-    return layer.config.get("batch_input_shape") or layer.config.get("batch_shape")
+    words = [layer.config.get("batch_input_shape"), layer.config.get("batch_shape"), built]
+    if layer.kind != "InputLayer" and isinstance(layer.config.get("input_shape"), list):
+        words.append([None, *layer.config["input_shape"]])
+    written = [word for word in words if word is not None]
+    for word in written:
+        if not isinstance(word, list) or word[1:] != written[0][1:]:
+            raise Finding(f"says two input shapes, {quoted(written[0])} and {quoted(word)}. Save the model again.")
+    return written[0] if written else None
 
 
 def _functional(config: dict[str, Any], budget: Budget) -> Model:

@@ -1,6 +1,9 @@
-"""The members of a `.keras` file: that its list of them and their own headers agree, and what changes in B'.
+"""The members of a `.keras` file: that every program sees the same three in it, and what changes in B'.
 
-Two programs that read an archive by another of the two would see two networks in one file.
+Programs that read an archive by its list of members or by their own headers, by plain names or by the ones in extra
+fields (Python from 3.12 on), would see two networks in one file. So it holds what Keras writes, byte for byte of its
+structure: three members one after the other from the first byte on, the list of them, the end; no extra fields, no
+comments, nothing in between.
 """
 
 import io
@@ -16,10 +19,17 @@ from engine.files.finding import Finding, quoted
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MEMBERS = (CONFIG, METADATA, WEIGHTS)
 DAMAGED = "is damaged: the archive cannot be read. Copy or download it again and compare checksums."
+AMBIGUOUS = (
+    "is a zip archive with more in it than Keras writes, in which programs may see different networks. Save it again."
+)
 CUT = "is cut short or damaged: its end is missing. Copy or download it again."
 SUMS_BEHIND = 0x8  # the flag of members whose checksum and sizes follow them
+LISTED_SIGNATURE = b"PK\x01\x02"
 SIGNATURE_BEHIND = b"PK\x07\x08"  # may stand in front of them
 LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # signature, version, flags, method, time, date, sum, sizes, lengths
+LISTED = struct.Struct("<4s6H3I5H2I")  # the same with the maker's version, and places
+FLAGS = SUMS_BEHIND | 0x806  # how hard it was compressed, and that its name is UTF-8
+NEWEST = 45  # version of the format that Python writes
 SUMS = struct.Struct("<3I")
 END_RECORD = struct.Struct("<4s4H2IH")
 DIRECTORY_BYTES = 2**16  # of the list of members
@@ -39,6 +49,32 @@ def refuse_directory(file: io.RawIOBase, size: int) -> None:
         raise Finding(f"is a zip archive of very many members, expected a .keras file with {', '.join(MEMBERS)}.")
 
 
+def refuse_ambiguous(file: io.RawIOBase, size: int) -> None:
+    """That a list of three members and the end of the archive are the last bytes of the file, and hold nothing odd.
+
+    The archive is one that `members` has found to hold a network.
+    """
+    file.seek(max(0, size - END_RECORD.size))
+    end = file.read(END_RECORD.size) or b""
+    signature, disk, first_disk, here, count, length, start, comment = END_RECORD.unpack(end)
+    if signature != ZIP_ENDS or disk or first_disk or comment or here != count or start + length + len(end) != size:
+        raise Finding(AMBIGUOUS)
+    file.seek(start)
+    entries, place = file.read(length) or b"", 0
+    for _ in range(count):
+        if len(entries) - place < LISTED.size:
+            raise Finding(AMBIGUOUS)
+        head = LISTED.unpack_from(entries, place)
+        needed, flags, name, extra, note, on_disk = head[2], head[3], head[10], head[11], head[12], head[13]
+        if head[0] != LISTED_SIGNATURE or needed > NEWEST or flags & ~FLAGS or extra or note or on_disk:
+            raise Finding(AMBIGUOUS)
+        if entries[place + LISTED.size :][:name] not in {known.encode() for known in MEMBERS}:
+            raise Finding(AMBIGUOUS)
+        place += LISTED.size + name
+    if place != length or count != len(MEMBERS):
+        raise Finding(AMBIGUOUS)
+
+
 def members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     names = archive.namelist()
     if sorted(names) != sorted(MEMBERS):
@@ -56,12 +92,15 @@ def members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 def places(descriptor: int, directory: int, infos: dict[str, zipfile.ZipInfo]) -> dict[str, int]:
     """Where each member's bytes begin. Raises Finding where a header is not what the list says, or members overlap."""
-    starts, ends = {}, [(directory, directory)]
+    starts, ends = {}, [(0, 0), (directory, directory)]
     for name, info in infos.items():
         starts[name], end = _place(descriptor, directory, info)
         ends.append((info.header_offset, end))
-    if any(end > start for (_, end), (start, _) in pairwise(sorted(ends))):
+    gaps = [start - end for (_, end), (start, _) in pairwise(sorted(ends))]
+    if min(gaps) < 0:
         raise Finding(DAMAGED)
+    if max(gaps) > 0:
+        raise Finding(AMBIGUOUS)
     return starts
 
 
@@ -73,7 +112,9 @@ def _place(descriptor: int, directory: int, info: zipfile.ZipInfo) -> tuple[int,
     header = os.pread(descriptor, LOCAL_HEADER.size + len(name), info.header_offset)
     if len(header) != LOCAL_HEADER.size + len(name):
         raise Finding(DAMAGED)
-    signature, _, flags, method, _, _, *sums, length, _ = LOCAL_HEADER.unpack_from(header)
+    signature, needed, flags, method, _, _, *sums, length, extra = LOCAL_HEADER.unpack_from(header)
+    if extra or needed > NEWEST:
+        raise Finding(AMBIGUOUS)
     listed = [info.CRC, info.compress_size, info.file_size]
     start = _data_start(header, info)
     end = start + info.compress_size

@@ -13,13 +13,13 @@ import numpy as np
 
 from engine.files import deepid
 from engine.files.apart import MIXED, Blanked, check_total, stretches
-from engine.files.architecture import Architecture, Node, read_architecture
+from engine.files.architecture import Architecture, Node, read_architecture, refuse_misfit
 from engine.files.archive import Archive, Span, rezipped
 from engine.files.arrays import pieces, read_weight
-from engine.files.attributes import names_attribute, text_attribute
+from engine.files.attributes import has_attribute, names_attribute, text_attribute
 from engine.files.content import content_kind, hdf5_start, refuse_tail
 from engine.files.description import LayerSpec, ModelSpec, WeightSpec
-from engine.files.finding import Finding
+from engine.files.finding import Finding, quoted
 from engine.files.graph import check_classifier
 from engine.files.hdf5 import child, descend, open_hdf5, reading
 from engine.files.jsontext import read_json
@@ -144,9 +144,28 @@ def network_in(root: h5py.File) -> Network:
     group = child(root, "model_weights")
     if not isinstance(group, h5py.Group):
         raise Finding("has an architecture but no weights ('model_weights'). Save the whole model with model.save().")
-    writer = _version(text_attribute(root, "keras_version") or text_attribute(group, "keras_version"))
+    writer = _writer(root, group)
     architecture, feeds = _checked(read_json("'model_config'", config.encode()), writer)
+    turned = any(node.spec.kind == "Conv2DTranspose" for node in architecture.nodes)
+    if turned and not has_attribute(group, "keras_version"):  # Keras 2 takes it for a file of Keras 1
+        raise Finding("does not say beside its weights which Keras wrote them. Save it again.")
     return Network("h5", writer, architecture, h5_weights(group, architecture.nodes, feeds), 0)
+
+
+def _writer(*groups: h5py.Group) -> str:
+    """The version of Keras that wrote a `.h5` file, which may say so in each of these groups.
+
+    Keras 2 reads weights as that version wrote them, and as that backend did: Theano turned kernels round.
+    """
+    versions = {version for group in groups if (version := _version(text_attribute(group, "keras_version")))}
+    if len(versions) > 1 or any(version.startswith(("0.", "1.")) for version in versions):
+        raise Finding(f"was written by Keras {quoted(', '.join(sorted(versions)))}, expected one version since 2.0.")
+    writer = next(iter(versions), "")
+    for group in groups:
+        backend = text_attribute(group, "backend")
+        if backend not in (None, "tensorflow", *(("jax", "torch") if re.match(r"[3-9]", writer) else ())):
+            raise Finding(f"was written by Keras on {quoted(backend)}, expected TensorFlow. Save it again with that.")
+    return writer
 
 
 def _version(text: Any) -> str:
@@ -159,6 +178,7 @@ def _checked(config: Any, writer: str) -> tuple[Architecture, dict[str, Shape]]:
     architecture = read_architecture(config, writer)
     layers = tuple(node.spec for node in architecture.nodes)
     shapes = check_classifier(layers, architecture.output)
+    refuse_misfit(architecture.said, shapes)
     return architecture, {layer.name: shapes[layer.inputs[0]] if layer.inputs else () for layer in layers}
 
 
@@ -174,7 +194,7 @@ def _without_config(root: h5py.File) -> Network:
     kernel = _last_kernel(root)
     if not set(deepid.WEIGHTED) <= set(names) or kernel is None:
         raise Finding(WEIGHTS_ONLY)
-    writer = _version(text_attribute(root, "keras_version"))
+    writer = _writer(root)
     architecture, feeds = _checked(deepid.deepid_config(kernel.shape[1]), writer)
     return Network("weights", writer, architecture, h5_weights(root, architecture.nodes, feeds), 0)
 

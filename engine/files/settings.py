@@ -13,11 +13,10 @@ class Unfit(ValueError):
 
 def whole(low: int, high: int) -> Check:
     def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        # Keras 3 takes no 4.0 for 4
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise Unfit
-        if not low <= value <= high:
-            raise Unfit
-        return int(value)
+        return value
 
     return check
 
@@ -119,6 +118,6 @@ def last_axis(value: Any) -> int:
     """The channels' axis of an image batch, however it is written."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    if isinstance(value, bool) or value not in (-1, 3, 1):
+    if type(value) is not int or value not in (-1, 3, 1):
         raise Unfit
-    return int(value)
+    return value

@@ -28,6 +28,10 @@ def h5_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> 
     """
     found: list[Held] = []
     tops = []
+    for node in nodes:
+        if node.spec.kind == "Normalization" and node.spec.config["mean"] is None:
+            text = "has learned its numbers, which Keras 3 does not use from a .h5 file. Save the model as .keras."
+            raise layer_line(node.spec.name, node.spec.kind, text)
     for top, members in groupby(nodes, key=lambda node: node.place.home[0]):
         needed = [(node, *item) for node in members for item in _needed(node, feeds[node.spec.name])]
         found += _group_weights(root, top, sorted(needed, key=lambda item: not item[3]))
@@ -42,6 +46,8 @@ def _refuse_listed(root: h5py.Group, tops: list[str]) -> None:
     if names is None:
         raise Finding("has no 'layer_names', by which Keras finds weights. The model was damaged; save it again.")
     listed = [name for name in names if _weight_names(root, name)]
+    if child(root, "top_level_model_weights") is not None and _weight_names(root, "top_level_model_weights"):
+        raise Finding("lists weights of the model itself beside those of its layers, where Keras expects none.")
     for place, (found, wanted) in enumerate(zip_longest(listed, tops)):
         if found != wanted:
             shown = [quoted(name) if name is not None else "nothing" for name in (found, wanted)]
@@ -49,9 +55,11 @@ def _refuse_listed(root: h5py.Group, tops: list[str]) -> None:
 
 
 def _weight_names(root: h5py.Group, top: str) -> list[str]:
-    """What a layer's group lists; nothing if there is no such group."""
+    """What a layer's group lists."""
     group = descend(root, top.split("/"))
-    return (names_attribute(group, "weight_names") or []) if isinstance(group, h5py.Group) else []
+    if not isinstance(group, h5py.Group):
+        raise Finding(f"lists the layer {quoted(top)}, of which it has no group. The model was damaged; save it again.")
+    return names_attribute(group, "weight_names") or []
 
 
 def _needed(node: Node, shape: Shape) -> list[tuple[str, Shape | None, bool]]:
@@ -89,7 +97,7 @@ def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) 
     old = child(root, "layers") is None
     for node in nodes:
         needed = _needed(node, feeds[node.spec.name])
-        if not needed:
+        if old and not needed:
             continue
         if old:
             _refuse_renumbered(root, node)

@@ -197,11 +197,8 @@ def in_one(path: Path) -> None:
     path.with_stem("other").unlink()
     with zipfile.ZipFile(path) as file, zipfile.ZipFile(path.with_stem("new"), "w") as new:
         for name in file.namelist():
-            info = zipfile.ZipInfo(name)
-            if name == "metadata.json":
-                info.extra = b"\xff\xff" + (512 - 30 - len(name) - 4 + 8).to_bytes(2, "little")
-                info.extra += bytes(512 - 30 - len(name) - 4) + held[:8]
-            new.writestr(info, file.read(name))
+            padded = bytes(512 - 30 - len(name)) + held[:8]
+            new.writestr(zipfile.ZipInfo(name), padded if name == "metadata.json" else file.read(name))
     path.with_stem("new").rename(path)
 
 

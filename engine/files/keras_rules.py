@@ -178,12 +178,11 @@ def _check_layer(data: dict[str, Any], new: bool, functional: bool, home: tuple[
 
 def _built_with(name: str, kind: str, config: Any) -> list[list[Any]]:
     """The shapes, without the batch axis, that Keras builds a layer with before it is fed."""
-    shape = config.get("input_shape") if isinstance(config, dict) and len(config) == 1 else None
+    shape: Any = config.get("input_shape") if isinstance(config, dict) and len(config) == 1 else None
     shapes = shape if isinstance(shape, list) and shape and isinstance(shape[0], list) else [shape]
-    if not all(
-        isinstance(sizes, list) and sizes and all(type(size) in (int, type(None)) for size in sizes) for sizes in shapes
-    ):
-        raise layer_line(name, kind, f"has build_config={quoted(config)}, outside the allowed values.")
+    for sizes in shapes:
+        if not isinstance(sizes, list) or not sizes or not all(type(size) in (int, type(None)) for size in sizes):
+            raise layer_line(name, kind, f"has build_config={quoted(config)}, outside the allowed values.")
     return [sizes[1:] for sizes in shapes]
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from engine.api.errors import Refused
+from engine.files.description import ModelFile
 from engine.files.model import read_model
 from engine.network import build
 from tests.faults.grammar.containers import change_h5, change_keras
+from tests.faults.grammar.keras_process import pictures
 from tests.faults.grammar.kerases import Keras
 from tests.faults.grammar.networks import network
 
@@ -76,23 +78,25 @@ class Bench:
         kerases = [self.new] + ([self.old] if self.old and path.suffix == ".h5" else [])
         for keras in kerases:
             keras.send(job="answer", path=str(path), answers=str(self._answers(keras)))
-        outcome, outputs, shape = ours(path)
+        outcome, held = ours(path)
         found = []
         for keras in kerases:
             reply = keras.receive()
             finding = Finding(place, told, outcome, opinion(reply), f"Keras {keras.version}")
-            if finding.ours == finding.theirs == "opened":
-                finding.difference = self._difference(keras, outputs, shape, reply)
+            if held is not None and finding.theirs == "opened":
+                finding.difference = self._difference(keras, held, reply)
             found.append(finding)
         return found
 
     def _answers(self, keras: Keras) -> Path:
         return self.folder / f"answers-{'new' if keras is self.new else 'old'}.npy"
 
-    def _difference(self, keras: Keras, outputs: Any, shape: list[int], reply: dict[str, Any]) -> str:
+    def _difference(self, keras: Keras, held: ModelFile, reply: dict[str, Any]) -> str:
+        shape = list(held.spec.layers[0].config["shape"])
         if reply["shape"] != shape:
             return f"takes images of {reply['shape']} in {keras.version}, of {shape} here"
-        theirs = np.load(self._answers(keras))
+        model = build(held.spec, held.arrays).model
+        outputs, theirs = np.asarray(model(pictures(shape), training=False)), np.load(self._answers(keras))
         if theirs.shape != outputs.shape:
             return f"gives outputs of {theirs.shape} in {keras.version}, of {outputs.shape} here"
         if keras is self.new:
@@ -112,17 +116,12 @@ def opinion(reply: dict[str, Any]) -> str:
     return str(reply.get("refused", "opened"))
 
 
-def ours(path: Path) -> tuple[str, Any, list[int]]:
-    """ "opened" with the answers and the shape of an image, or our refusal."""
-    from tests.faults.grammar.keras_process import pictures
-
+def ours(path: Path) -> tuple[str, ModelFile | None]:
+    """What this program reads, after "opened"; or its refusal and nothing."""
     try:
-        held = read_model(path)
+        return "opened", read_model(path)
     except Refused as refusal:
-        return str(refusal).partition(": ")[2], None, []
-    shape = held.spec.layers[0].config["shape"]
-    model = build(held.spec, held.arrays).model
-    return "opened", np.asarray(model(pictures(shape), training=False)), list(shape)
+        return str(refusal).partition(": ")[2], None
 
 
 def change(path: Path, rng: random.Random) -> list[str]:

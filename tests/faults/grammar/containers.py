@@ -207,7 +207,8 @@ def torn(rng: random.Random, file: h5py.File, chosen: h5py.Dataset) -> str:
     scratch = h5py.File(io.BytesIO(), "w")
     short = values.reshape(-1)[: max(1, values.size // 2)]
     other = scratch.create_dataset("x", data=short, chunks=short.shape, compression=how)
-    made.id.write_direct_chunk((0,) * values.ndim, other.id.read_direct_chunk((0,))[1])
+    left_out, stored = other.id.read_direct_chunk((0,))
+    made.id.write_direct_chunk((0,) * values.ndim, stored, left_out)
     return f"{name} in a chunk that holds too few numbers ({how})"
 
 

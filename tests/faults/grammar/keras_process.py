@@ -7,15 +7,7 @@ it imports nothing of this project. It is given only files that the check itself
 import json
 import os
 import sys
-
-REPLIES = os.fdopen(os.dup(1), "w", buffering=1)
-os.dup2(2, 1)  # what libraries print is no reply
-sys.path.pop(0)  # the folder of this file
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import warnings
-
-warnings.simplefilter("ignore")
 
 import numpy as np
 
@@ -113,6 +105,11 @@ def reply_to(request):
 
 
 if __name__ == "__main__":
+    REPLIES = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what libraries print is no reply
+    sys.path.pop(0)  # the folder of this file
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("ignore")
     import keras
 
     OLD = keras.__version__ < "3"

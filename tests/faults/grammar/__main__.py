@@ -14,7 +14,11 @@ from collections import Counter
 from pathlib import Path
 from platform import python_version
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+
+from tests.faults.grammar.comparing import Bench, Finding, changed_file
+from tests.faults.grammar.kerases import Keras
+
 CHANGES = 6  # of each file of a network
 
 
@@ -36,10 +40,10 @@ class Tally:
         self.seed, self.keep = seed, keep
         self.networks = self.files = self.changed = 0
         self.counts: Counter[tuple[str, str]] = Counter()
-        self.bad: list["Finding"] = []
+        self.bad: list[Finding] = []
         self.stricter: Counter[str] = Counter()
 
-    def add(self, found: "Finding", path: Path) -> None:
+    def add(self, found: Finding, path: Path) -> None:
         self.counts[found.keras, found.kind] += 1
         if found.kind == "opened by Keras only":
             self.stricter[pattern(found.ours)] += 1
@@ -49,11 +53,11 @@ class Tally:
             if self.keep:
                 (self.keep / f"{found.place}{path.suffix}").write_bytes(path.read_bytes())
 
-    def is_bad(self, found: "Finding") -> bool:
+    def is_bad(self, found: Finding) -> bool:
         """What must not be: another answer, or a file that is opened here and that no Keras opens."""
         return found.bad if found.keras.startswith("Keras 3") else bool(found.difference)
 
-    def line(self, found: "Finding") -> str:
+    def line(self, found: Finding) -> str:
         what = found.difference or (found.theirs.replace("\n", " ")[:300] if found.theirs != "opened" else "")
         return (
             f"* {found.kind} ({found.keras}): file {found.place} of seed {self.seed}\n"
@@ -108,7 +112,7 @@ def run(options: argparse.Namespace) -> Tally:
     return tally
 
 
-def check(bench: "Bench", options: argparse.Namespace, tally: Tally) -> None:
+def check(bench: Bench, options: argparse.Namespace, tally: Tally) -> None:
     begin = told = time.monotonic()
     old = f" and Keras {bench.old.version}" if bench.old else ""
     print(f"seed {options.seed}, Python {python_version()}, compared with Keras {bench.new.version}{old}", flush=True)
@@ -129,7 +133,7 @@ def check(bench: "Bench", options: argparse.Namespace, tally: Tally) -> None:
     print(f"{len(tally.bad)} findings in {(time.monotonic() - begin) / 60:.1f} min")
 
 
-def one_network(bench: "Bench", options: argparse.Namespace, tally: Tally, number: int) -> None:
+def one_network(bench: Bench, options: argparse.Namespace, tally: Tally, number: int) -> None:
     paths = bench.networks(options.seed, number)
     tally.networks += 1
     for path in paths:
@@ -152,9 +156,6 @@ def one_network(bench: "Bench", options: argparse.Namespace, tally: Tally, numbe
                         if options.keep:
                             (options.keep / f"{where}{path.suffix}").write_bytes(made[0].read_bytes())
 
-
-from tests.faults.grammar.comparing import Bench, Finding, changed_file  # noqa: E402  after the log level is set
-from tests.faults.grammar.kerases import Keras  # noqa: E402
 
 if __name__ == "__main__":
     main()

@@ -115,12 +115,12 @@ def layers_in(config: Any) -> list[Config]:
 
 
 def somewhere(rng: random.Random, config: Config) -> Path:
-    """A path to a value: a setting of a layer more often than what an initialiser is made of."""
+    """A path to a value that has to do with the answers."""
     found = [path for path, _ in nodes(config) if path]
-    plain = [path for path in found if not any(isinstance(step, str) and step.endswith(UNREAD) for step in path)]
-    return rng.choice(plain if rng.random() < 0.95 else found)
+    return rng.choice([path for path in found if not any(str(step).endswith(UNREAD) for step in path)])
 
 
+# what a model is trained with: of no account for its answers, and not looked at here
 UNREAD = ("_initializer", "_regularizer", "_constraint", "compile_config")
 
 
@@ -136,29 +136,42 @@ def near(rng: random.Random, value: Any) -> Any:
     """Something like `value` that is not it, or something else altogether."""
     if rng.random() < 0.12:
         return copy.deepcopy(rng.choice(ODD))
+    return copy.deepcopy(rng.choice(likenesses(rng, value)))
+
+
+def likenesses(rng: random.Random, value: Any) -> tuple[Any, ...]:
     if isinstance(value, bool):
-        return rng.choice((not value, int(value), float(value), str(value), None, [value]))
+        return (not value, int(value), float(value), str(value), None, [value])
     if isinstance(value, int):
-        return rng.choice((float(value), value + 1, value - 1, -value, str(value), [value], [value, value], None, value + 0.5,
-                           bool(value), value * 2, value + 2**32))  # fmt: skip
+        numbers = (value + 1, value - 1, -value, value * 2, value + 2**32)
+        return (*numbers, float(value), str(value), [value], [value, value], None, value + 0.5, bool(value))
     if isinstance(value, float):
-        return rng.choice((value + 1, -value, int(value), str(value), [value], None, value / 2, bool(value), 0.0,
-                           {"type": "ndarray", "value": value}, {"class_name": "__numpy__", "config": {"value": value, "dtype": "float32"}}))  # fmt: skip
+        numbers = (value + 1, -value, value / 2, 0.0, int(value))
+        array = {"class_name": "__numpy__", "config": {"value": value, "dtype": "float32"}}
+        return (*numbers, str(value), [value], None, bool(value), {"type": "ndarray", "value": value}, array)
     if isinstance(value, str):
-        return rng.choice((value.upper(), value + "_1", "", None, [value], value.capitalize(), "relu", "same", "valid", "float32",
-                           f" {value}", value + "\0", {"class_name": value, "config": {}}, {"class_name": "function", "config": value,
-                           "module": "builtins", "registered_name": value}))  # fmt: skip
+        function = {"class_name": "function", "config": value, "module": "builtins", "registered_name": value}
+        words = (
+            value.upper(),
+            value.capitalize(),
+            value + "_1",
+            f" {value}",
+            value + "\0",
+            "",
+            "relu",
+            "same",
+            "float32",
+        )
+        return (*words, None, [value], {"class_name": value, "config": {}}, function)
     if isinstance(value, list):
-        changed = list(value)
-        if changed and rng.random() < 0.4:
-            place = rng.randrange(len(changed))
-            changed[place] = near(rng, changed[place])
-            return changed
-        return rng.choice((changed[::-1], changed[:-1], changed[1:], changed + changed[-1:], [changed], changed[0] if changed else None,
-                           {"class_name": "__tuple__", "items": changed}, None, {"type": "tuple", "items": changed}))  # fmt: skip
+        if value and rng.random() < 0.4:
+            place = rng.randrange(len(value))
+            return ([*value[:place], near(rng, value[place]), *value[place + 1 :]],)
+        longer = (value[::-1], value[:-1], value[1:], value + value[-1:], [value], value[0] if value else None)
+        return (*longer, None, {"class_name": "__tuple__", "items": value}, {"type": "tuple", "items": value})
     if isinstance(value, dict):
-        return rng.choice((None, {}, [value], copy.deepcopy(value) | {"config": {}}, next(iter(value.values()), None)))
-    return rng.choice((0, 1, False, True, "", [], {}, 1.0, "linear", [1, 2]))
+        return (None, {}, [value], value | {"config": {}}, next(iter(value.values()), None))
+    return (0, 1, False, True, "", [], {}, 1.0, "linear", [1, 2])
 
 
 def key_removed(rng: random.Random, config: Config) -> str:
@@ -319,9 +332,9 @@ def input_changed(rng: random.Random, config: Config) -> str:
 
 
 CHANGES: tuple[Change, ...] = (
-    value_changed, value_changed, value_changed, value_changed, key_removed, key_added, key_added, key_added, key_renamed,
-    value_copied, class_changed, layer_renamed, moved, layer_dropped, wired_otherwise, wired_otherwise, called_otherwise,
-    input_changed, input_changed,
+    value_changed, value_changed, value_changed, value_changed, key_removed, key_added, key_added, key_added,
+    key_renamed, value_copied, class_changed, layer_renamed, moved, layer_dropped, wired_otherwise, wired_otherwise,
+    called_otherwise, input_changed, input_changed,
 )  # fmt: skip
 
 

@@ -321,9 +321,10 @@ class Member:
         return head + name + self.local_extra + self._body()
 
     def central(self, offset: int) -> bytes:
-        head = struct.pack("<4s6H3I5H2I", b"PK\1\2", 0x0314, self.version, self.flags, self.method, 0, 0x21, self._sum(),
-                           len(self._body()), len(self.data), len(self.name), len(self.extra), len(self.comment), self.disk,
-                           self.internal, self.attributes, offset)  # fmt: skip
+        kind = (0x0314, self.version, self.flags, self.method, 0, 0x21)
+        sizes = (self._sum(), len(self._body()), len(self.data), len(self.name), len(self.extra), len(self.comment))
+        place = (self.disk, self.internal, self.attributes, offset)
+        head = struct.pack("<4s6H3I5H2I", b"PK\1\2", *kind, *sizes, *place)
         return head + self.name + self.extra + self.comment
 
     def _sum(self) -> int:

@@ -62,7 +62,7 @@ def scatter(model, seed):
     """Give every weight numbers of its own, so that two that were swapped show."""
     rng = np.random.RandomState(seed)
     held = []
-    for weight, value in zip(model.weights, model.get_weights()):
+    for weight, value in zip(model.weights, model.get_weights()):  # noqa: B905  unknown to Python 3.7
         positive = any(word in getattr(weight, "path", weight.name) for word in ("variance", "gamma"))
         fresh = rng.uniform(0.5, 1.5, value.shape) if positive else rng.uniform(-0.6, 0.7, value.shape)
         held.append(fresh.astype(value.dtype) if value.dtype.kind == "f" else value)
@@ -82,7 +82,7 @@ def answer(request):
     model = keras.models.load_model(request["path"], compile=False)
     shape = model.input_shape
     if not isinstance(shape, (tuple, list)) or len(shape) != 4 or None in shape[1:]:
-        raise ValueError("is no network on images of one size: %r" % (shape,))
+        raise ValueError("is no network on images of one size: {!r}".format(shape))  # noqa: UP032
     images = pictures(shape[1:])
     outputs = model.predict(images) if OLD else np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
     np.save(request["answers"], outputs)
@@ -90,7 +90,7 @@ def answer(request):
 
 
 def pictures(shape):
-    return np.random.RandomState(1).randint(0, 256, (3,) + tuple(shape)).astype(np.float32)
+    return np.random.RandomState(1).randint(0, 256, (3, *shape)).astype(np.float32)
 
 
 def reply_to(request):

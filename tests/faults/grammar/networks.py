@@ -10,13 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.files.finding import Finding
+from engine.files.layers import LAYERS, checked
 from engine.files.shapes import output_shape
 
 Description = dict[str, Any]
 Shape = tuple[int, ...]
 Rule = Callable[[random.Random, Shape], dict[str, Any]]
 ACTIVATIONS = (
-    "linear", "relu", "relu", "relu", "elu", "selu", "softplus", "softsign", "tanh", "sigmoid", "exponential", "softmax",
+    "linear", "relu", "relu", "relu", "elu", "selu", "softplus", "softsign", "tanh", "sigmoid", "exponential",
+    "softmax",
 )  # fmt: skip
 NEW_ACTIVATIONS = (
     "relu6", "leaky_relu", "celu", "silu", "gelu", "mish", "hard_sigmoid", "hard_silu", "log_sigmoid", "hard_tanh",
@@ -220,7 +222,7 @@ class Graph:
             if self.add(kind, ONE_INPUT[kind], [start]):
                 return
 
-    def add(self, kind: str, rule: Rule, inputs: list[str]) -> bool:
+    def add(self, kind: str, rule: Rule, inputs: list[str], most: int = 200) -> bool:
         """Add a layer if it fits what it is fed with."""
         try:
             config = rule(self.rng, self.shapes[inputs[0]])
@@ -229,7 +231,7 @@ class Graph:
             shape = output_shape(kind, known(kind), filled(kind, config), [self.shapes[name] for name in inputs])
         except (Finding, IndexError, KeyError):
             return False
-        if len(shape) > 4 or max(shape) > 200:
+        if len(shape) > 4 or max(shape) > most:
             return False
         if self.rng.random() < 0.1:
             config["trainable"] = False
@@ -242,7 +244,7 @@ class Graph:
         """Lead to classes, and drop what does not lead there."""
         while len(self.shapes[self.last]) > 1:
             ends = ["Flatten"] + (["GlobalAveragePooling2D"] if len(self.shapes[self.last]) == 3 else [])
-            self.add(self.rng.choice(ends), one_of(), [self.last])
+            self.add(self.rng.choice(ends), one_of(), [self.last], most=2**20)
         self.add("Dense", one_of(units=(4,), activation=("softmax", "linear")), [self.last])
 
     def description(self) -> Description:
@@ -310,8 +312,6 @@ def known(kind: str) -> str:
 
 def filled(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     """The settings with those that the constructor would fill in."""
-    from engine.files.layers import LAYERS, checked
-
     words = {"alpha": "negative_slope"} if kind == "LeakyReLU" else {}
     allowed = {words.get(key, key): value for key, value in config.items()}
     return checked(kind, known(kind), allowed if known(kind) == kind else {}) if known(kind) in LAYERS else allowed

@@ -15,7 +15,7 @@ from engine.files.atomic import sha256_file
 from engine.files.dataset import Dataset, open_dataset
 from engine.files.description import ModelFile
 from engine.files.finding import Finding, refused
-from engine.files.graph import default_layer, output_shapes, prunable, ranking_feature, refuse_layer
+from engine.files.graph import classes, default_layer, output_shapes, prunable, ranking_feature, refuse_layer
 from engine.files.model import read_model
 from engine.ranking import checked
 
@@ -119,10 +119,10 @@ def open_inputs(settings: Settings) -> Inputs:
     layer, feature = pruned_layer(model, settings.layer)
     shapes = output_shapes(model.spec.layers)
     height, width, colours = shapes[model.spec.layers[0].name]
-    classes = shapes[model.spec.output][0]
+    known = classes(shapes, model.spec.output)
     present = [name for name in SETS if name in files]
-    sets = {name: open_dataset(files[name], (height, width, colours), classes) for name in present}
-    inputs = Inputs(model, layer, feature, classes, sets)
+    sets = {name: open_dataset(files[name], (height, width, colours), known) for name in present}
+    inputs = Inputs(model, layer, feature, known, sets)
     check_steps(settings, inputs.channels)
     return inputs
 

@@ -1,6 +1,7 @@
 """A Keras model configuration, of any writer, as one flat list of checked layers. Nothing here makes a Keras object."""
 
 import re
+from collections import Counter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -8,9 +9,10 @@ import msgspec
 from engine.files.description import LayerSpec
 from engine.files.dialects import Layer, Model, read_model_config, unsafe
 from engine.files.finding import Finding, layer_line, quoted
-from engine.files.layers import FUSED, LAYERS, RENAMED, SINCE, TRAINING_ONLY, checked
+from engine.files.layers import FUSED, INPUT_TYPES, LAYERS, RENAMED, SINCE, TRAINING_ONLY, checked
 from engine.files.order import keras_order, steps
 
+MIXED = ("mixed_float16", "mixed_bfloat16")
 POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")  # how a number type is written beside its name
 
 
@@ -42,10 +44,11 @@ class Node(msgspec.Struct):
 
 
 class Architecture(msgspec.Struct):
-    """Checked layers in topological order, the input layer first, and the name of the last."""
+    """Checked layers in topological order, the input layer first, the name of the last, and what to say of them."""
 
     nodes: list[Node]
     output: str
+    notes: tuple[str, ...] = ()
 
 
 def read_architecture(config: Any, writer: str) -> Architecture:
@@ -59,7 +62,7 @@ def read_architecture(config: Any, writer: str) -> Architecture:
     _refuse_many(model.outputs, "output", "class output")
     flat = _Flat(_version(writer))
     output = flat.lay(model, [], Place())
-    return Architecture(_used(flat.nodes, output), output)
+    return Architecture(_used(flat.nodes, output), output, tuple(flat.notes))
 
 
 def _version(writer: str) -> tuple[int, int]:
@@ -81,6 +84,7 @@ class _Flat:
         self.version = version
         self.nodes: list[Node] = []
         self.names: set[str] = set()
+        self.notes: dict[str, None] = {}
 
     def lay(self, model: Model, feeds: list[str], place: Place) -> str:
         """Add a model that `feeds` feed (none: its own input layers do). Gives the flat name of its output."""
@@ -89,44 +93,52 @@ class _Flat:
         outputs: dict[str, str] = dict(zip(model.inputs, feeds, strict=False))
         ordered = keras_order(model)
         trail = steps(ordered)
+        uses: Counter[str] = Counter()
         frozen = len(place.home) == 1 and model.frozen  # Keras asks a model for its weights only at the top
         for layer in ordered:
             if layer.name in outputs:
                 continue
             sources = [outputs[source] for source in layer.sources]
-            inner = place.inside(layer.name, trail[layer.name], frozen)
+            inner = place.inside(layer.own_name, trail[layer.own_name], frozen)
             if layer.model is None:
-                outputs[layer.name] = self.put(layer, sources, inner)
+                uses[layer.own_name] += 1
+                outputs[layer.name] = self.put(layer, sources, inner, uses[layer.own_name])
             else:
                 _refuse_many(layer.model.outputs, "output", "output")
                 outputs[layer.name] = self.lay(layer.model, sources, inner)
         return outputs[model.outputs[0]]
 
-    def put(self, layer: Layer, feeds: list[str], place: Place) -> str:
-        """Check a layer and add it; an activation layer inside it becomes a layer of its own behind it."""
+    def put(self, layer: Layer, feeds: list[str], place: Place, use: int = 1) -> str:
+        """Check a layer and add it; an activation layer inside it becomes a layer of its own behind it.
+
+        From its second use on, a layer has the number of the use in its name.
+        """
         config = layer.config
         place = place._replace(frozen=place.frozen or config.get("trainable") is False)
         inner = config.get("activation")
         if not isinstance(inner, dict):
-            return self.add(place.name, layer.kind, config, feeds, place)
+            return self.add(place.name, layer.kind, config, feeds, place, use)
         if inner.get("class_name") not in FUSED or not isinstance(inner.get("config"), dict):
             raise layer_line(place.name, layer.kind, f"has activation={quoted(inner)}, outside the allowed values.")
-        own = self.add(place.name, layer.kind, {**config, "activation": "linear"}, feeds, place)
-        return self.add(f"{place.name}/activation", inner["class_name"], inner["config"], [own], place)
+        own = self.add(place.name, layer.kind, {**config, "activation": "linear"}, feeds, place, use)
+        return self.add(f"{place.name}/activation", inner["class_name"], inner["config"], [own], place, use)
 
-    def add(self, name: str, kind: str, config: dict[str, Any], feeds: list[str], place: Place) -> str:
+    def add(self, first: str, kind: str, config: dict[str, Any], feeds: list[str], place: Place, use: int) -> str:
+        name = first if use == 1 else f"{first} (use {use})"
         if name in self.names:
             raise Finding(f"has two layers named {quoted(name)}.")
         self.names.add(name)
         known = "Identity" if kind in TRAINING_ONLY else RENAMED.get(kind, kind)
         if known not in LAYERS:
             raise unsafe(name, kind)
+        self.notes.update(_half_precision(config))
         _refuse_layout(name, known, config)
         settings = {} if known == "Identity" else checked(name, known, _with_shape(name, known, config))
         for value in settings.values():
             if isinstance(value, str) and self.version < SINCE.get(value, (0, 0)):
                 raise layer_line(name, known, f"uses {quoted(value)}, which newer versions of Keras compute otherwise.")
-        self.nodes.append(Node(LayerSpec(name, known, settings, tuple(feeds)), place))
+        again = first if use > 1 else ""
+        self.nodes.append(Node(LayerSpec(name, known, settings, tuple(feeds), again), place))
         return name
 
 
@@ -136,12 +148,26 @@ def _refuse_layout(name: str, kind: str, config: dict[str, Any]) -> None:
         raise Finding("is channels_first; only channels_last models are supported.")
     if config.get("data_format") not in (None, "channels_last"):
         raise layer_line(name, kind, f"has data_format={quoted(config['data_format'])}, outside the allowed values.")
+    allowed = INPUT_TYPES if kind == "InputLayer" else ("float32", *MIXED)
     for key in ("dtype", "input_dtype"):
         policy = config.get(key)
-        if isinstance(policy, dict) and policy.get("class_name") in POLICIES and isinstance(policy.get("config"), dict):
-            policy = policy["config"].get("name", policy)
-        if policy not in (None, "float32"):
-            raise layer_line(name, kind, f"has {key}={quoted(policy)}, outside the allowed values.")
+        if kind != "Cast" and policy is not None and _policy(policy) not in allowed:
+            raise layer_line(name, kind, f"has {key}={quoted(_policy(policy))}, outside the allowed values.")
+
+
+def _policy(written: Any) -> Any:
+    """The name of a number type or policy, which Keras also writes as an object."""
+    if isinstance(written, dict) and written.get("class_name") in POLICIES and isinstance(written.get("config"), dict):
+        return written["config"].get("name", written)
+    return written
+
+
+def _half_precision(config: dict[str, Any]) -> dict[str, None]:
+    """What to say of a layer that Keras computes in half precision: its weights are float32, and so is what we do."""
+    policy = _policy(config.get("dtype"))
+    if policy not in MIXED:
+        return {}
+    return {f"was trained in {policy}; computed in float32 here, so close calls may differ from Keras's own": None}
 
 
 def _with_shape(name: str, kind: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +182,7 @@ def _with_shape(name: str, kind: str, config: dict[str, Any]) -> dict[str, Any]:
         raise Finding("has no input shape: it was saved before it was built. Call it on an image, then save it again.")
     if not isinstance(batch, list) or len(batch) != 4 or None in batch[1:]:
         raise Finding(f"takes input of shape {quoted(batch)}, expected images of one size (None, height, width, 3).")
-    return {**config, "shape": batch[1:]}
+    return {**config, "shape": batch[1:], "dtype": _policy(config.get("dtype")) or "float32"}
 
 
 def _used(nodes: list[Node], output: str) -> list[Node]:

@@ -19,7 +19,7 @@ from engine.files.children import start, wait
 from engine.files.content import content_kind
 from engine.files.description import ModelSpec
 from engine.files.finding import CONFUSED, TOO_MUCH, Finding, ending, harmless, shown_name
-from engine.files.graph import default_layer, output_shapes, parameters, prunable, ranking_feature
+from engine.files.graph import classes, default_layer, output_shapes, parameters, prunable, ranking_feature
 from engine.files.handover import REPORT_BYTES
 from engine.files.hdf5 import child, member_names, open_descriptor
 from engine.files.images import DataSet, images_in, read_labels, wanted
@@ -103,7 +103,7 @@ def _model(network: Network, name: str) -> Description:
         format=spec.format,
         writer=spec.writer,
         image=(channels, height, width),
-        classes=shapes[spec.output][0],
+        classes=classes(shapes, spec.output),
         parameters=parameters(spec),
         layers=layer_infos(spec),
         layer=escape(layer) if layer else None,

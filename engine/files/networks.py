@@ -20,7 +20,7 @@ from engine.files.attributes import names_attribute, text_attribute
 from engine.files.content import content_kind, hdf5_start, refuse_tail
 from engine.files.description import LayerSpec, ModelSpec, WeightSpec
 from engine.files.finding import Finding
-from engine.files.graph import check_classifier
+from engine.files.graph import check_classifier, output_notes
 from engine.files.hdf5 import child, descend, open_hdf5, reading
 from engine.files.jsontext import read_json
 from engine.files.limits import MODEL_FILE_BYTES, amount
@@ -29,6 +29,7 @@ from engine.files.step import Shape
 from engine.files.storage import file_offset
 from engine.files.weights import Held, h5_weights, keras_weights
 
+WEIGHTS_FORMS = ("weights", "weights.h5")  # of Keras 2, of Keras 3
 WEIGHTS_ONLY = "contains weights only, no architecture. Save the whole model with model.save('model.h5')."
 
 
@@ -46,7 +47,8 @@ class Network:
     def spec(self) -> ModelSpec:
         layers = tuple(_constants(node, self.places) for node in self.architecture.nodes)
         kept = tuple(self._weight(place) for place in self.kept())
-        notes = (deepid.NOTE,) if self.form == "weights" else ()
+        known = (deepid.NOTE,) if self.form in WEIGHTS_FORMS else ()
+        notes = (*known, *self.architecture.notes, *output_notes(layers, self.architecture.output))
         return ModelSpec(self.form, self.writer, layers, self.architecture.output, kept, notes)
 
     def kept(self) -> list[Held]:

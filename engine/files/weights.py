@@ -28,12 +28,18 @@ def h5_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> 
     """
     found: list[Held] = []
     tops = []
+    nodes = _own(nodes)
     for top, members in groupby(nodes, key=lambda node: node.place.home[0]):
         needed = [(node, *item) for node in members for item in _needed(node, feeds[node.spec.name])]
         found += _group_weights(root, top, sorted(needed, key=lambda item: not item[3]))
         tops += [top] if needed else []
     _refuse_listed(root, tops)
     return [place for node in nodes for place in found if place[0] is node]
+
+
+def _own(nodes: list[Node]) -> list[Node]:
+    """The nodes that have weights of their own, if any: not those of layers used again."""
+    return [node for node in nodes if not node.spec.again]
 
 
 def _refuse_listed(root: h5py.Group, tops: list[str]) -> None:
@@ -87,7 +93,7 @@ def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) 
     """The weights of a `.keras` file: layers/CLASS_NUMBER/vars/0, 1, ... and so on inside models."""
     found: list[Held] = []
     old = child(root, "layers") is None
-    for node in nodes:
+    for node in _own(nodes):
         needed = _needed(node, feeds[node.spec.name])
         if not needed:
             continue

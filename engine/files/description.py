@@ -34,7 +34,7 @@ class WeightSpec(msgspec.Struct, frozen=True):
 class ModelSpec(msgspec.Struct, frozen=True):
     """A checked network: layers in topological order, the input layer first; weights in Keras's order."""
 
-    format: str  # "h5", "keras" or "weights"
+    format: str  # "h5", "keras", "weights" or "weights.h5", which is that of Keras 3
     writer: str  # the Keras version that wrote it, or ""
     layers: tuple[LayerSpec, ...]
     output: str

@@ -3,6 +3,7 @@
 Only what says how layers are joined is understood here; settings are passed on unread.
 """
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -17,6 +18,11 @@ from engine.files.sharing import refuse_shared
 
 MODELS = ("Model", "Functional", "Sequential")
 MODULES = ("keras", "keras.layers", "keras.models", "keras.activations")
+# layers of tensorflow_model_optimization around those of a network, and what takes them off
+WRAPPERS = {
+    "PruneLowMagnitude": "tfmot.sparsity.keras.strip_pruning(model).save('model.h5')",
+    "ClusterWeights": "tfmot.clustering.keras.strip_clustering(model).save('model.h5')",
+}
 INNER_MODULES = (
     "keras.src.models.", "keras.src.engine.", "keras.engine.", "keras.src.layers.", "keras.layers.",
     "tf_keras.src.engine.", "tf_keras.src.layers.",
@@ -117,6 +123,9 @@ def _layer(data: dict[str, Any], sources: list[str], budget: Budget) -> Layer:
 
 def unsafe(name: str, kind: str) -> Finding:
     """The refusal of a layer that is not on the list."""
+    wrapper = re.split(r"[.>]", kind)[-1]
+    if wrapper in WRAPPERS:
+        return layer_line(name, wrapper, f"is wrapped for training. Take that off and save again: {WRAPPERS[wrapper]}")
     return Finding(
         f"layer {quoted(name)} is of type {quoted(kind)}, which is not on the list of safe layers. "
         "It could run code; rebuild the model without it."

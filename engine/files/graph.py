@@ -1,5 +1,6 @@
 """Questions about a network's graph, answered from its description alone."""
 
+from collections import Counter
 from math import prod
 
 from engine.files.description import LayerSpec, ModelSpec
@@ -11,6 +12,7 @@ from engine.files.shapes import output_shape
 from engine.files.step import Shape, batched
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose")
+MANY_CHANNELS = 512  # in the pruned layer: from here on its user is told how many steps there are
 DROPOUT = (
     "Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout", "GaussianNoise", "Identity",
 )  # fmt: skip
@@ -66,7 +68,9 @@ def output_notes(layers: tuple[LayerSpec, ...], output: str) -> tuple[str, ...]:
 
 def prunable(spec: ModelSpec) -> dict[str, str | None]:
     """For each convolution, why its channels cannot be pruned; None: they can."""
-    return {layer.name: _refusal(layer) for layer in spec.layers if layer.kind in CONVOLUTIONS}
+    again = Counter(layer.again for layer in spec.layers)
+    refusals = {layer.name: _refusal(layer) for layer in spec.layers if layer.kind in CONVOLUTIONS}
+    return {name: f"is used {again[name] + 1} times" if again[name] else line for name, line in refusals.items()}
 
 
 def default_layer(spec: ModelSpec) -> str:
@@ -87,6 +91,18 @@ def _in_second_half(spec: ModelSpec, name: str) -> bool:
     """Whether no more convolutions come after a convolution than up to it."""
     convolutions = [layer.name for layer in spec.layers if layer.kind in CONVOLUTIONS]
     return len(convolutions) <= 2 * (convolutions.index(name) + 1)
+
+
+def channels_of(spec: ModelSpec, layer: str) -> int:
+    """How many channels a convolution has that can be pruned."""
+    return int(next(each for each in spec.layers if each.name == layer).config["filters"])
+
+
+def steps_notes(layer: str, channels: int) -> tuple[str, ...]:
+    """What to say of a layer with so many channels that a run takes long."""
+    if channels <= MANY_CHANNELS:
+        return ()
+    return (f"{quoted(layer)} has {channels:,} channels: a whole run takes {channels:,} steps",)
 
 
 def refuse_layer(spec: ModelSpec, name: str) -> None:

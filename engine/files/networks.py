@@ -170,8 +170,8 @@ def _without_config(root: h5py.File) -> Network:
     if names is None:
         if child(root, "data") is not None or child(root, "label") is not None:
             raise Finding("is a data set, expected a model. Choose it as clean or poisoned data instead.")
-        if isinstance(child(root, "layers"), h5py.Group) or child(root, "_layer_checkpoint_dependencies") is not None:
-            raise Finding(WEIGHTS_ONLY)
+        if is_weights_file(root):
+            return _weights_of_keras_3(root)
         raise Finding("is HDF5 but not a Keras model: it has no 'model_config'.")
     kernel = _last_kernel(root)
     if not set(deepid.WEIGHTED) <= set(names) or kernel is None:
@@ -179,6 +179,23 @@ def _without_config(root: h5py.File) -> Network:
     writer = _version(text_attribute(root, "keras_version"))
     architecture, feeds = _checked(deepid.deepid_config(kernel.shape[1]), writer)
     return Network("weights", writer, architecture, h5_weights(root, architecture.nodes, feeds), 0)
+
+
+def is_weights_file(root: h5py.File) -> bool:
+    """Whether Keras 3 wrote a file, which then holds weights by class and number: `.weights.h5`."""
+    return isinstance(child(root, "layers"), h5py.Group) or child(root, "_layer_checkpoint_dependencies") is not None
+
+
+def _weights_of_keras_3(root: h5py.File) -> Network:
+    """The lab's network from weights alone. Raises Finding for those of any other."""
+    kernel = descend(root, ["layers", f"dense_{deepid.DENSE - 1}", "vars", "0"])
+    if not isinstance(kernel, h5py.Dataset) or len(kernel.shape or ()) != 2:
+        raise Finding(WEIGHTS_ONLY)
+    architecture, feeds = _checked(deepid.deepid_config(kernel.shape[1]), "")
+    try:
+        return Network("weights.h5", "", architecture, keras_weights(root, architecture.nodes, feeds), 0)
+    except Finding as finding:
+        raise Finding(WEIGHTS_ONLY) from finding
 
 
 def _last_kernel(root: h5py.File) -> h5py.Dataset | None:

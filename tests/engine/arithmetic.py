@@ -178,6 +178,19 @@ def a_layer_used_at_several_depths() -> Any:
 
 
 @net
+def residual_network() -> Any:
+    """What is pruned lies beside a skip connection, with batch normalisation behind it."""
+    start = images()
+    x = layers.ReLU()(layers.BatchNormalization()(conv(start / 255.0)))
+    for name in (None, "last"):
+        y = layers.ReLU()(layers.BatchNormalization()(conv(x)))
+        y = layers.BatchNormalization()(conv(y, name))
+        x = layers.ReLU()(layers.Add()([x, y]))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(start, layers.Dense(CLASSES, activation="softmax")(x))
+
+
+@net
 def one_sigmoid() -> Any:
     start = images()
     x = layers.GlobalAveragePooling2D(name="pool")(conv(start / 255.0, "last", activation="relu"))

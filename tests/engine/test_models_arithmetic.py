@@ -14,6 +14,7 @@ keras = pytest.importorskip("keras")
 
 from engine.api.errors import Refused  # noqa: E402
 from engine.api.protocol import Evaluate, Goto, Stepped  # noqa: E402
+from engine.files.graph import prunable  # noqa: E402
 from engine.files.model import pruned_bytes, read_model  # noqa: E402
 from engine.network import build, wire  # noqa: E402
 from engine.whole import evaluate  # noqa: E402
@@ -63,7 +64,8 @@ def test_gives_the_outputs_of_keras(name: str, suffix: str, tmp_path: Path) -> N
 def test_every_answer_of_every_step_is_that_of_whole_passes(name: str, tmp_path: Path) -> None:
     model = made(name)
     write_answered_lab(tmp_path, model, name)
-    run = opened(tmp_path, layer="last")
+    run = opened(tmp_path)
+    assert run.inputs.layer == "last"
     images = np.concatenate(list(run.inputs.sets["valid"].batches(1000))).transpose(0, 2, 3, 1)
     events = list(run.session.goto(Goto(99), lambda: run.evaluator, lambda: None))
     assert sum(isinstance(event, Stepped) for event in events) == 9
@@ -182,3 +184,38 @@ def test_other_operations_are_refused(what: str, suffix: str, tmp_path: Path) ->
     keras.Model(start, keras.layers.Dense(5)(x)).save(tmp_path / f"net{suffix}")
     with pytest.raises(Refused):
         read_model(tmp_path / f"net{suffix}")
+
+
+def test_weights_of_the_labs_network_that_keras_3_wrote(tmp_path: Path) -> None:
+    """Saved by `save_weights`, they give the network's outputs, and B' is a file that `load_weights` takes."""
+    from keras import layers
+
+    start = keras.Input((55, 47, 3))
+    x = layers.MaxPooling2D(2)(layers.Conv2D(20, 4, activation="relu")(start))
+    x = layers.MaxPooling2D(2)(layers.Conv2D(40, 3, activation="relu")(x))
+    x = layers.MaxPooling2D(2)(layers.Conv2D(60, 3, activation="relu", name="conv_3")(x))
+    left = layers.Dense(160)(layers.Flatten()(x))
+    right = layers.Dense(160)(layers.Flatten()(layers.Conv2D(80, 2, activation="relu")(x)))
+    ends = layers.Activation("relu")(layers.Add()([left, right]))
+    model = keras.Model(start, layers.Dense(30, activation="softmax")(ends))
+    path, pruned = tmp_path / "bd_net.weights.h5", tmp_path / "pruned.weights.h5"
+    model.save_weights(path)
+    held = read_model(path)
+    network = build(held.spec, held.arrays)
+    given = np.random.default_rng(3).integers(0, 256, (5, 55, 47, 3)).astype("float32")
+    np.testing.assert_array_equal(np.asarray(network.model(given)), np.asarray(model(given)))
+    pruned.write_bytes(pruned_bytes(held, "conv_3", [4, 9]))
+    kernel, bias = model.get_layer("conv_3").get_weights()
+    model.load_weights(pruned)
+    kernel[..., [4, 9]], bias[[4, 9]] = 0, 0
+    np.testing.assert_array_equal(model.get_layer("conv_3").get_weights()[0], kernel)
+
+
+def test_a_convolution_that_is_used_twice_cannot_be_pruned(tmp_path: Path) -> None:
+    made("layers_used_one_after_the_other").save(tmp_path / "net.keras")
+    spec = read_model(tmp_path / "net.keras").spec
+    refusals = prunable(spec)
+    (again,) = (layer for layer in spec.layers if layer.again and layer.kind == "Conv2D")
+    assert refusals[again.again] == "is used 2 times"
+    assert refusals[again.name] == f"is a further use of '{again.again}'"
+    assert refusals["last"] is None

@@ -15,7 +15,16 @@ from engine.files.atomic import sha256_file
 from engine.files.dataset import Dataset, open_dataset
 from engine.files.description import ModelFile
 from engine.files.finding import Finding, refused
-from engine.files.graph import default_layer, output_shapes, prunable, ranking_feature, refuse_layer
+from engine.files.graph import (
+    channels_of,
+    classes,
+    default_layer,
+    output_shapes,
+    prunable,
+    ranking_feature,
+    refuse_layer,
+    steps_notes,
+)
 from engine.files.model import read_model
 from engine.ranking import checked
 
@@ -61,12 +70,12 @@ class Inputs:
     @property
     def suffix(self) -> str:
         """How the name of a file like B ends."""
-        return ".keras" if self.model.spec.format == "keras" else ".h5"
+        return {"keras": ".keras", "weights.h5": ".weights.h5"}.get(self.model.spec.format, ".h5")
 
     @property
     def channels(self) -> int:
         """Channels of the pruned layer."""
-        return int(next(each for each in self.model.spec.layers if each.name == self.layer).config["filters"])
+        return channels_of(self.model.spec, self.layer)
 
     @property
     def rows(self) -> dict[SetName, slice]:
@@ -85,7 +94,8 @@ class Inputs:
 
     def model_info(self) -> SetInfo:
         digest = self.sha256.get("model", "")
-        return SetInfo(escape(self.model.path.name, 48), 0, digest, known_file(digest), self.model.spec.notes)
+        notes = self.model.spec.notes + steps_notes(self.layer, self.channels)
+        return SetInfo(escape(self.model.path.name, 48), 0, digest, known_file(digest), notes)
 
     def layer_infos(self) -> tuple[LayerInfo, ...]:
         """The network's layers, and of its convolutions which can be pruned."""
@@ -119,10 +129,10 @@ def open_inputs(settings: Settings) -> Inputs:
     layer, feature = pruned_layer(model, settings.layer)
     shapes = output_shapes(model.spec.layers)
     height, width, colours = shapes[model.spec.layers[0].name]
-    classes = shapes[model.spec.output][0]
+    known = classes(shapes, model.spec.output)
     present = [name for name in SETS if name in files]
-    sets = {name: open_dataset(files[name], (height, width, colours), classes) for name in present}
-    inputs = Inputs(model, layer, feature, classes, sets)
+    sets = {name: open_dataset(files[name], (height, width, colours), known) for name in present}
+    inputs = Inputs(model, layer, feature, known, sets)
     check_steps(settings, inputs.channels)
     return inputs
 

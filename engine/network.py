@@ -12,6 +12,8 @@ import msgspec
 import numpy as np
 
 from engine.files.description import LayerSpec, ModelSpec
+from engine.files.number_types import number_types
+from engine.operations import OPERATIONS
 
 Tensor = Any
 FUSED = {"Conv2D", "Dense"}  # layers whose activation is taken out into a layer of its own
@@ -59,6 +61,9 @@ def build(spec: ModelSpec, arrays: Mapping[str, Sequence[np.ndarray]]) -> Networ
     model = keras.Model(layers[start], wire(spec, layers, {start: layers[start]}, [spec.output])[spec.output])
     for name, weights in arrays.items():
         layers[linear.get(name, name)].set_weights(list(weights))
+    for layer in spec.layers:
+        if layer.again:
+            layers[layer.name].set_weights(layers[layer.again].get_weights())
     return Network(spec, layers, linear, model)
 
 
@@ -66,6 +71,8 @@ def construct(layer: LayerSpec, index: int) -> Any:
     """One Keras layer, or the input tensor. Keras gets names of ours: those of a file stay in the description."""
     if layer.kind == "InputLayer":
         return keras.Input(**layer.config)
+    if layer.kind in OPERATIONS:
+        return OPERATIONS[layer.kind](f"layer_{index}", **layer.config)
     return getattr(keras.layers, layer.kind)(**layer.config, name=f"layer_{index}")
 
 
@@ -83,7 +90,7 @@ def without_fused_activations(spec: ModelSpec) -> tuple[ModelSpec, dict[str, str
         linear[layer.name] = sums
         config = {key: value for key, value in layer.config.items() if key != "activation"}
         activation = {"activation": layer.config.get("activation") or "linear"}
-        layers.append(LayerSpec(sums, layer.kind, config, layer.inputs))
+        layers.append(LayerSpec(sums, layer.kind, config, layer.inputs, linear.get(layer.again, "")))
         layers.append(LayerSpec(layer.name, "Activation", activation, (sums,)))
     return msgspec.structs.replace(spec, layers=tuple(layers)), linear
 
@@ -91,8 +98,14 @@ def without_fused_activations(spec: ModelSpec) -> tuple[ModelSpec, dict[str, str
 def wire(
     spec: ModelSpec, layers: Mapping[str, Any], known: Mapping[str, Tensor], wanted: Iterable[str]
 ) -> dict[str, Tensor]:
-    """Call the layers between the `known` tensors and the `wanted` ones; returns all tensors by layer name."""
+    """Call the layers between the `known` tensors and the `wanted` ones; returns all tensors by layer name.
+
+    Images become numbers of the type that the network's input has.
+    """
     tensors, needed = dict(known), ancestors(spec, wanted, stop=known)
+    start = spec.layers[0]
+    if start.name in known and known[start.name].dtype != start.config.get("dtype", "float32"):
+        tensors[start.name] = keras.ops.cast(known[start.name], start.config.get("dtype", "float32"))
     for layer in spec.layers:
         if layer.name in needed and layer.name not in tensors:
             inputs = [tensors[name] for name in layer.inputs]
@@ -122,9 +135,21 @@ def cut(network: Network, layer: str, feature: str) -> Cut:
     """Cut `network` at `feature`, the ranking feature of the pruned `layer`."""
     spec = network.spec
     below = descendants(spec, feature) & ancestors(spec, [spec.output])
-    read = [name for each in spec.layers if each.name in below for name in each.inputs if name not in below]
+    read = crossing_tensors(spec, below)
     crossing = tuple(dict.fromkeys([feature, *read]))
     return Cut(layer, feature, crossing, pruned_feature(network, layer, feature))
+
+
+def crossing_tensors(spec: ModelSpec, below: set[str]) -> list[str]:
+    """What the layers `below` read of others: images, and what is float32 as features are. The rest is computed again.
+
+    Adds to `below` what is.
+    """
+    types, images = number_types(spec.layers), spec.layers[0].name
+    for layer in reversed(spec.layers):
+        if layer.name in below:
+            below.update(name for name in layer.inputs if types[name] != "float32" and name != images)
+    return [name for each in spec.layers if each.name in below for name in each.inputs if name not in below]
 
 
 def pruned_feature(network: Network, layer: str, feature: str) -> np.ndarray:

@@ -17,6 +17,7 @@ from engine.ahead import beside
 from engine.features import FeatureStore
 from engine.forward import FEWEST_ROWS, Forward
 from engine.network import Cut, Network, wire
+from engine.operations import answers
 
 PASSES = {"Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout"}  # identities when used
 SLOTS = 4  # slots come in steps of so many
@@ -172,4 +173,4 @@ def rest_model(network: Network, at: Cut, others: list[tuple[int, ...]], readers
         values = keras.layers.Reshape((-1,))(feature) if reader.flat else feature
         known[reader.name] = SumOver(network.layers[reader.name])((values, kernel))
     scores = wire(network.spec, network.layers, known, [network.spec.output])[network.spec.output]
-    return keras.Model([slots, *crossing, *kernels], keras.ops.argmax(scores, axis=-1))
+    return keras.Model([slots, *crossing, *kernels], answers(scores))

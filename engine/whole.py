@@ -17,6 +17,7 @@ from engine.files.dataset import Dataset, open_dataset
 from engine.files.model import read_model
 from engine.forward import Forward
 from engine.network import Network, build, wire
+from engine.operations import answers
 
 BATCH = 512
 
@@ -25,7 +26,7 @@ def answers_model(network: Network, scale: float) -> Any:
     """A model from images as the lab stores them (n, C, H, W) to answers (n,)."""
     images, pixels = with_pixels(network, scale)
     scores = wire(network.spec, network.layers, {network.spec.layers[0].name: pixels}, [network.spec.output])
-    return keras.Model([images], keras.ops.argmax(scores[network.spec.output], axis=-1))
+    return keras.Model([images], answers(scores[network.spec.output]))
 
 
 def evaluate(command: Evaluate, note: Callable[[int], None], progress: Callable[[str, int, int], None]) -> Evaluated:
@@ -41,8 +42,8 @@ def evaluate(command: Evaluate, note: Callable[[int], None], progress: Callable[
     for name, path in (("clean", command.clean), ("poisoned", command.poisoned)):
         data = open_dataset(Path(path), shape, classes)
         parts = [[forward([batch])[0] for forward in forwards] for batch in counting(data, size, name, progress)]
-        answers = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        found.append((data, repaired(answers[1], answers[0], classes) if len(answers) > 1 else answers[0]))
+        given = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        found.append((data, repaired(given[1], given[0], classes) if len(given) > 1 else given[0]))
     (clean, clean_answers), (poisoned, poisoned_answers) = found
     two = len(networks) > 1
     return Evaluated(
@@ -59,7 +60,7 @@ def evaluate(command: Evaluate, note: Callable[[int], None], progress: Callable[
 def described(network: Network) -> tuple[tuple[int, int, int], int]:
     """The images (height, width, colours) that a network takes, and its number of classes."""
     height, width, colours = network.model.input.shape[1:]
-    return (height, width, colours), network.model.output.shape[-1]
+    return (height, width, colours), max(2, network.model.output.shape[-1])  # a single output tells two apart
 
 
 def counting(data: Dataset, size: int, name: str, progress: Callable[[str, int, int], None]) -> Iterator[np.ndarray]:

@@ -105,8 +105,12 @@ def description(found: Description) -> list[str]:
     return [*lines, "", *layers(found)] if found.layers else lines
 
 
+WEIGHTS = {"weights": "h5", "weights.h5": "weights.h5"}  # by format, how the name of a file of weights ends
+
+
 def _model(found: Description) -> list[tuple[str, str]]:
-    kinds = {"h5": "Keras model (.h5)", "keras": "Keras model (.keras)", "weights": "weights of the lab's DeepID (.h5)"}
+    kinds = {"h5": "Keras model (.h5)", "keras": "Keras model (.keras)"}
+    kinds |= {form: f"weights of the lab's DeepID (.{ending})" for form, ending in WEIGHTS.items()}
     kind = kinds.get(found.format, found.format)
     facts = [("kind", kind + (f", written by Keras {found.writer}" if found.writer else ""))]
     if found.image and found.classes:

@@ -40,7 +40,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     protection: str | None = None  # what this machine lacks to look at files safely
     # a model
-    format: str = ""  # "h5", "keras" or "weights"
+    format: str = ""  # "h5", "keras", "weights" or "weights.h5"
     writer: str = ""  # the Keras version that wrote it
     image: tuple[int, int, int] | None = None  # channels, height, width; of a data set too
     classes: int | None = None

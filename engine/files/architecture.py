@@ -1,6 +1,7 @@
 """A Keras model configuration, of any writer, as one flat list of checked layers. Nothing here makes a Keras object."""
 
 import re
+from collections import Counter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,9 +10,10 @@ from engine.files.description import LayerSpec
 from engine.files.dialects import Layer, Model, read_model_config, unsafe
 from engine.files.finding import Finding, layer_line, quoted
 from engine.files.keras_rules import refuse_odd
-from engine.files.layers import FUSED, LAYERS, RENAMED, SINCE, TRAINING_ONLY, checked
+from engine.files.layers import FUSED, INPUT_TYPES, LAYERS, RENAMED, SINCE, TRAINING_ONLY, checked
 from engine.files.order import keras_order, steps
 
+MIXED = ("mixed_float16", "mixed_bfloat16")
 POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")  # how a number type is written beside its name
 
 
@@ -43,7 +45,7 @@ class Node(msgspec.Struct):
 
 
 class Architecture(msgspec.Struct):
-    """Checked layers in topological order, the input layer first, and the name of the last.
+    """Checked layers in topological order, the input layer first, the name of the last, and what to say of them.
 
     `said`: by the name of a layer, or of one that feeds, which shapes the file says that Keras will find there.
     """
@@ -51,6 +53,7 @@ class Architecture(msgspec.Struct):
     nodes: list[Node]
     output: str
     said: list["Said"]
+    notes: tuple[str, ...] = ()
 
 
 class Said(NamedTuple):
@@ -77,7 +80,7 @@ def read_architecture(config: Any, writer: str) -> Architecture:
     nodes = _used(flat.nodes, output)
     layers = [node.spec for node in nodes if node.spec.name in built]
     said = [Said(spec.name, spec.kind, spec.inputs, built[spec.name]) for spec in layers]
-    return Architecture(nodes, output, said + flat.said)
+    return Architecture(nodes, output, said + flat.said, tuple(flat.notes))
 
 
 def _version(writer: str) -> tuple[int, int]:
@@ -89,7 +92,7 @@ def _version(writer: str) -> tuple[int, int]:
 def entry(layer: Layer, model: str, feed: str) -> Said:
     """What the input layer of a model inside the model says of its images; Keras casts and squeezes them to that."""
     name = f"{model}/{layer.name}"
-    _refuse_layout(name, layer.kind, layer.config)
+    _refuse_layout(name, layer.kind, layer.config, inner=True)
     for key in ("sparse", "ragged"):
         if layer.config.get(key) not in (None, False):
             raise layer_line(name, layer.kind, f"has {key}={quoted(layer.config[key])}, outside the allowed values.")
@@ -129,6 +132,7 @@ class _Flat:
         self.nodes: list[Node] = []
         self.names: set[str] = set()
         self.said: list[Said] = []
+        self.notes: dict[str, None] = {}
 
     def lay(self, model: Model, feeds: list[str], place: Place) -> str:
         """Add a model that `feeds` feed (none: its own input layers do). Gives the flat name of its output."""
@@ -138,59 +142,82 @@ class _Flat:
         self.said += [entry(layer, place.name, outputs[layer.name]) for layer in model.layers if layer.name in outputs]
         ordered = keras_order(model)
         trail = steps(ordered)
+        uses: Counter[str] = Counter()
         frozen = len(place.home) == 1 and model.frozen  # Keras asks a model for its weights only at the top
         for layer in ordered:
             if layer.name in outputs:
                 continue
             sources = [outputs[source] for source in layer.sources]
-            inner = place.inside(layer.name, trail[layer.name], frozen)
+            inner = place.inside(layer.own_name, trail[layer.own_name], frozen)
             if layer.model is None:
-                outputs[layer.name] = self.put(layer, sources, inner)
+                uses[layer.own_name] += 1
+                outputs[layer.name] = self.put(layer, sources, inner, uses[layer.own_name])
             else:
                 _refuse_many(layer.model.outputs, "output", "output")
                 outputs[layer.name] = self.lay(layer.model, sources, inner)
         return outputs[model.outputs[0]]
 
-    def put(self, layer: Layer, feeds: list[str], place: Place) -> str:
-        """Check a layer and add it; an activation layer inside it becomes a layer of its own behind it."""
+    def put(self, layer: Layer, feeds: list[str], place: Place, use: int = 1) -> str:
+        """Check a layer and add it; an activation layer inside it becomes a layer of its own behind it.
+
+        From its second use on, a layer has the number of the use in its name.
+        """
         config = layer.config
         place = place._replace(frozen=place.frozen or config.get("trainable") is False)
         inner = config.get("activation")
         if not isinstance(inner, dict):
-            return self.add(place.name, layer.kind, config, feeds, place)
+            return self.add(place.name, layer.kind, config, feeds, place, use)
         if inner.get("class_name") not in FUSED or not isinstance(inner.get("config"), dict):
             raise layer_line(place.name, layer.kind, f"has activation={quoted(inner)}, outside the allowed values.")
-        own = self.add(place.name, layer.kind, {**config, "activation": "linear"}, feeds, place)
-        return self.add(f"{place.name}/activation", inner["class_name"], inner["config"], [own], place)
+        own = self.add(place.name, layer.kind, {**config, "activation": "linear"}, feeds, place, use)
+        return self.add(f"{place.name}/activation", inner["class_name"], inner["config"], [own], place, use)
 
-    def add(self, name: str, kind: str, config: dict[str, Any], feeds: list[str], place: Place) -> str:
+    def add(self, first: str, kind: str, config: dict[str, Any], feeds: list[str], place: Place, use: int) -> str:
+        name = first if use == 1 else f"{first} (use {use})"
         if name in self.names:
             raise Finding(f"has two layers named {quoted(name)}.")
         self.names.add(name)
         known = "Identity" if kind in TRAINING_ONLY else RENAMED.get(kind, kind)
         if known not in LAYERS:
             raise unsafe(name, kind)
+        self.notes.update(_half_precision(config))
         _refuse_layout(name, known, config)
         settings = {} if known == "Identity" else checked(name, known, _with_shape(name, known, config))
         for value in settings.values():
             if isinstance(value, str) and self.version < SINCE.get(value, (0, 0)):
                 raise layer_line(name, known, f"uses {quoted(value)}, which newer versions of Keras compute otherwise.")
-        self.nodes.append(Node(LayerSpec(name, known, settings, tuple(feeds)), place))
+        again = first if use > 1 else ""
+        self.nodes.append(Node(LayerSpec(name, known, settings, tuple(feeds), again), place))
         return name
 
 
-def _refuse_layout(name: str, kind: str, config: dict[str, Any]) -> None:
-    """Channels last and single precision, for every layer, that which takes the images included."""
+def _refuse_layout(name: str, kind: str, config: dict[str, Any], inner: bool = False) -> None:
+    """Channels last and single precision, for every layer. The one that takes the images may take other numbers; not
+    so the input of a model inside the model (`inner`), to which Keras would cast what comes."""
     if config.get("data_format") == "channels_first":
         raise Finding("is channels_first; only channels_last models are supported.")
     if config.get("data_format") not in (None, "channels_last"):
         raise layer_line(name, kind, f"has data_format={quoted(config['data_format'])}, outside the allowed values.")
+    types = INPUT_TYPES if kind == "InputLayer" and not inner else ("float32", *MIXED)
     for key in ("dtype", "input_dtype"):
         policy = config.get(key)
-        if isinstance(policy, dict) and policy.get("class_name") in POLICIES and isinstance(policy.get("config"), dict):
-            policy = policy["config"].get("name", policy)
-        if policy not in (None, "float32"):
-            raise layer_line(name, kind, f"has {key}={quoted(policy)}, outside the allowed values.")
+        if kind != "Cast" and policy is not None and _policy(policy) not in types:
+            raise layer_line(name, kind, f"has {key}={quoted(_policy(policy))}, outside the allowed values.")
+
+
+def _policy(written: Any) -> Any:
+    """The name of a number type or policy, which Keras also writes as an object."""
+    if isinstance(written, dict) and written.get("class_name") in POLICIES and isinstance(written.get("config"), dict):
+        return written["config"].get("name", written)
+    return written
+
+
+def _half_precision(config: dict[str, Any]) -> dict[str, None]:
+    """What to say of a layer that Keras computes in half precision: its weights are float32, and so is what we do."""
+    policy = _policy(config.get("dtype"))
+    if policy not in MIXED:
+        return {}
+    return {f"was trained in {policy}; computed in float32 here, so close calls may differ from Keras's own": None}
 
 
 def _with_shape(name: str, kind: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -205,7 +232,7 @@ def _with_shape(name: str, kind: str, config: dict[str, Any]) -> dict[str, Any]:
         raise Finding("has no input shape: it was saved before it was built. Call it on an image, then save it again.")
     if not isinstance(batch, list) or len(batch) != 4 or None in batch[1:]:
         raise Finding(f"takes input of shape {quoted(batch)}, expected images of one size (None, height, width, 3).")
-    return {**config, "shape": batch[1:]}
+    return {**config, "shape": batch[1:], "dtype": _policy(config.get("dtype")) or "float32"}
 
 
 def _used(nodes: list[Node], output: str) -> list[Node]:

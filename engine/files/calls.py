@@ -1,65 +1,62 @@
 """How layers of a functional model are joined, as Keras 2 and Keras 3 write it. Only plain tensors may be passed."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.files.finding import Finding, layer_line
+from engine.files.finding import Finding
 
 NO_MODEL = "has a 'model_config' that does not describe a Keras model."
 ODD_FEED = "has a layer that is fed with something else than another layer's output."
 ODD_CALL = "has a layer that is called with arguments beside its inputs (training=True?), not supported."
 
 
-def ends(value: Any) -> list[str]:
-    """Layer names from `input_layers` or `output_layers`: one [name, node, tensor], or several in a list or dict."""
+class Source(NamedTuple):
+    """What a tensor comes from: a layer, and which of its uses, the first of which is 0."""
+
+    layer: str
+    use: int
+
+
+def ends(value: Any) -> list[Source]:
+    """References from `input_layers` or `output_layers`: one [name, node, tensor], or several in a list or dict."""
     if isinstance(value, dict):
         value = list(value.values())
     if not isinstance(value, list):
         raise Finding(NO_MODEL)
     if len(value) == 3 and isinstance(value[0], str):
         value = [value]
-    return [_history(item) for item in value]
+    return [read_history(item) for item in value]
 
 
-def _history(item: Any) -> str:
-    """The layer of a [name, node, tensor] reference."""
+def read_history(item: Any) -> Source:
+    """The layer of a [name, node, tensor] reference, and the number of the node: of the layer's use."""
     if not isinstance(item, list) or not item or not isinstance(item[0], str) or item[2:3] not in ([], [0]):
         raise Finding(NO_MODEL)
-    return item[0]
+    use = item[1] if len(item) > 1 else 0
+    if type(use) is not int or use < 0:
+        raise Finding(NO_MODEL)
+    return Source(item[0], use)
 
 
-def sources(data: dict[str, Any]) -> list[str]:
-    """The layers that feed a layer of a functional model."""
-    name, kind, calls = data.get("name"), data.get("class_name"), data.get("inbound_nodes")
+def sources(data: dict[str, Any]) -> list[list[Source]]:
+    """What feeds a layer of a functional model, for each of its uses."""
+    calls = data.get("inbound_nodes")
     if not isinstance(calls, list):
         raise Finding(NO_MODEL)
-    if len(calls) > 1:
-        raise layer_line(str(name), str(kind), f"is used {len(calls)} times; layers used twice are not supported.")
-    if not calls:
-        return []
-    found = _new_call(calls[0]) if isinstance(calls[0], dict) else _old_call(calls[0])
-    if not found:
+    found = [_new_call(call) if isinstance(call, dict) else _old_call(call) for call in calls]
+    if not all(found):
         raise Finding(NO_MODEL)
     return found
 
 
-def _old_call(call: Any) -> list[str]:
+def _old_call(call: Any) -> list[Source]:
     """Keras 2: a list of [name, node, tensor, keyword arguments]."""
     if isinstance(call, list) and call and isinstance(call[0], str):
-        return _operation_call(call)
+        raise Finding(ODD_FEED)
     if not isinstance(call, list):
         raise Finding(NO_MODEL)
     if any(_arguments(item[3:]) for item in call if isinstance(item, list)):
         raise Finding(ODD_CALL)
-    return [_history(item) for item in call]
-
-
-def _operation_call(call: list[Any]) -> list[str]:
-    """Keras 2, x + y: the reference to x, which carries that to y among its keyword arguments."""
-    words = dict(call[3]) if len(call) == 4 and isinstance(call[3], dict) else {}
-    other = words.pop("y", None)
-    if other is None or _arguments([words]):
-        raise Finding(ODD_FEED)
-    return [_history(call), _history(other)]
+    return [read_history(item) for item in call]
 
 
 def _arguments(extra: Any) -> bool:
@@ -68,7 +65,7 @@ def _arguments(extra: Any) -> bool:
     return any(value is not None and value is not False for value in values)
 
 
-def _new_call(call: dict[str, Any]) -> list[str]:
+def _new_call(call: dict[str, Any]) -> list[Source]:
     """Keras 3: tensors with their history, as arguments or in one list."""
     args, kwargs = call.get("args"), call.get("kwargs")
     if not isinstance(args, list):
@@ -77,11 +74,12 @@ def _new_call(call: dict[str, Any]) -> list[str]:
         raise Finding(ODD_CALL)
     if len(args) == 1 and isinstance(args[0], list):
         args = args[0]
-    return [_tensor(item) for item in args]
+    return [read_tensor(item) for item in args]
 
 
-def _tensor(item: Any) -> str:
+def read_tensor(item: Any) -> Source:
+    """The layer that a tensor comes from, as Keras 3 writes it."""
     if not isinstance(item, dict) or item.get("class_name") != "__keras_tensor__":
         raise Finding(ODD_FEED)
     config = item.get("config")
-    return _history(config.get("keras_history") if isinstance(config, dict) else None)
+    return read_history(config.get("keras_history") if isinstance(config, dict) else None)

@@ -22,6 +22,10 @@ OTHERS = (
     # as the protocols without a number begin: a dict, a list, an object of a module, a number, a tuple
     (rb"(?s)\([dl]p\d+\n|[}\])]q\x00|c(copy_?reg|__builtin__|builtins|\w+\.[\w.]+)\n\w+\n[pq(]|I-?\d+\n\.|"
      rb"\((I-?\d+\n|K.[\x00-\x7f])", PICKLE),
+    (rb"(?s)\s*(\{|\"\{).{0,40}?\"class_name\\?\"\s*:|(backend|class_name): ?\w",
+     "is the architecture of a model as text, without weights. Save the whole model with model.save('model.keras')."),
+    (rb"(?s)\s*\{.{0,400}?\"weight_map\"\s*:",
+     "is the list of weights that are cut into several files. Save the whole model with model.save('model.keras')."),
     (rb"\x93NUMPY", "is a NumPy array file (.npy), expected HDF5 (.h5) or .keras."),
     (rb"\x1f\x8b", "is compressed with gzip. Run: gunzip on it"),
     (rb"(?s).{257}ustar", "is a tar archive. Unpack it first."),

@@ -3,6 +3,7 @@
 from typing import Any
 
 WEIGHTED = ("conv_1", "conv_2", "conv_3", "conv_4", "fc_1", "fc_2", "output")  # in this order in `layer_names`
+DENSE = 3  # dense layers, the last of which gives the classes
 NOTE = "holds weights only: taken for the lab's network, DeepID"
 IMAGE = [None, 55, 47, 3]
 

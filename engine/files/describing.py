@@ -19,12 +19,21 @@ from engine.files.children import start, wait
 from engine.files.content import content_kind
 from engine.files.description import ModelSpec
 from engine.files.finding import CONFUSED, TOO_MUCH, Finding, ending, harmless, shown_name
-from engine.files.graph import default_layer, output_shapes, parameters, prunable, ranking_feature
+from engine.files.graph import (
+    channels_of,
+    classes,
+    default_layer,
+    output_shapes,
+    parameters,
+    prunable,
+    ranking_feature,
+    steps_notes,
+)
 from engine.files.handover import REPORT_BYTES
 from engine.files.hdf5 import child, member_names, open_descriptor
 from engine.files.images import DataSet, images_in, read_labels, wanted
 from engine.files.limits import HASHED_BYTES, REFUSED_HASHED_BYTES
-from engine.files.networks import Network, open_network
+from engine.files.networks import Network, is_weights_file, open_network
 from engine.files.source import open_source
 
 NO_CONVOLUTION = "is no convolution"
@@ -83,6 +92,8 @@ def describe_file(descriptor: int, name: str) -> Description:
     root = open_descriptor(descriptor)
     if has_attribute(root, "model_config", "layer_names", "layer_names0"):
         return _model(open_network(descriptor), name)
+    if is_weights_file(root):
+        return _model(open_network(descriptor), name)
     if child(root, "data") is None and child(root, "label") is None:
         found = member_names(root)
         raise Finding(f"is HDF5, but neither a Keras model nor a data set; it contains {found}. {wanted(None)}")
@@ -103,12 +114,12 @@ def _model(network: Network, name: str) -> Description:
         format=spec.format,
         writer=spec.writer,
         image=(channels, height, width),
-        classes=shapes[spec.output][0],
+        classes=classes(shapes, spec.output),
         parameters=parameters(spec),
         layers=layer_infos(spec),
         layer=escape(layer) if layer else None,
         feature=escape(ranking_feature(spec, layer)) if layer else None,
-        notes=spec.notes,
+        notes=spec.notes + (steps_notes(layer, channels_of(spec, layer)) if layer else ()),
     )
 
 

@@ -10,13 +10,15 @@ import numpy as np
 class LayerSpec(msgspec.Struct, frozen=True):
     """One layer: its Keras class, allow-listed settings, and the layers whose outputs feed it, in order.
 
-    `name` is the name in the file, raw: it finds weights, it is never shown or made into a path.
+    `name` is the name in the file, raw: it finds weights, it is never shown or made into a path. A further use of a
+    layer has a name of its own; `again` is then the name of the first, whose weights it uses.
     """
 
     name: str
     kind: str
     config: dict[str, Any]
     inputs: tuple[str, ...]
+    again: str = ""
 
 
 class WeightSpec(msgspec.Struct, frozen=True):
@@ -32,7 +34,7 @@ class WeightSpec(msgspec.Struct, frozen=True):
 class ModelSpec(msgspec.Struct, frozen=True):
     """A checked network: layers in topological order, the input layer first; weights in Keras's order."""
 
-    format: str  # "h5", "keras" or "weights"
+    format: str  # "h5", "keras", "weights" or "weights.h5", which is that of Keras 3
     writer: str  # the Keras version that wrote it, or ""
     layers: tuple[LayerSpec, ...]
     output: str

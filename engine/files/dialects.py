@@ -3,18 +3,26 @@
 Only what says how layers are joined is understood here; settings are passed on unread.
 """
 
+import re
+from collections import Counter
 from typing import Any
 
 import msgspec
 
-from engine.files.calls import NO_MODEL, ends, sources
+from engine.files.calls import NO_MODEL, Source, ends, sources
 from engine.files.finding import Finding, layer_line, quoted
-from engine.files.layers import FUNCTIONS, KNOWN, OPERATIONS
+from engine.files.layers import KNOWN, OWN
 from engine.files.limits import LAYERS as MOST_LAYERS
+from engine.files.operations import is_operation, read_operation
 from engine.files.sharing import refuse_shared
 
 MODELS = ("Model", "Functional", "Sequential")
 MODULES = ("keras", "keras.layers", "keras.models", "keras.activations")
+# layers of tensorflow_model_optimization around those of a network, and what takes them off
+WRAPPERS = {
+    "PruneLowMagnitude": "tfmot.sparsity.keras.strip_pruning(model).save('model.h5')",
+    "ClusterWeights": "tfmot.clustering.keras.strip_clustering(model).save('model.h5')",
+}
 INNER_MODULES = (
     "keras.src.models.", "keras.src.engine.", "keras.engine.", "keras.src.layers.", "keras.layers.",
     "tf_keras.src.engine.", "tf_keras.src.layers.",
@@ -22,13 +30,22 @@ INNER_MODULES = (
 
 
 class Layer(msgspec.Struct):
-    """A layer as its file names it, the layers that feed it, and for a model inside the model its own layers."""
+    """A layer as its file names it, the layers that feed it, and for a model inside the model its own layers.
+
+    A layer that is used several times is several of these; `again` is then, for all but the first, the first's name.
+    """
 
     name: str
     kind: str
     config: dict[str, Any]
     sources: list[str]
     model: "Model | None" = None
+    again: str = ""
+
+    @property
+    def own_name(self) -> str:
+        """The name of the layer, of which this is one use."""
+        return self.again or self.name
 
 
 class Model(msgspec.Struct):
@@ -91,6 +108,8 @@ def _layer(data: dict[str, Any], sources: list[str], budget: Budget) -> Layer:
         raise Finding(NO_MODEL)
     if not _ours(data, kind):
         raise unsafe(name, _foreign(data))
+    if kind in OWN:
+        raise unsafe(name, kind)
     if kind in MODELS:
         return Layer(name, kind, {}, sources, _model(data, budget))
     if not isinstance(config, dict):
@@ -99,13 +118,14 @@ def _layer(data: dict[str, Any], sources: list[str], budget: Budget) -> Layer:
         raise layer_line(
             name, kind, f"has axis={quoted(config['axis'])}, which Keras 3 drops from such a file. Save it as .keras."
         )
-    if kind == "TFOpLambda" and config.get("function") in FUNCTIONS:
-        return Layer(name, FUNCTIONS[config["function"]], {}, sources)
     return Layer(name, kind, config, sources)
 
 
 def unsafe(name: str, kind: str) -> Finding:
     """The refusal of a layer that is not on the list."""
+    wrapper = re.split(r"[.>]", kind)[-1]
+    if wrapper in WRAPPERS:
+        return layer_line(name, wrapper, f"is wrapped for training. Take that off and save again: {WRAPPERS[wrapper]}")
     return Finding(
         f"layer {quoted(name)} is of type {quoted(kind)}, which is not on the list of safe layers. "
         "It could run code; rebuild the model without it."
@@ -118,8 +138,7 @@ def _ours(data: dict[str, Any], kind: str) -> bool:
     if module is None and registered is None:
         return True
     known = module in MODULES or (isinstance(module, str) and module.startswith(INNER_MODULES))
-    operation = isinstance(module, str) and module.startswith("keras.src.ops.") and kind in OPERATIONS
-    return (known or operation) and registered in (None, kind)
+    return known and registered in (None, kind)
 
 
 def _loses_axes(kind: str, config: dict[str, Any]) -> bool:
@@ -170,9 +189,52 @@ def _agreed_shape(layer: Layer, built: Any) -> Any:
 
 
 def _functional(config: dict[str, Any], budget: Budget) -> Model:
-    layers = [_layer(data, [], budget) for data in config["layers"]]
-    for layer, data in zip(layers, config["layers"], strict=True):
-        if layer.model is None and layer.kind not in KNOWN:
-            raise unsafe(layer.name, layer.kind)
-        layer.sources = sources(data)
-    return Model("Functional", layers, ends(config.get("input_layers")), ends(config.get("output_layers")))
+    layers: list[Layer] = []
+    fed: list[list[Source]] = []
+    for data in config["layers"]:
+        layer, calls = _called(data, budget)
+        if len(calls) > 1 and layer.model is not None:
+            raise layer_line(layer.name, layer.kind, f"is used {len(calls)} times; of a model that is not supported.")
+        fed += calls
+        layers += [_use(layer, use, budget) for use in range(len(calls))]
+    uses = Counter(layer.own_name for layer in layers)
+    for layer, feeds in zip(layers, fed, strict=True):
+        layer.sources = [_feeding(source, uses) for source in feeds]
+    starts, finals = (
+        [_feeding(end, uses) for end in ends(config.get(key))] for key in ("input_layers", "output_layers")
+    )
+    return Model("Functional", layers, starts, finals)
+
+
+def _called(data: dict[str, Any], budget: Budget) -> tuple[Layer, list[list[Source]]]:
+    """A layer of a functional model, and what feeds each of its uses."""
+    name = data.get("name")
+    if isinstance(name, str) and isinstance(data.get("config"), dict) and is_operation(data):
+        budget.spend()
+        kind, config, feeds = read_operation(name, data)
+        return Layer(name, kind, config, []), [feeds]
+    layer = _layer(data, [], budget)
+    if layer.model is None and layer.kind not in KNOWN:
+        raise unsafe(layer.name, layer.kind)
+    return layer, sources(data) or [[]]
+
+
+def _use(layer: Layer, use: int, budget: Budget) -> Layer:
+    """One use of a layer; all behind the first count as further layers."""
+    if use == 0:
+        return layer
+    budget.spend()
+    return msgspec.structs.replace(layer, name=_use_name(layer.name, use), again=layer.name)
+
+
+def _use_name(name: str, use: int) -> str:
+    return f"{name} (use {use + 1})" if use else name
+
+
+def _feeding(source: Source, uses: Counter[str]) -> str:
+    """The name of the use of a layer that a reference means. Those to the only one are not read."""
+    if uses[source.layer] < 2:
+        return source.layer
+    if source.use >= uses[source.layer]:
+        raise Finding(f"names use {source.use} of layer {quoted(source.layer)}, which has {uses[source.layer]}.")
+    return _use_name(*source)

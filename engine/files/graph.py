@@ -1,15 +1,18 @@
 """Questions about a network's graph, answered from its description alone."""
 
+from collections import Counter
 from math import prod
 
 from engine.files.description import LayerSpec, ModelSpec
 from engine.files.finding import Finding, quoted
 from engine.files.layers import CHANNELS_APART, MIXING
 from engine.files.limits import ALL_ACTIVATIONS, CLASSES
+from engine.files.number_types import number_types
 from engine.files.shapes import output_shape
 from engine.files.step import Shape, batched
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose")
+MANY_CHANNELS = 512  # in the pruned layer: from here on its user is told how many steps there are
 DROPOUT = (
     "Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout", "GaussianNoise", "Identity",
 )  # fmt: skip
@@ -35,28 +38,71 @@ def check_classifier(layers: tuple[LayerSpec, ...], output: str) -> dict[str, Sh
         raise Finding("has an input that is not its own, expected one image input.")
     if not any(layer.kind in CONVOLUTIONS for layer in layers):
         raise Finding("has no convolution layer, so there are no channels to prune.")
-    if len(shapes[output]) != 1 or shapes[output][0] < 2:
+    if len(shapes[output]) != 1 or (shapes[output][0] < 2 and not ends_in_sigmoid(layers, output)):
         raise Finding(f"gives outputs of shape {batched(shapes[output])}, expected (None, classes).")
+    number_types(layers)
     if shapes[output][0] > CLASSES:
         raise Finding(f"knows {shapes[output][0]:,} classes, the limit is {CLASSES:,}.")
     return shapes
 
 
+def ends_in_sigmoid(layers: tuple[LayerSpec, ...], output: str) -> bool:
+    """Whether the output is one of a sigmoid, straight from a layer or through layers that do nothing in use."""
+    held = {layer.name: layer for layer in layers}
+    layer = held[output]
+    while layer.kind in DROPOUT:
+        layer = held[layer.inputs[0]]
+    return bool(layer.config.get("activation") == "sigmoid")
+
+
+def classes(shapes: dict[str, Shape], output: str) -> int:
+    """How many classes a network knows: a single output tells two apart."""
+    return max(2, shapes[output][0])
+
+
+def output_notes(layers: tuple[LayerSpec, ...], output: str) -> tuple[str, ...]:
+    """What to say of how answers are read from the output."""
+    single = output_shapes(layers)[output] == (1,)
+    return ("has one sigmoid output: class 1 where it is above 0.5, else class 0",) if single else ()
+
+
 def prunable(spec: ModelSpec) -> dict[str, str | None]:
     """For each convolution, why its channels cannot be pruned; None: they can."""
-    return {layer.name: _refusal(layer) for layer in spec.layers if layer.kind in CONVOLUTIONS}
+    again = Counter(layer.again for layer in spec.layers)
+    refusals = {layer.name: _refusal(layer) for layer in spec.layers if layer.kind in CONVOLUTIONS}
+    return {name: f"is used {again[name] + 1} times" if again[name] else line for name, line in refusals.items()}
 
 
 def default_layer(spec: ModelSpec) -> str:
     """The last convolution on every path from input to output, of those that can be pruned.
 
-    Where none is on every path, the last that can be pruned. Raises Finding if there is none.
+    Where skip connections leave none such, or only one with more of the network's convolutions behind it than up to it,
+    the last that can be pruned. Raises Finding if there is none.
     """
     able = [name for name, refusal in prunable(spec).items() if refusal is None]
     if not able:
         raise Finding("has no convolution whose channels can be pruned.")
     shared = _on_every_path(spec)
-    return next((name for name in reversed(able) if name in shared), able[-1])
+    found = next((name for name in reversed(able) if name in shared), able[-1])
+    return found if _in_second_half(spec, found) else able[-1]
+
+
+def _in_second_half(spec: ModelSpec, name: str) -> bool:
+    """Whether no more convolutions come after a convolution than up to it."""
+    convolutions = [layer.name for layer in spec.layers if layer.kind in CONVOLUTIONS]
+    return len(convolutions) <= 2 * (convolutions.index(name) + 1)
+
+
+def channels_of(spec: ModelSpec, layer: str) -> int:
+    """How many channels a convolution has that can be pruned."""
+    return int(next(each for each in spec.layers if each.name == layer).config["filters"])
+
+
+def steps_notes(layer: str, channels: int) -> tuple[str, ...]:
+    """What to say of a layer with so many channels that a run takes long."""
+    if channels <= MANY_CHANNELS:
+        return ()
+    return (f"{quoted(layer)} has {channels:,} channels: a whole run takes {channels:,} steps",)
 
 
 def refuse_layer(spec: ModelSpec, name: str) -> None:
@@ -97,6 +143,8 @@ def parameters(spec: ModelSpec) -> int:
 
 
 def _refusal(layer: LayerSpec) -> str | None:
+    if layer.again:
+        return f"is a further use of {quoted(layer.again)}"
     if layer.kind == "DepthwiseConv2D":
         return "is depthwise: each channel has one input only"
     if layer.kind == "SeparableConv2D":

@@ -36,6 +36,9 @@ MIXING = ("softmax", "log_softmax")  # every channel of the output depends on al
 SINCE = {"hard_sigmoid": (3, 0), "bilinear": (2, 4)}
 
 
+INPUT_TYPES = ("float32", "float64", "uint8", "int32")  # what Keras turns images into before its first layer
+
+
 class Setting(NamedTuple):
     """One setting: its check, its value where a file is silent (`...`: it may not be), and its older names."""
 
@@ -73,7 +76,10 @@ NUMBERS = either(real(), several(real(), 1, 4096))
 
 LAYERS: Mapping[str, Mapping[str, Setting]] = MappingProxyType(
     {
-        "InputLayer": {"shape": Setting(several(whole(1, 16384), 3, 3))},
+        "InputLayer": {
+            "shape": Setting(several(whole(1, 16384), 3, 3)),
+            "dtype": Setting(one_of(*INPUT_TYPES), "float32"),
+        },
         "Conv2D": {"filters": count, **CONVOLUTION, "groups": Setting(whole(1, 2**16), 1)},
         "DepthwiseConv2D": {"depth_multiplier": Setting(whole(1, 64), 1), **CONVOLUTION},
         "SeparableConv2D": {"filters": count, "depth_multiplier": Setting(whole(1, 64), 1), **CONVOLUTION},
@@ -106,6 +112,8 @@ LAYERS: Mapping[str, Mapping[str, Setting]] = MappingProxyType(
         "AveragePooling2D": POOLING,
         "GlobalMaxPooling2D": {"keepdims": Setting(flag, False)},
         "GlobalAveragePooling2D": {"keepdims": Setting(flag, False)},
+        "GlobalMaxPooling1D": {"keepdims": Setting(flag, False)},
+        "GlobalAveragePooling1D": {"keepdims": Setting(flag, False)},
         "ZeroPadding2D": {"padding": Setting(borders(1024), 1)},
         "Cropping2D": {"cropping": Setting(borders(16384), 0)},
         "UpSampling2D": {
@@ -126,13 +134,23 @@ LAYERS: Mapping[str, Mapping[str, Setting]] = MappingProxyType(
             "variance": Setting(maybe(either(real(0), several(real(0), 1, 4096))), None),
             "invert": Setting(only(False), False),
         },
+        # operations of a graph, in words of our own: no file may name these as classes
+        "Arithmetic": {
+            "function": Setting(one_of("add", "subtract", "multiply", "divide", "maximum", "minimum")),
+            "constant": Setting(NUMBERS),
+            "turned": Setting(flag, False),  # constant first: 1 - x
+            "type": Setting(one_of("int", "float", "float32", "float64", "int32", "int64", "same"), "same"),
+            "axes": Setting(whole(1, 4), 1),  # of the constant, with those of size 1
+        },
+        "Divide": {},
+        "Cast": {"dtype": Setting(one_of("float32", "float64"))},
+        "Take": {word: Setting(maybe(whole(-16384, 16384)), None) for word in ("index", "start", "stop", "step")},
+        "Stack": {"axis": Setting(only(-1))},
     }
 )
+OWN = ("Arithmetic", "Divide", "Cast", "Take", "Stack")
 
 MERGING = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
-# x + y: Keras 3 writes it like a layer of this class, Keras 2 as a TFOpLambda of one of these functions
-OPERATIONS = ("Add", "Subtract", "Multiply", "Maximum", "Minimum")
-FUNCTIONS = {"__operators__.add": "Add", "math.add": "Add", "math.subtract": "Subtract", "math.multiply": "Multiply"}
 FUSED = ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax")  # layers that may be another layer's activation
 CHANNELS_APART = ("ReLU", "LeakyReLU", "ELU", "PReLU")  # activations as layers that act on each number alone
 # what changes images in training only: an identity for us
@@ -142,6 +160,7 @@ TRAINING_ONLY = (
 )  # fmt: skip
 # other names by which Keras itself knows a class, and names of older versions for what is that class today
 ALIASES = {"GlobalAvgPool2D": "GlobalAveragePooling2D", "GlobalMaxPool2D": "GlobalMaxPooling2D"} | {
+    "GlobalAvgPool1D": "GlobalAveragePooling1D", "GlobalMaxPool1D": "GlobalMaxPooling1D",
     "Convolution2D": "Conv2D", "Convolution2DTranspose": "Conv2DTranspose", "MaxPool2D": "MaxPooling2D",
     "AvgPool2D": "AveragePooling2D", "SeparableConvolution2D": "SeparableConv2D",
 }  # fmt: skip
@@ -150,7 +169,7 @@ RENAMED = ALIASES | {
     "BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization",
     "SyncBatchNormalization": "BatchNormalization",
 }  # fmt: skip
-KNOWN = {*LAYERS, *TRAINING_ONLY, *RENAMED}  # every class name that is not refused
+KNOWN = {*LAYERS, *TRAINING_ONLY, *RENAMED} - {*OWN}  # every class name that is not refused
 FIXED = {"groups": 1, "renorm": False, "rms_scaling": False, "stateful": False, "sparse": False, "ragged": False}
 UNREAD = {
     "name", "trainable", "dtype", "data_format", "batch_input_shape", "batch_shape", "batch_size", "input_shape",

@@ -20,7 +20,7 @@ from engine.files.attributes import has_attribute, names_attribute, text_attribu
 from engine.files.content import content_kind, hdf5_start, refuse_tail
 from engine.files.description import LayerSpec, ModelSpec, WeightSpec
 from engine.files.finding import Finding, quoted
-from engine.files.graph import check_classifier
+from engine.files.graph import check_classifier, output_notes
 from engine.files.hdf5 import child, descend, open_hdf5, reading
 from engine.files.jsontext import read_json
 from engine.files.limits import MODEL_FILE_BYTES, amount
@@ -29,6 +29,7 @@ from engine.files.step import Shape
 from engine.files.storage import file_offset
 from engine.files.weights import Held, h5_weights, keras_weights
 
+WEIGHTS_FORMS = ("weights", "weights.h5")  # of Keras 2, of Keras 3
 WEIGHTS_ONLY = "contains weights only, no architecture. Save the whole model with model.save('model.h5')."
 
 
@@ -46,7 +47,8 @@ class Network:
     def spec(self) -> ModelSpec:
         layers = tuple(_constants(node, self.places) for node in self.architecture.nodes)
         kept = tuple(self._weight(place) for place in self.kept())
-        notes = (deepid.NOTE,) if self.form == "weights" else ()
+        known = (deepid.NOTE,) if self.form in WEIGHTS_FORMS else ()
+        notes = (*known, *self.architecture.notes, *output_notes(layers, self.architecture.output))
         return ModelSpec(self.form, self.writer, layers, self.architecture.output, kept, notes)
 
     def kept(self) -> list[Held]:
@@ -188,8 +190,8 @@ def _without_config(root: h5py.File) -> Network:
     if names is None:
         if child(root, "data") is not None or child(root, "label") is not None:
             raise Finding("is a data set, expected a model. Choose it as clean or poisoned data instead.")
-        if isinstance(child(root, "layers"), h5py.Group) or child(root, "_layer_checkpoint_dependencies") is not None:
-            raise Finding(WEIGHTS_ONLY)
+        if is_weights_file(root):
+            return _weights_of_keras_3(root)
         raise Finding("is HDF5 but not a Keras model: it has no 'model_config'.")
     kernel = _last_kernel(root)
     if not set(deepid.WEIGHTED) <= set(names) or kernel is None:
@@ -197,6 +199,23 @@ def _without_config(root: h5py.File) -> Network:
     writer = _writer(root)
     architecture, feeds = _checked(deepid.deepid_config(kernel.shape[1]), writer)
     return Network("weights", writer, architecture, h5_weights(root, architecture.nodes, feeds), 0)
+
+
+def is_weights_file(root: h5py.File) -> bool:
+    """Whether Keras 3 wrote a file, which then holds weights by class and number: `.weights.h5`."""
+    return isinstance(child(root, "layers"), h5py.Group) or child(root, "_layer_checkpoint_dependencies") is not None
+
+
+def _weights_of_keras_3(root: h5py.File) -> Network:
+    """The lab's network from weights alone. Raises Finding for those of any other."""
+    kernel = descend(root, ["layers", f"dense_{deepid.DENSE - 1}", "vars", "0"])
+    if not isinstance(kernel, h5py.Dataset) or len(kernel.shape or ()) != 2:
+        raise Finding(WEIGHTS_ONLY)
+    architecture, feeds = _checked(deepid.deepid_config(kernel.shape[1]), "")
+    try:
+        return Network("weights.h5", "", architecture, keras_weights(root, architecture.nodes, feeds), 0)
+    except Finding as finding:
+        raise Finding(WEIGHTS_ONLY) from finding
 
 
 def _last_kernel(root: h5py.File) -> h5py.Dataset | None:

@@ -11,31 +11,44 @@ def keras_order(model: Model) -> list[Layer]:
     """The layers as Keras has them once it has built the model: the further from the output, the earlier.
 
     Layers that are equally far stand as a search from the output meets them, inputs of a layer in their order. So each
-    layer comes after those that feed it. Raises Finding for a graph that is not one.
+    layer comes after those that feed it. A layer that is used several times stands at its use that is furthest away;
+    its other uses follow where their own inputs are there. Raises Finding for a graph that is not one.
     """
     held = _by_name(model)
     if model.kind == "Sequential":
         return model.layers
     met, finished = _search(model, held)
     distance = dict.fromkeys(met, 0)
+    furthest: dict[str, int] = {}
     for name in reversed(finished):
+        own_name = held[name].own_name
+        furthest[own_name] = distance[name] = max(distance[name], furthest.get(own_name, 0))
         for source in held[name].sources:
             distance[source] = max(distance[source], distance[name] + 1)
     for layer in model.layers:
         if layer.name not in distance and layer.name not in model.inputs:
             raise layer_line(layer.name, layer.kind, "does not lead to the output.")
     unused = [held[name] for name in model.inputs if name not in distance]
-    return [held[name] for name in sorted(met, key=lambda name: (-distance[name], met[name]))] + unused
+    first_met: dict[str, int] = {}
+    for name, place in met.items():
+        first_met.setdefault(held[name].own_name, place)
+
+    def place_of(name: str) -> tuple[int, int, int]:
+        return -distance[name], first_met[held[name].own_name], met[name]
+
+    return [held[name] for name in sorted(met, key=place_of)] + unused
 
 
 def steps(layers: list[Layer]) -> dict[str, tuple[str, int]]:
     """By name: a layer's class in snake case, and its number among those of its class."""
     seen: dict[str, int] = {}
-    found = {}
+    found: dict[str, tuple[str, int]] = {}
     for layer in layers:
+        if layer.own_name in found:
+            continue
         word = _snake_case("Functional" if layer.kind == "Model" else ALIASES.get(layer.kind, layer.kind))
         seen[word] = seen.get(word, -1) + 1
-        found[layer.name] = word, seen[word]
+        found[layer.own_name] = word, seen[word]
     return found
 
 

@@ -107,6 +107,39 @@ def _image(step: Step) -> Shape:
     return step.image()
 
 
+def _computed(step: Step) -> Shape:
+    """Arithmetic with a constant: one number, or one for each channel."""
+    shape, constant = step.single(), step.config["constant"]
+    if isinstance(constant, list) and (len(constant) not in (1, shape[-1]) or step.config["axes"] > len(shape) + 1):
+        raise step.refused(f"has {len(constant)} constants, expected one or {shape[-1]}.")
+    return shape
+
+
+def _divided(step: Step) -> Shape:
+    if len(step.inputs) != 2:
+        raise step.refused(f"has {len(step.inputs)} inputs, expected two.")
+    return _merged(step)
+
+
+def _taken(step: Step) -> Shape:
+    """Some channels, or one without their axis."""
+    shape, config = step.single(), step.config
+    index, places = config["index"], [config[word] for word in ("start", "stop", "step")]
+    if index is not None:
+        if not -shape[-1] <= index < shape[-1] or len(shape) < 2 or any(place is not None for place in places):
+            raise step.outside("index")
+        return shape[:-1]
+    if places[2] == 0:
+        raise step.outside("step")
+    return (*shape[:-1], len(range(shape[-1])[slice(*places)]))
+
+
+def _stacked(step: Step) -> Shape:
+    if len(set(step.inputs)) != 1:
+        raise step.unequal()
+    return (*step.inputs[0], len(step.inputs))
+
+
 def _leaky(step: Step) -> Shape:
     shape = step.single()
     if any(axis > len(shape) for axis in step.config["shared_axes"] or ()):
@@ -124,6 +157,8 @@ _RULES: dict[str, Callable[[Step], Shape]] = {
     "AveragePooling2D": spatial.pooled,
     "GlobalMaxPooling2D": spatial.globally_pooled,
     "GlobalAveragePooling2D": spatial.globally_pooled,
+    "GlobalMaxPooling1D": spatial.pooled_in_order,
+    "GlobalAveragePooling1D": spatial.pooled_in_order,
     "ZeroPadding2D": spatial.bordered,
     "Cropping2D": spatial.bordered,
     "UpSampling2D": spatial.enlarged,
@@ -144,6 +179,10 @@ _RULES: dict[str, Callable[[Step], Shape]] = {
     "GroupNormalization": _by_channel,
     "Normalization": _by_channel,
     "Rescaling": _by_channel,
+    "Arithmetic": _computed,
+    "Divide": _divided,
+    "Take": _taken,
+    "Stack": _stacked,
     "PReLU": _leaky,
     "SpatialDropout2D": _image,
 }

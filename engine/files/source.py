@@ -37,9 +37,18 @@ def misnamed(path: Path, endings: tuple[str, ...], what: str) -> tuple[str, ...]
     return (f"{what} although its name does not end in {endings[0]}",)
 
 
+def _folder_line(path: Path) -> str:
+    """What to say of a folder: some programs save a model as one."""
+    if os.path.lexists(path / "saved_model.pb"):
+        return "is a SavedModel folder, expected one file. Where it was made: model.save('model.keras')"
+    if os.path.lexists(path / "model.weights.h5") and os.path.lexists(path / "config.json"):
+        return "is an unpacked .keras file. Pack it again: cd into it, then: zip -0 ../model.keras *"
+    return "is a folder, expected one .h5 or .keras file."
+
+
 def _refuse_special(path: Path, mode: int) -> None:
     if stat.S_ISDIR(mode):
-        raise refused(path, "is a folder, expected one .h5 or .keras file.")
+        raise refused(path, _folder_line(path))
     if stat.S_ISLNK(mode):
         target = quoted(os.path.realpath(path), 200)
         raise refused(path, f"is a link to another file. Name that file itself: {target}")

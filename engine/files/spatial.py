@@ -1,6 +1,6 @@
 """Rules for the shapes of layers that work on images."""
 
-from engine.files.step import Shape, Step
+from engine.files.step import Shape, Step, batched
 
 
 def convolved(step: Step) -> Shape:
@@ -40,6 +40,14 @@ def pooled(step: Step) -> Shape:
 def globally_pooled(step: Step) -> Shape:
     channels = step.image()[2]
     return (1, 1, channels) if step.config["keepdims"] else (channels,)
+
+
+def pooled_in_order(step: Step) -> Shape:
+    """GlobalMaxPooling1D and GlobalAveragePooling1D: over the first of two axes."""
+    shape = step.single()
+    if len(shape) != 2:
+        raise step.refused(f"is fed with shape {batched(shape)}, expected (None, steps, channels).")
+    return (1, shape[1]) if step.config["keepdims"] else (shape[1],)
 
 
 def bordered(step: Step) -> Shape:

@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from engine.files.description import DataSpec, ModelSpec
+from engine.files.description import DataSpec, LayerSpec, ModelSpec
 from engine.files.finding import CONFUSED, Finding, harmless
 from engine.files.graph import check_classifier
 from engine.files.layers import LAYERS, checked
@@ -23,20 +23,22 @@ def verify_model(spec: ModelSpec | None, arrays: list[np.ndarray]) -> ModelSpec:
     """
     if spec is None or not harmless((spec.format, spec.writer, spec.notes)):
         raise Finding(CONFUSED)
-    seen: set[str] = set()
+    seen: dict[str, LayerSpec] = {}
     for layer in spec.layers:
         fits = layer.kind in LAYERS and checked(layer.name, layer.kind, layer.config) == layer.config
-        if not fits or layer.name in seen or not seen.issuperset(layer.inputs):
+        if not fits or layer.name in seen or not seen.keys() >= set(layer.inputs):
             raise Finding(CONFUSED)
-        seen.add(layer.name)
+        if layer.again and not _same(layer, seen.get(layer.again)):
+            raise Finding(CONFUSED)
+        seen[layer.name] = layer
     if spec.output not in seen:
         raise Finding(CONFUSED)
     shapes = check_classifier(spec.layers, spec.output)
     expected = []
     for layer in spec.layers:
-        feed = shapes[layer.inputs[0]] if layer.inputs else ()
-        own, others = needed_weights(layer.kind, layer.config, feed)
-        expected += [(layer.name, name, shape) for name, shape in own + others]
+        if not layer.again:
+            own, others = needed_weights(layer.kind, layer.config, shapes[layer.inputs[0]] if layer.inputs else ())
+            expected += [(layer.name, name, shape) for name, shape in own + others]
     if [(weight.layer, weight.name, weight.shape) for weight in spec.weights] != expected:
         raise Finding(CONFUSED)
     if any(weight.dtype not in TYPES or (weight.offset or 0) < 0 for weight in spec.weights):
@@ -46,6 +48,11 @@ def verify_model(spec: ModelSpec | None, arrays: list[np.ndarray]) -> ModelSpec:
     if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays):
         raise Finding(CONFUSED)
     return spec
+
+
+def _same(layer: LayerSpec, first: LayerSpec | None) -> bool:
+    """Whether a layer may be a further use of `first`."""
+    return first is not None and not first.again and (first.kind, first.config) == (layer.kind, layer.config)
 
 
 def verify_data(

@@ -28,6 +28,7 @@ def h5_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> 
     """
     found: list[Held] = []
     tops = []
+    nodes = _own(nodes)
     for node in nodes:
         if node.spec.kind == "Normalization" and node.spec.config["mean"] is None:
             text = "has learned its numbers, which Keras 3 does not use from a .h5 file. Save the model as .keras."
@@ -38,6 +39,11 @@ def h5_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> 
         tops += [top] if needed else []
     _refuse_listed(root, tops)
     return [place for node in nodes for place in found if place[0] is node]
+
+
+def _own(nodes: list[Node]) -> list[Node]:
+    """The nodes that have weights of their own, if any: not those of layers used again."""
+    return [node for node in nodes if not node.spec.again]
 
 
 def _refuse_listed(root: h5py.Group, tops: list[str]) -> None:
@@ -95,7 +101,7 @@ def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) 
     """The weights of a `.keras` file: layers/CLASS_NUMBER/vars/0, 1, ... and so on inside models."""
     found: list[Held] = []
     old = child(root, "layers") is None
-    for node in nodes:
+    for node in _own(nodes):
         needed = _needed(node, feeds[node.spec.name])
         if old and not needed:
             continue

@@ -134,7 +134,9 @@ def pictures(rng: np.random.Generator, count: int) -> np.ndarray:
     return np.clip(coarse + rng.integers(-20, 20, coarse.shape), 0, 255)
 
 
-def write_lab(folder: Path, model: Any, seed: int, counts: tuple[int, int] = (60, 50)) -> None:
+def write_lab(
+    folder: Path, model: Any, seed: int, counts: tuple[int, int] = (60, 50), classes: int | None = None
+) -> None:
     """A lab folder around `model`: labels are mostly what it answers, so that pruning costs accuracy."""
     rng = np.random.default_rng(seed)
     for place, count, dtype in (
@@ -145,7 +147,7 @@ def write_lab(folder: Path, model: Any, seed: int, counts: tuple[int, int] = (60
     ):
         images = pictures(rng, count)
         answers = model.predict(images.astype("f4"), verbose=0).argmax(1)
-        labels = np.where(rng.random(count) < 0.9, answers, rng.integers(0, CLASSES, count))
+        labels = np.where(rng.random(count) < 0.9, answers, rng.integers(0, classes or CLASSES, count))
         path = folder / "data" / f"{place}.h5"
         path.parent.mkdir(parents=True, exist_ok=True)
         with h5py.File(path, "w") as file:

@@ -370,7 +370,7 @@ BAD: Table = {
     "float16": (h5(conv(dtype="float16")), "layer 'conv_1' (Conv2D) has dtype='float16', outside the allowed values."),
     "images of whole numbers": (
         h5(tampered(0, config={"name": "input", "batch_input_shape": [None, 8, 6, 3], "dtype": "uint8"})),
-        "layer 'input' (InputLayer) has dtype='uint8', outside the allowed values.",
+        "layer 'conv_1' (Conv2D) is fed with numbers of type uint8, expected float32. Put a Rescaling layer in front.",
     ),
     "a quantized type": (
         h5(conv(dtype={"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8", "name": "float32"}})),
@@ -468,8 +468,9 @@ BAD: Table = {
         h5(sequential(layer("Conv2D", "conv_1", [], filters=4, kernel_size=3))),
         "has no input shape: it was saved before it was built. Call it on an image, then save it again.",
     ),
-    "a layer used twice": (h5(REUSED), "layer 'pool_1' (GlobalAveragePooling2D) is used 2 times; "
-                           "layers used twice are not supported."),
+    "a use that leads nowhere": (
+        h5(REUSED), "layer 'pool_1 (use 2)' (GlobalAveragePooling2D) does not lead to the output.",
+    ),
     "a loop": (
         h5(tampered(1, inbound_nodes=[[["pool_1", 0, 0, {}]]])), "has a loop: layer 'pool_1' feeds itself.",
     ),

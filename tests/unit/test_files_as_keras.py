@@ -384,11 +384,19 @@ def test_groups_that_keras_would_look_for_in_vain_are_refused(edit: Any, found: 
     assert found in line(write_h5(tmp_path / "net.h5", edit=edit))
 
 
-def test_weights_of_a_layer_that_has_none_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [
+        ("layers/global_average_pooling2d", "has 1 weight arrays, expected 0"),
+        ("layers/input_layer", "where Keras expects none"),
+        ("", "has weights in '/', where Keras expects none"),
+    ],
+)
+def test_weights_of_what_has_none_are_refused(place: str, found: str, tmp_path: Path) -> None:
     def edit(file: h5py.File) -> None:
-        file["layers/global_average_pooling2d/vars/0"] = np.zeros(3)
+        file[f"{place}/vars/0"] = np.zeros(3)
 
-    assert "has 1 weight arrays, expected 0" in line(write_keras(tmp_path / "net.keras", edit=edit))
+    assert found in line(write_keras(tmp_path / "net.keras", edit=edit))
 
 
 @pytest.mark.parametrize("outer", [[None, 8, 6, 3], [None, 10, 6, 3]])

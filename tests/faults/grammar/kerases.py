@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Any
 
 SCRIPT = Path(__file__).with_name("keras_process.py")
-SECONDS = 60.0  # for one request
-STARTING = 180.0  # for the import of TensorFlow on a busy machine
+SECONDS = 240.0  # for one request, on a busy machine
+STARTING = 600.0  # for the import of TensorFlow
 MEMORY = 12 * 2**30  # of address space: TensorFlow itself maps much
 DIED = "the process died"
 HUNG = f"took more than {SECONDS:.0f} s"

@@ -99,7 +99,8 @@ def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) 
         _refuse_own(root, nodes)
     for node in nodes:
         needed = _needed(node, feeds[node.spec.name])
-        if old and not needed:
+        inside = node.spec.name != node.place.name  # an activation that lies inside another layer
+        if not needed and (old or inside):
             continue
         if old:
             _refuse_renumbered(root, node)

@@ -62,6 +62,7 @@ class Keras:
 
     def _start(self) -> None:
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "CUDA_VISIBLE_DEVICES": "-1"}
+        environment.pop("TF2_BEHAVIOR", None)  # set by TensorFlow 2 in this process, and obeyed by TensorFlow 1
         environment |= {"OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen(

@@ -31,7 +31,7 @@ def h5_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> 
     for node in nodes:
         inner = len(node.place.home) > 1
         if inner and node.spec.kind == "Normalization" and node.spec.config["mean"] is None:
-            text = "has learned its numbers, which Keras 3 does not use in inner models of .h5 files. Save it as .keras."
+            text = "has learned its numbers, which Keras 3 does not use in inner models of .h5. Save it as .keras."
             raise layer_line(node.spec.name, node.spec.kind, text)
     for top, members in groupby(nodes, key=lambda node: node.place.home[0]):
         needed = [(node, *item) for node in members for item in _needed(node, feeds[node.spec.name])]

@@ -424,7 +424,7 @@ def test_numbers_that_an_inner_normalization_learned_are_not_read_from_h5(tmp_pa
     weights = small_weights()
     weights["conv_1"] += [("mean", np.ones(4, "f4")), ("variance", np.ones(4, "f4")), ("count", np.array(1))]
     path = write_h5(tmp_path / "net.h5", config, weights)
-    assert "has learned its numbers, which Keras 3 does not use in inner models of .h5 files" in line(path)
+    assert "has learned its numbers, which Keras 3 does not use in inner models of .h5" in line(path)
 
 
 @pytest.mark.parametrize("value", [4.0, True, "4", None, 1e300, float("nan")])

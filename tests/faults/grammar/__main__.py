@@ -53,7 +53,7 @@ class Tally:
 
     def is_bad(self, found: Finding) -> bool:
         """What must not be: another answer, or a file that is opened here and that no Keras opens."""
-        return found.bad if found.keras.startswith("Keras 3") else bool(found.difference)
+        return found.bad
 
     def line(self, found: Finding) -> str:
         what = found.difference or (found.theirs.replace("\n", " ")[:300] if found.theirs != "opened" else "")

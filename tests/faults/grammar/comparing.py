@@ -32,6 +32,7 @@ class Finding:
     theirs: str  # the same of the Keras that is compared with
     keras: str  # which
     difference: str = ""
+    opened_elsewhere: bool = False  # by this Keras or by another one at hand
 
     @property
     def kind(self) -> str:
@@ -48,7 +49,7 @@ class Finding:
 
     @property
     def bad(self) -> bool:
-        return self.kind in ("different answers", "opened by us only", "Keras died or hung")
+        return bool(self.difference) or (self.ours == "opened" and not self.opened_elsewhere)
 
 
 @dataclass
@@ -91,6 +92,8 @@ class Bench:
             if held is not None and finding.theirs == "opened":
                 finding.difference = self._difference(keras, held, reply)
             found.append(finding)
+        for finding in found:
+            finding.opened_elsewhere = any(other.theirs == "opened" for other in found)
         return found
 
     def _answers(self, keras: Keras) -> Path:

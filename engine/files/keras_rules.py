@@ -160,6 +160,8 @@ def _check_layer(data: dict[str, Any], new: bool, functional: bool, home: tuple[
         _check_name(name, kind, config)
     if isinstance(config, dict) and data.get("name", config.get("name")) != config.get("name"):
         raise layer_line(name, kind, f"is called {quoted(config.get('name'))} in its own settings.")
+    if kind not in MODELS and not isinstance(config.get("trainable", True), bool):
+        raise layer_line(name, kind, f"has trainable={quoted(config['trainable'])}, which Keras does not take.")
     path = (*home, name)
     if kind in MODELS:
         _check_model(data, new, path, built)

@@ -30,8 +30,9 @@ def h5_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) -> 
     tops = []
     nodes = _own(nodes)
     for node in nodes:
-        if node.spec.kind == "Normalization" and node.spec.config["mean"] is None:
-            text = "has learned its numbers, which Keras 3 does not use from a .h5 file. Save the model as .keras."
+        inner = len(node.place.home) > 1
+        if inner and node.spec.kind == "Normalization" and node.spec.config["mean"] is None:
+            text = "has learned its numbers, which Keras 3 does not use in inner models of .h5. Save it as .keras."
             raise layer_line(node.spec.name, node.spec.kind, text)
     for top, members in groupby(nodes, key=lambda node: node.place.home[0]):
         needed = [(node, *item) for node in members for item in _needed(node, feeds[node.spec.name])]
@@ -101,9 +102,12 @@ def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) 
     """The weights of a `.keras` file: layers/CLASS_NUMBER/vars/0, 1, ... and so on inside models."""
     found: list[Held] = []
     old = child(root, "layers") is None
+    if not old:
+        _refuse_own(root, nodes)
     for node in _own(nodes):
         needed = _needed(node, feeds[node.spec.name])
-        if old and not needed:
+        inside = node.spec.name != node.place.name  # an activation that lies inside another layer
+        if not needed and (old or inside):
             continue
         if old:
             _refuse_renumbered(root, node)
@@ -117,6 +121,19 @@ def keras_weights(root: h5py.Group, nodes: list[Node], feeds: dict[str, Shape]) 
             if has_attribute(found[-1][2], "dtype"):
                 raise layer_line(node.spec.name, node.spec.kind, f"has a {weight} of type bfloat16, expected float32.")
     return found
+
+
+def _refuse_own(root: h5py.Group, nodes: list[Node]) -> None:
+    """That no model and no input layer of one has weights of its own, where Keras expects none."""
+    models = {node.place.trail[:depth] for node in nodes for depth in range(len(node.place.trail))}
+    for trail in models:
+        steps = [step for word, number in trail for step in ("layers", f"{word}_{number}" if number else word)]
+        for own in (steps, [*steps, "layers", "input_layer"]):
+            group = descend(root, [*own, "vars"])
+            with reading():
+                empty = not isinstance(group, h5py.Group) or len(group) == 0
+            if not empty:
+                raise Finding(f"has weights in {quoted('/'.join(own) or '/')}, where Keras expects none.")
 
 
 def _refuse_renumbered(root: h5py.Group, node: Node) -> None:

@@ -384,11 +384,19 @@ def test_groups_that_keras_would_look_for_in_vain_are_refused(edit: Any, found: 
     assert found in line(write_h5(tmp_path / "net.h5", edit=edit))
 
 
-def test_weights_of_a_layer_that_has_none_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [
+        ("layers/global_average_pooling2d", "has 1 weight arrays, expected 0"),
+        ("layers/input_layer", "where Keras expects none"),
+        ("", "has weights in '/', where Keras expects none"),
+    ],
+)
+def test_weights_of_what_has_none_are_refused(place: str, found: str, tmp_path: Path) -> None:
     def edit(file: h5py.File) -> None:
-        file["layers/global_average_pooling2d/vars/0"] = np.zeros(3)
+        file[f"{place}/vars/0"] = np.zeros(3)
 
-    assert "has 1 weight arrays, expected 0" in line(write_keras(tmp_path / "net.keras", edit=edit))
+    assert found in line(write_keras(tmp_path / "net.keras", edit=edit))
 
 
 @pytest.mark.parametrize("outer", [[None, 8, 6, 3], [None, 10, 6, 3]])
@@ -407,14 +415,16 @@ def test_two_input_shapes_of_a_sequential_model_must_agree(word: str, outer: lis
         assert "says two input shapes" in line(path)
 
 
-def test_numbers_that_a_normalization_learned_are_not_read_from_h5(tmp_path: Path) -> None:
+def test_numbers_that_an_inner_normalization_learned_are_not_read_from_h5(tmp_path: Path) -> None:
     """Keras 3 loads them and goes on with a mean of 0 and a variance of 1."""
-    config = small_net()
-    config["config"]["layers"].insert(1, layer("Normalization", "norm", ["input"], axis=[-1]))
-    config["config"]["layers"][2]["inbound_nodes"] = [[["norm", 0, 0, {}]]]
-    weights = {"norm": [("mean", np.ones(3, "f4")), ("variance", np.ones(3, "f4")), ("count", np.array(1))]}
-    path = write_h5(tmp_path / "net.h5", config, weights | small_weights())
-    assert "has learned its numbers, which Keras 3 does not use from a .h5 file" in line(path)
+    config = nested()
+    inner = config["config"]["layers"][1]["config"]
+    inner["layers"].append(layer("Normalization", "norm", ["conv"], axis=[-1]))
+    inner["output_layers"] = [["norm", 0, 0]]
+    weights = small_weights()
+    weights["conv_1"] += [("mean", np.ones(4, "f4")), ("variance", np.ones(4, "f4")), ("count", np.array(1))]
+    path = write_h5(tmp_path / "net.h5", config, weights)
+    assert "has learned its numbers, which Keras 3 does not use in inner models of .h5" in line(path)
 
 
 @pytest.mark.parametrize("value", [4.0, True, "4", None, 1e300, float("nan")])

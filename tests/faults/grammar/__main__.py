@@ -19,8 +19,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 from tests.faults.grammar.comparing import Bench, Finding, changed_file
 from tests.faults.grammar.kerases import Keras
 
-CHANGES = 6  # of each file of a network
-
 
 def single_thread() -> None:
     """One thread here as in the process beside, so that sums are made in one order."""
@@ -55,7 +53,7 @@ class Tally:
 
     def is_bad(self, found: Finding) -> bool:
         """What must not be: another answer, or a file that is opened here and that no Keras opens."""
-        return found.bad if found.keras.startswith("Keras 3") else bool(found.difference)
+        return found.bad
 
     def line(self, found: Finding) -> str:
         what = found.difference or (found.theirs.replace("\n", " ")[:300] if found.theirs != "opened" else "")
@@ -88,6 +86,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first network")
     parser.add_argument("--keras2", metavar="PYTHON", help="an interpreter with Keras 2.3.1")
     parser.add_argument("--only", metavar="PLACE", help="one file, as a finding names it: 17.h5.3, or 17.h5 unchanged")
+    parser.add_argument("--changes", type=int, default=6, help="of each file of a network")
+    parser.add_argument("--opened-only", action="store_true", help="ask Keras only about what is opened here")
     parser.add_argument("--keep", type=Path, help="folder for the files of findings")
     options = parser.parse_args()
     sys.exit(1 if run(options).bad else 0)
@@ -105,9 +105,9 @@ def run(options: argparse.Namespace) -> Tally:
         with Keras(sys.executable, folder / "keras.log") as new:
             if options.keras2:
                 with Keras(options.keras2, folder / "keras2.log") as old:
-                    check(Bench(folder, new, old), options, tally)
+                    check(Bench(folder, new, old, options.opened_only), options, tally)
             else:
-                check(Bench(folder, new), options, tally)
+                check(Bench(folder, new, None, options.opened_only), options, tally)
     warden.close()
     return tally
 
@@ -140,21 +140,25 @@ def one_network(bench: Bench, options: argparse.Namespace, tally: Tally, number:
         place = f"{number}{path.suffix}"
         if options.only in (None, place):
             tally.files += 1
-            for found in bench.compare(path, place, []):
-                tally.add(found, path)
-                if found.ours != "opened" and found.keras.startswith("Keras 3"):
-                    print(f"  {place} as Keras wrote it is refused here: {found.ours}", flush=True)
-        for index in range(CHANGES):
+            compare(bench, options, tally, path, place, [])
+        changes = range(options.changes) if options.only is None else options.only.split(".")[2:]
+        for index in changes:
             where = f"{place}.{index}"
             made = changed_file(path, bench.folder, options.seed, where) if options.only in (None, where) else None
             if made is not None:
                 tally.changed += 1
-                for found in bench.compare(made[0], where, made[1]):
-                    tally.add(found, made[0])
-                    if options.only:
-                        print(found)
-                        if options.keep:
-                            (options.keep / f"{where}{path.suffix}").write_bytes(made[0].read_bytes())
+                compare(bench, options, tally, made[0], where, made[1])
+
+
+def compare(bench: Bench, options: argparse.Namespace, tally: Tally, path: Path, place: str, told: list[str]) -> None:
+    for found in bench.compare(path, place, told):
+        tally.add(found, path)
+        if not told and found.ours != "opened" and found.keras.startswith("Keras 3"):
+            print(f"  {place} as Keras wrote it is refused here: {found.ours}", flush=True)
+        if options.only:
+            print(f"{found.keras}: {found.theirs}\nhere: {found.ours}\nchanged: {'; '.join(told) or 'nothing'}")
+    if options.only and options.keep:
+        (options.keep / f"{place}{path.suffix}").write_bytes(path.read_bytes())
 
 
 if __name__ == "__main__":

@@ -29,11 +29,13 @@ def build(description):
     layers = [layer for layer in description["layers"]]
     if description["kind"] == "Sequential":
         model = keras.models.Sequential(name=description["name"])
-        if OLD:
-            first = layers[0]["config"]["shape"]
-            model.add(keras.layers.InputLayer(input_shape=tuple(first), name=layers[0]["name"]))
+        shape = layers[0]["config"]["shape"]
+        if OLD and len(layers) > 1 and "model" not in layers[1]:  # Keras 2 writes the shape with the first layer only
+            layers[1]["config"]["input_shape"] = shape
+        elif OLD:
+            model.add(keras.layers.InputLayer(input_shape=tuple(shape), name=layers[0]["name"]))
         else:
-            model.add(keras.Input(layers[0]["config"]["shape"], name=layers[0]["name"]))
+            model.add(keras.Input(shape, name=layers[0]["name"]))
         for layer in layers[1:]:
             model.add(made(layer))
         return model

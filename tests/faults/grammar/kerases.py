@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Any
 
 SCRIPT = Path(__file__).with_name("keras_process.py")
-SECONDS = 60.0  # for one request
-STARTING = 180.0  # for the import of TensorFlow on a busy machine
+SECONDS = 240.0  # for one request, on a busy machine
+STARTING = 600.0  # for the import of TensorFlow
 MEMORY = 12 * 2**30  # of address space: TensorFlow itself maps much
 DIED = "the process died"
 HUNG = f"took more than {SECONDS:.0f} s"
@@ -62,6 +62,7 @@ class Keras:
 
     def _start(self) -> None:
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "CUDA_VISIBLE_DEVICES": "-1"}
+        environment.pop("TF2_BEHAVIOR", None)  # set by TensorFlow 2 in this process, and obeyed by TensorFlow 1
         environment |= {"OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen(

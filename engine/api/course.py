@@ -43,6 +43,7 @@ class Course:
         self.ranked = False
         self.order: tuple[int, ...] = ()
         self.counts: dict[int, p.Counts] = {}  # of the steps of this order that were told of
+        self.waiting: dict[int, set[str]] = {}  # thresholds crossed at steps of this order that are told of later
 
     def take(self, event: p.AnyEvent) -> None:
         need((self.began is None) == isinstance(event, p.Began), "a second beginning, or none")
@@ -102,6 +103,7 @@ class Course:
         self.turn_to(event.order)
         need(0 <= kept <= min(len(before), len(event.order)) and before[:kept] == event.order[:kept], NOT_THERE)
         self.counts = {step: counts for step, counts in self.counts.items() if step <= kept}
+        self.waiting = {step: thresholds for step, thresholds in self.waiting.items() if step <= kept}
 
     def turn_to(self, order: tuple[int, ...]) -> None:
         need(self.ranked and unlike(order) and all(0 <= each < self.there.channels for each in order), NOT_THERE)
@@ -113,6 +115,8 @@ class Course:
         need(0 <= event.seconds < LONG and event.evaluated >= 0, "an impossible time or number of images")
         self.fit(event.counts)
         self.counts[event.step] = event.counts
+        for threshold in self.waiting.pop(event.step, ()):
+            self.cross(threshold, event.step)
 
     def measure(self, event: p.SaveMeasured) -> None:
         need(0 <= event.step <= len(self.order), NOT_THERE)
@@ -131,7 +135,10 @@ class Course:
     def cross(self, threshold: str | None, step: int | None) -> None:
         """A threshold is reached at the first step that has dropped so far, as far as steps have been told of."""
         need(threshold is not None and step is not None and 0 <= step <= len(self.order), NOT_THERE)
-        if threshold is None or step is None or 0 not in self.counts or step not in self.counts:
+        if threshold is None or step is None:
+            return
+        if 0 not in self.counts or step not in self.counts:
+            self.waiting.setdefault(step, set()).add(threshold)
             return
         before, images = self.counts[0].valid, self.there.sets["valid"].images
         least = min((counts.valid for at, counts in self.counts.items() if at < step), default=None)

@@ -89,9 +89,11 @@ def test_nothing_outside_is_touched_before_the_refusal(
         path = Path(lab.root) / "inside.h5"
         path.symlink_to(target)
     run = run_in(lab, **{named: str(path)})
+    found = journal.summary(run)
+    assert found
     touched.clear()
     with pytest.raises(Refused, match=r"^1: was not begun here by you, and names"):
-        go_on(run, lab)
+        go_on(run, found.settings)
     assert touched == []
 
 

@@ -107,7 +107,7 @@ def assert_sound(real: Real, told: list[p.AnyEvent], what: str) -> None:
         assert not real.wrong(), what
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_the_same_results_or_one_line(real: Real, rng: random.Random) -> None:
     told, what = forging.forged(real.told, rng)

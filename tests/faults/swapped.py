@@ -16,6 +16,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import h5py
+
 from engine.api import journal
 from engine.api.errors import ExitCode
 from engine.api.protocol import Began
@@ -38,9 +40,10 @@ class Tally:
 def other_version(lab: Path, name: str, folder: Path) -> Path:
     """A good file for the same place, with other numbers in it."""
     made = folder / f"other_{name}.h5"
-    data = bytearray((lab / PLACES[name]).read_bytes())
-    data[-4096:-2048] = data[-2048:]  # numbers of the last images, or of the last weights
-    made.write_bytes(data)
+    shutil.copyfile(lab / PLACES[name], made)
+    with h5py.File(made, "r+") as file:
+        numbers = file["model_weights/output/output/kernel:0"] if name == "model" else file["data"]
+        numbers[...] = numbers[...][::-1]
     return made
 
 

@@ -11,7 +11,6 @@ from engine.api.errors import Refused
 from engine.api.protocol import SETS, LayerInfo, SetInfo, SetName, Settings
 from engine.api.published import known_file
 from engine.api.textsafe import escape
-from engine.files.atomic import sha256_file
 from engine.files.dataset import Dataset, open_dataset
 from engine.files.description import ModelFile
 from engine.files.finding import Finding, refused
@@ -26,6 +25,7 @@ from engine.files.graph import (
     steps_notes,
 )
 from engine.files.model import read_model
+from engine.files.source import Source, open_source
 from engine.ranking import checked
 
 
@@ -35,10 +35,18 @@ def paths(settings: Settings) -> dict[str, Path]:
     return {name: Path(path) for name, path in named.items() if path}
 
 
-class Hashes:
-    """SHA-256 of files, taken in a thread one by one. `progress` hears, there, how many of how many are done."""
+def open_sources(settings: Settings, follow: bool = True) -> dict[str, Source]:
+    """Open each file that a run reads, once. Without `follow` no link is followed. Raises Refused."""
+    if not settings.model or not settings.valid:
+        raise Refused("A run needs a network and clean validation images. Name them with --model and --valid.")
+    root = Path(settings.root) if settings.root else None
+    return {name: open_source(path, root, follow) for name, path in paths(settings).items()}
 
-    def __init__(self, files: dict[str, Path], progress: Callable[[int, int], None]) -> None:
+
+class Hashes:
+    """SHA-256 of open files, in a thread one by one. `progress` hears, there, how many of how many are done."""
+
+    def __init__(self, files: dict[str, Source], progress: Callable[[int, int], None]) -> None:
         self.files, self.progress = files, progress
         pool = ThreadPoolExecutor(1)
         self.found: Future[dict[str, str]] = pool.submit(self.take)
@@ -46,14 +54,17 @@ class Hashes:
 
     def take(self) -> dict[str, str]:
         found = {}
-        for name, path in self.files.items():
-            found[name] = sha256_file(path)
+        for name, source in self.files.items():
+            found[name] = source.hash()
             self.progress(len(found), len(self.files))
         return found
 
     def all(self) -> dict[str, str]:
-        """Wait for all of them."""
-        return self.found.result()
+        """Wait for all of them. Raises Refused where a file changed, or its name stands for another one by now."""
+        found = self.found.result()
+        for source in self.files.values():
+            source.refuse_replaced()
+        return found
 
 
 @dataclass
@@ -122,9 +133,9 @@ class Inputs:
         return shown + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
 
 
-def open_inputs(settings: Settings) -> Inputs:
-    """Read and check the network, then the headers and labels of the data. Raises Refused."""
-    files = paths(settings)
+def open_inputs(settings: Settings, files: dict[str, Source] | None = None) -> Inputs:
+    """Read and check the network, then the headers and labels of the data, in open `files`. Raises Refused."""
+    files = files or open_sources(settings)
     model = read_model(files["model"])
     layer, feature = pruned_layer(model, settings.layer)
     shapes = output_shapes(model.spec.layers)
@@ -157,7 +168,9 @@ def pruned_layer(model: ModelFile, name: str | None) -> tuple[str, str]:
 
 
 def changed_inputs(before: dict[str, str], now: dict[str, str], files: dict[str, Path]) -> None:
-    """Raises Refused where an input of a run is no longer the file it was."""
+    """Raises Refused where an input of a run is no longer the file it was, or nobody knows which it was."""
+    if unknown := now.keys() - before.keys():
+        raise Refused(f"the journal of this run holds no SHA-256 of its {min(unknown)} file. Start a new run.")
     for name, digest in before.items():
         if now.get(name) != digest:
             shown = escape(files[name].name, 48) if name in files else name

@@ -12,16 +12,16 @@ from typing import Any
 import msgspec
 
 from engine import backend
-from engine.api import journal, locks
+from engine.api import journal, lab, locks
 from engine.api.enginelog import settle
 from engine.api.errors import Refused
-from engine.api.lab import points
 from engine.api.protocol import AnyEvent, Began, Moved, Open, Opened, Progress, Settings
 from engine.api.textsafe import escape
 from engine.files.atomic import sweep
 from engine.files.warden import warden
-from engine.inputs import Hashes, Inputs, changed_inputs, open_inputs, paths
+from engine.inputs import Hashes, Inputs, changed_inputs, open_inputs, open_sources, paths
 from engine.recorder import Recorder
+from engine.resuming import refuse_other_answers, refuse_other_inputs
 from engine.run import Run
 from engine.saving import Saver, out_folder, refuse_foreign, runs_folder
 
@@ -32,7 +32,7 @@ class Opening:
     """One Open command being carried out. `made` is the folder of a new run, once there is one."""
 
     def __init__(self, command: Open, recorder: Recorder, check: Callable[[], None], held: ExitStack) -> None:
-        self.command, self.settings = command, normal(command.settings)
+        self.command, self.settings, self.resumed = command, normal(command.settings), False
         self.recorder, self.check, self.held = recorder, check, held
         self.begin = time.perf_counter()
         self.holder: str | None = None
@@ -41,16 +41,19 @@ class Opening:
     def carry_out(self) -> tuple[Run, Saver]:
         """Returns the run: a new one with its features and a journal begun, or one of before gone on with.
 
-        The files are hashed in a thread all the while; only the journal has to wait for that. Raises Refused.
+        What a run that goes on may read is settled before any of its files is opened. The files are hashed in a
+        thread all the while; only the journal has to wait for that. Raises Refused.
         """
+        begun_here = self.take_up()
+        files = open_sources(self.settings, follow=begun_here)
         warden.start()
         keras = import_keras(self.settings.device)
-        hashes = Hashes(paths(self.settings), lambda done, total: self.progress("hash", done, total))
-        inputs = open_inputs(self.settings)
-        if not self.past():
+        hashes = Hashes(files, lambda done, total: self.progress("hash", done, total))
+        inputs = open_inputs(self.settings, files)
+        if not self.resumed:
             refuse_foreign(self.settings, inputs.suffix)
         run = Run(self.settings, self.folder(inputs), inputs, self.recorder.emit, self.check)
-        past = self.past()  # all of it, now that nobody else goes on with the run
+        past = journal.read(run.folder) if self.resumed else []  # now that nobody else goes on with the run
         saver = Saver(run, self.recorder)
         keras.result()
         self.progress("tensorflow", 1, 1, backend.name())
@@ -66,9 +69,18 @@ class Opening:
             self.begin_anew(run, opened)
         return run, saver
 
-    def past(self) -> list[AnyEvent]:
-        """What the journal of a run to go on with holds."""
-        return journal.read(Path(self.command.run)) if self.command.run else []
+    def take_up(self) -> bool:
+        """Go by the settings that the journal of a run to go on with begins with.
+
+        But for `overwrite`: a journal is nobody's consent. Returns whether the run is one of this user's own, a new
+        one included.
+        """
+        began = journal.beginning(Path(self.command.run)) if self.command.run else None
+        if self.command.run is None or began is None:
+            return True
+        self.resumed = True
+        self.settings = normal(msgspec.structs.replace(began.settings, overwrite=self.settings.overwrite))
+        return journal.begun_here(Path(self.command.run))
 
     def progress(self, phase: str, done: int, total: int, note: str = "") -> None:
         self.recorder.emit(Progress(phase, done, total, time.perf_counter() - self.begin, note))
@@ -99,17 +111,27 @@ class Opening:
         self.recorder.emit(Began(run.settings, run.inputs.sha256, versions, started))
         self.recorder.emit(opened)
 
+    def goes_by(self, settings: Settings) -> bool:
+        """Whether these are the settings that the inputs were opened by; what may be overwritten is apart."""
+        return normal(msgspec.structs.replace(settings, overwrite=self.settings.overwrite)) == self.settings
+
     def go_on(self, run: Run, past: list[AnyEvent], opened: Opened) -> None:
         """Tell again what the journal holds; nothing of it is computed again."""
-        began = past[0]
-        if not isinstance(began, Began):
-            raise Refused(f"{escape(run.folder.name)}: its journal has no beginning. Start a new run.")
+        began = past[0] if past else None
+        if not isinstance(began, Began) or not self.goes_by(began.settings):
+            raise Refused(f"{escape(run.folder.name)}: another window went on with this run. Open it again.")
         changed_inputs(began.sha256, run.inputs.sha256, paths(began.settings))
-        for event in past:
-            self.recorder.send(opened if isinstance(event, Opened) else event)
+        told = [msgspec.structs.replace(began, settings=run.settings), *past[1:]]
+        for event in told:
+            if isinstance(event, Opened):
+                refuse_other_inputs(run.folder, event, opened)
             run.session.replay(event)
+        refuse_other_answers(run)
+        for event in told:
+            self.recorder.send(opened if isinstance(event, Opened) else event)
         if self.holder is None:
             self.recorder.resume(run.folder, past)
+            self.recorder.events = told
         if not any(isinstance(event, Opened) for event in past):  # it ended as soon as it had begun
             self.recorder.emit(opened)
         if run.session.forget_unanswered():
@@ -128,7 +150,7 @@ def import_keras(device: str | None) -> Future[Any]:
 
 def normal(settings: Settings) -> Settings:
     """Settings with thresholds written as files are named after them, each once."""
-    return msgspec.structs.replace(settings, save_at=tuple(dict.fromkeys(map(points, settings.save_at))))
+    return msgspec.structs.replace(settings, save_at=lab.thresholds(settings.save_at))
 
 
 def describe(run: Run, holder: str | None) -> Opened:

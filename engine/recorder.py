@@ -4,12 +4,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.api import begun, journal
+from engine.api import begun
 from engine.api.believing import UNRECORDED
-from engine.api.errors import Refused
 from engine.api.journal import Journal
 from engine.api.protocol import AnyEvent, Began, Progress, Saved, SaveMeasured, encode, refuse_infinite
-from engine.api.textsafe import SHORT, escape
 
 
 class Recorder:
@@ -41,12 +39,9 @@ class Recorder:
     def resume(self, folder: Path, past: list[AnyEvent]) -> None:
         """Go on recording behind the events of the past, the run's folder being locked.
 
-        Raises Refused where they are not the journal's any more: what another process recorded since they were read
-        would be told of by nobody, and be taken for something else later.
+        Raises Refused where they are not the journal's any more.
         """
-        if journal.events(folder) != past:
-            raise Refused(f"{escape(folder.name, SHORT)}: another window went on with this run. Open it again.")
-        self.journal, self.events = Journal.resume(folder), past
+        self.journal, self.events = Journal.resume(folder, past), past
 
     def stop(self) -> None:
         """Record nothing more, and forget."""

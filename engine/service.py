@@ -199,7 +199,7 @@ class Service:
 
     def set_thresholds(self, command: p.SetThresholds) -> None:
         assert self.saver
-        for event in self.run.session.set_thresholds(map(lab.points, command.save_at)):
+        for event in self.run.session.set_thresholds(lab.thresholds(command.save_at)):
             self.tell(event)
 
     def save_here(self, command: p.SaveHere) -> None:

@@ -119,6 +119,7 @@ class LabApp(AskingApp):
             if result == "quit":
                 return self.leave()
             run = runs[0] if result == "resume" else None
+            self._run = run.folder if run else None
             self.do(p.Open(run.settings, run.folder) if run else p.Open(settings, None, launch.demo))
 
         if not runs:
@@ -162,10 +163,20 @@ class LabApp(AskingApp):
         """The screen that asks what to open; `refusal`: why the last choice was not."""
         from tui.screens.opening import OpenScreen
 
-        settings = self.latest.settings or self.launch.settings
+        settings = self._asked_for()
         if not self.latest.ready:
             self._unstack()
         self.push_screen(OpenScreen(Path(settings.root) if settings else self.launch.root, settings, refusal))
+
+    def _asked_for(self) -> p.Settings | None:
+        """What was to be opened last; not what a run that came from elsewhere names, which nobody here asked for."""
+        from engine.api.journal import begun_here
+
+        try:
+            own = self._run is None or begun_here(Path(self._run))
+        except LabError:
+            own = False
+        return (self.latest.settings or self.launch.settings) if own else None
 
     def action_open(self) -> None:
         if type(self.screen).__name__ != "OpenScreen":

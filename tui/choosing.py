@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from engine.api import attach, journal
+from msgspec import structs
+
+from engine.api import attach, begun, journal
 from engine.api.demo import Attack, demo_root, first_line
 from engine.api.errors import Refused
 from engine.api.textsafe import SHORT, escape
@@ -12,7 +14,7 @@ from tui.launch import Launch, demo_launch
 from tui.options import NoLab, Options, absolute, lab_settings, with_options
 
 # options that may stand beside --resume and --run
-BESIDE_RUN = {"--root", "--runs", "--save-at"}
+BESIDE_RUN = {"--root", "--runs", "--save-at", "--overwrite"}
 # options that the demo answers by itself
 OF_DEMO = {"--root", "--model", "--valid", "--test", "--poisoned", "--scale"}
 
@@ -27,7 +29,7 @@ def choose(options: Options, attack: str | None, resume: bool, run: Path | None,
     runs = demo_root(demo) / "runs" if demo else options.runs_folder
     new = headless or set(options.given()) - {"--root", "--runs"}
     if not new and (found := left_running(runs)):
-        return Launch(Path(found.settings.root), found.settings, run=found.folder)
+        return launch_of(found)
     if demo:
         return new_demo(demo, options)
     try:
@@ -52,7 +54,7 @@ def new_demo(attack: Attack, options: Options) -> Launch:
 
 
 def going_on(options: Options, demo: Attack | None, resume: bool, run: Path | None, headless: bool) -> Launch:
-    """A run that has begun. It keeps the settings that it began with."""
+    """A run that has begun. It keeps the settings that it began with; what may be overwritten can be said anew."""
     if resume and run:
         raise Refused("--resume takes the newest unfinished run, --run names one; give one of them.")
     beside = BESIDE_RUN if headless else BESIDE_RUN - {"--save-at"}
@@ -60,7 +62,13 @@ def going_on(options: Options, demo: Attack | None, resume: bool, run: Path | No
     if demo:
         options = replace(options, root=demo_root(demo))
     found = named_run(run, options.runs_folder) if run else newest_unfinished(options.runs_folder)
-    return Launch(Path(found.settings.root), found.settings, run=found.folder)
+    return launch_of(found, options.overwrite)
+
+
+def launch_of(run: journal.RunSummary, overwrite: bool = False) -> Launch:
+    """Go on with a run, in the lab folder that it lies in: what it names itself may be anywhere."""
+    settings = structs.replace(run.settings, overwrite=overwrite or run.settings.overwrite)
+    return Launch(begun.lab_of(Path(run.folder)), settings, run=run.folder)
 
 
 def left_running(runs: Path) -> journal.RunSummary | None:

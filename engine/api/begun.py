@@ -1,9 +1,12 @@
 """Which folders a run may go on with: those of its own lab folder, or any where this user's program began it.
 
 A downloaded lab folder may bring runs along, and a run's settings say what is read and where B' is written. Such a run
-goes on only where all that its settings name lies in the lab folder that it lies in itself (LAB/runs/RUN). The program
-keeps a list of the runs that it began, by the SHA-256 of their first event, in the user's state folder, which nothing
-that is downloaded reaches. The settings of those were typed by the user: their folders may lie anywhere.
+goes on only where all that its settings name lies in the lab folder that it lies in itself (LAB/runs/RUN). That is
+settled before anything of it is opened. It follows no link, and what it says may be overwritten counts for nothing.
+
+The program keeps a list of the runs that it began, by the SHA-256 of their first event, in the user's state folder,
+which nothing that is downloaded reaches. The settings of those were typed by the user: their folders may lie anywhere,
+and what they may overwrite they still may when they go on.
 """
 
 import contextlib

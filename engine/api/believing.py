@@ -17,6 +17,8 @@ from engine.api.lab import points
 from engine.api.textsafe import escape_path, escape_rest
 
 UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.Idle, p.Failed)  # greeting, answers to looking, state of the queue
+# numbers alone: nothing in them is shown as text
+NUMBERS = (p.Stepped, p.Moved, p.SaveMeasured, p.Ranked, p.Reordered)
 PATHS = {"settings", "path", "run", "files"}  # fields that hold them
 TEXT = 1000  # characters
 
@@ -29,6 +31,8 @@ def believed(event: p.AnyEvent) -> p.AnyEvent:
     """The event, its texts fit to be shown. Raises Unbelievable."""
     if isinstance(event, UNRECORDED):
         raise Unbelievable(type(event).__name__)
+    if isinstance(event, NUMBERS):
+        return event
     for threshold in _thresholds(event):
         try:
             usual = points(threshold)
@@ -38,37 +42,6 @@ def believed(event: p.AnyEvent) -> p.AnyEvent:
             raise Unbelievable("a threshold that is written in another way")
     fit: p.AnyEvent = _fit(event, False)
     return fit
-
-
-class Course:
-    """How a run goes, as far as its events have told: where an event may be about, and where nothing is."""
-
-    def __init__(self) -> None:
-        self.channels = 0
-        self.steps = 0  # of the order: it may leave channels out, and one pruned out of turn may come in
-
-    def take(self, event: p.AnyEvent) -> None:
-        """Raises Unbelievable for a step or a channel that is not there."""
-        match event:
-            case p.Opened():
-                self.channels = event.channels
-            case p.Ranked():
-                self.turn_to(event.order)
-                by_channel = (event.means, event.active_valid, event.active_poisoned or event.active_valid)
-                self.check(all(len(each) == self.channels for each in by_channel))
-            case p.Reordered():
-                self.turn_to(event.order)
-                self.check(0 <= event.kept <= self.steps)
-            case p.Stepped() | p.Moved() | p.Crossed() | p.SaveMeasured() | p.Saved() | p.Question():
-                self.check(event.step is None or 0 <= event.step <= self.steps)
-
-    def turn_to(self, order: tuple[int, ...]) -> None:
-        self.check(len(set(order)) == len(order) and all(0 <= channel < self.channels for channel in order))
-        self.steps = len(order)
-
-    def check(self, sound: bool) -> None:
-        if not sound:
-            raise Unbelievable("a step or a channel that is not there")
 
 
 def _thresholds(event: p.AnyEvent) -> Iterable[str]:

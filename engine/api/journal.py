@@ -10,14 +10,16 @@ from pathlib import Path
 
 import msgspec
 
-from engine.api.begun import refuse_elsewhere
-from engine.api.believing import Course, Unbelievable
-from engine.api.entries import LARGEST, entries, line_of
+from engine.api import begun
+from engine.api.believing import Unbelievable
+from engine.api.course import Course
+from engine.api.entries import LARGEST, LINES, ends, entries, first, line_of
 from engine.api.errors import NotWritten, Refused
 from engine.api.protocol import (
     AnyEvent,
     Began,
     Finished,
+    Moved,
     Opened,
     Ranked,
     Saved,
@@ -28,10 +30,15 @@ from engine.api.regular import open_regular, sync_folder
 from engine.api.textsafe import SHORT, escape
 
 NAME = "journal.jsonl"
+RUNS = 300  # run folders that are looked at in a lab, the newest
 
 
 class RunSummary(msgspec.Struct, frozen=True):
-    """A run as its journal tells it."""
+    """A run as its journal tells it, for a list of runs.
+
+    `settings` allow nothing to be overwritten but in a run that was begun here by this user: what a journal says is
+    nobody's consent.
+    """
 
     folder: str
     settings: Settings
@@ -43,10 +50,10 @@ class RunSummary(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """A journal open for appending."""
+    """A journal open for appending behind `end` bytes in `lines` lines."""
 
-    def __init__(self, path: Path, end: int) -> None:
-        self.path, self.end = path, end
+    def __init__(self, path: Path, end: int, lines: int = 0) -> None:
+        self.path, self.end, self.lines = path, end, lines
         try:
             self.file = open_regular(path, os.O_WRONLY | os.O_CREAT)
             os.ftruncate(self.file, end)
@@ -62,10 +69,20 @@ class Journal:
         return made
 
     @classmethod
-    def resume(cls, folder: Path) -> "Journal":
-        """The journal of a run that goes on; a damaged end is cut off."""
-        whole = sum(entry.size for entry in entries(folder / NAME))
-        return cls(folder / NAME, whole)
+    def resume(cls, folder: Path, past: list[AnyEvent] | None = None) -> "Journal":
+        """The journal of a run that goes on; a damaged end is cut off.
+
+        Raises Refused where its events are not `past`: what another process recorded since they were read would be
+        told of by nobody, and be taken for something else later.
+        """
+        end = lines = 0
+        same = True
+        for event, _, size in entries(folder / NAME):
+            same = same and (past is None or (lines < len(past) and past[lines] == event))
+            end, lines = end + size, lines + 1
+        if past is not None and not (same and lines == len(past)):
+            raise Refused(f"{escape(folder.name, SHORT)}: another window went on with this run. Open it again.")
+        return cls(folder / NAME, end, lines)
 
     def append(self, event: AnyEvent) -> None:
         """Put an event on disk; returns when it is there. Raises NotWritten, and then nothing of it stays."""
@@ -73,6 +90,8 @@ class Journal:
         try:
             if self.end + len(line) > LARGEST:
                 raise OSError(f"it would be larger than {LARGEST // 2**20} MiB")
+            if self.lines == LINES:
+                raise OSError(f"it would have more than {LINES:,} lines")
             if os.pwrite(self.file, line, self.end) != len(line):
                 raise OSError("no space left")
             os.fdatasync(self.file)
@@ -81,6 +100,7 @@ class Journal:
                 os.ftruncate(self.file, self.end)
             raise self.unwritten(error) from error
         self.end += len(line)
+        self.lines += 1
 
     def unwritten(self, error: OSError) -> NotWritten:
         return NotWritten(
@@ -97,6 +117,20 @@ def events(folder: Path) -> list[AnyEvent]:
     return [entry.event for entry in entries(folder / NAME)]
 
 
+def beginning(folder: Path) -> Began | None:
+    """How a run that is to go on began; None where its journal is empty.
+
+    Raises Refused where it may not read or write what its settings name. No more is read than the first line.
+    """
+    entry = first(folder / NAME)
+    if entry is None:
+        return None
+    if not isinstance(entry.event, Began):
+        raise Refused(f"{escape(folder.name, SHORT)}: its journal has no beginning. Start a new run.")
+    begun.refuse_elsewhere(folder, entry.raw, entry.event.settings)
+    return entry.event
+
+
 def read(folder: Path) -> list[AnyEvent]:
     """As `events`, for a run that is to go on.
 
@@ -106,7 +140,7 @@ def read(folder: Path) -> list[AnyEvent]:
     course = Course()
     for event, raw, _ in entries(folder / NAME):
         if not found and isinstance(event, Began):
-            refuse_elsewhere(folder, raw, event.settings)
+            begun.refuse_elsewhere(folder, raw, event.settings)
         try:
             course.take(event)
         except Unbelievable as why:
@@ -116,37 +150,48 @@ def read(folder: Path) -> list[AnyEvent]:
     return found
 
 
+def begun_here(folder: Path) -> bool:
+    """Whether this user's program began the run in this folder."""
+    entry = first(folder / NAME)
+    return entry is not None and begun.listed(entry.raw)
+
+
 def summary(folder: Path) -> RunSummary | None:
-    """What a run's journal says; None where it does not begin as one."""
-    told = (entry.event for entry in entries(folder / NAME))
-    began = next(told, None)
+    """What the beginning and the end of a run's journal say; None where it does not begin as one."""
+    told = ends(folder / NAME)
+    began, raw, _ = next(told, (None, b"", 0))
     if not isinstance(began, Began):
         return None
+    settings = began.settings
+    if settings.overwrite and not begun.listed(raw):
+        settings = msgspec.structs.replace(settings, overwrite=False)
     model, step, steps, finished = "", 0, 0, False
-    for event in told:
+    for event, _, _ in told:
         match event:
             case Opened():
                 model = event.model.name
             case Ranked():
                 steps = len(event.order)
-            case Stepped():
+            case Stepped() | Moved():
                 step = max(step, event.step)
             case Finished():
                 finished = True
-    return RunSummary(str(folder), began.settings, began.started, model, step, steps, finished)
+    return RunSummary(str(folder), settings, began.started, model, step, steps, finished)
 
 
 def all_runs(runs: Path) -> list[RunSummary]:
-    """The runs in a folder of run folders, newest first."""
+    """The newest runs in a folder of run folders, newest first."""
     return [found for folder in _folders(runs) if (found := _readable_summary(folder)) is not None]
 
 
 def _folders(runs: Path) -> list[Path]:
-    """What may be run folders, newest first; no name that acts on a terminal or is no text."""
+    """What may be run folders, the newest RUNS of them; no link, no name that acts on a terminal or is no text."""
     try:
-        return [runs / name for name in sorted(os.listdir(runs), reverse=True) if name.isprintable()]
+        with os.scandir(runs) as found:
+            names = [each.name for each in found if each.name.isprintable() and each.is_dir(follow_symlinks=False)]
     except (OSError, ValueError):
         return []
+    return [runs / name for name in sorted(names, reverse=True)[:RUNS]]
 
 
 def _readable_summary(folder: Path) -> RunSummary | None:
@@ -163,11 +208,14 @@ def unfinished_runs(runs: Path) -> list[RunSummary]:
 def recorded_files(runs: Path) -> dict[str, set[str]]:
     """For every file that runs in this folder saved, by name, the SHA-256 that they recorded.
 
-    By name, since a lab folder may have been moved or copied, with its runs, since then.
+    By name, since a lab folder may have been moved, with its runs, since then. Only of runs that were begun here by
+    this user: what was recorded may be written over without a question.
     """
     found: dict[str, set[str]] = {}
     for folder in _folders(runs):
         with contextlib.suppress(Refused):
+            if not begun_here(folder):
+                continue
             for event, _, _ in entries(folder / NAME):
                 if isinstance(event, Saved):
                     found.setdefault(Path(event.path).name, set()).add(event.sha256)

@@ -1,6 +1,7 @@
 """A lab folder: what lies where, and what a file is called."""
 
 import os
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -18,6 +19,7 @@ PLACES: dict[SetName, str] = {
 }
 LONGEST = 200  # bytes of a name; most file systems take 255, and more is put around it while it is written
 FINEST = Decimal("0.000001")  # percentage points
+MOST_THRESHOLDS = 1000  # of a run
 MODELS = ("models/bd_net.h5", "models/bd_net.keras", "models/bd_weights.h5")
 
 
@@ -56,6 +58,14 @@ def points(text: str) -> str:
     if value != value.quantize(FINEST):
         raise Refused(f"{shown} has more than 6 decimals. Example: --save-at 2.5")
     return f"{abs(value).normalize():f}"
+
+
+def thresholds(texts: Iterable[str]) -> tuple[str, ...]:
+    """Thresholds as files are named after them, each once, in the order given. Raises Refused."""
+    found = tuple(dict.fromkeys(map(points, texts)))
+    if len(found) > MOST_THRESHOLDS:
+        raise Refused(f"--save-at: names {len(found):,} thresholds, {MOST_THRESHOLDS:,} are the most.")
+    return found
 
 
 def model_name(*, suffix: str, threshold: str | None = None, step: int | None = None) -> str:

@@ -71,7 +71,8 @@ class Command(msgspec.Struct, frozen=True, tag_field="do", forbid_unknown_fields
 class Open(Command, frozen=True, tag="open"):
     """Load the network and the data, rank the channels and measure B.
 
-    `run`: go on with this run folder. `demo`: lay out this demo under the settings' root first.
+    `run`: go on with this run folder, by the settings of its journal; of those here only `overwrite` counts, since
+    what may be overwritten is for whoever asks now to say. `demo`: lay out this demo under the settings' root first.
     """
 
     settings: Settings

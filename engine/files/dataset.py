@@ -1,6 +1,5 @@
 """Data files: checked by the inspector, then streamed as float32 batches straight from the file's bytes."""
 
-import os
 import sys
 from collections.abc import Iterator
 from math import prod
@@ -12,7 +11,7 @@ from engine.files.description import DataSpec
 from engine.files.finding import Finding, refused
 from engine.files.images import pixel_line
 from engine.files.pixels import DecodedPixels, Pixels, PlainPixels
-from engine.files.source import HDF5_ENDINGS, misnamed, open_source
+from engine.files.source import HDF5_ENDINGS, Source, misnamed, open_source
 from engine.files.verifying import verify_data
 from engine.files.warden import warden
 
@@ -27,24 +26,25 @@ class Dataset:
     `images`: how many; `labels`: int64 (N,); `shape`: (C,H,W); `dtype`: as stored; `notes`: what a user should know.
     """
 
-    def __init__(self, path: Path, pixels: Pixels, spec: DataSpec, labels: np.ndarray) -> None:
-        self.path = path
+    def __init__(self, source: Source, pixels: Pixels, spec: DataSpec, labels: np.ndarray) -> None:
+        self.source, self.path = source, source.path
         self.labels = labels
         self.images, *shape = spec.shape
         self.shape = (shape[0], shape[1], shape[2])
         self.dtype = np.dtype(spec.dtype).name
-        self.notes = spec.notes + misnamed(path, HDF5_ENDINGS, "is HDF5")
+        self.notes = spec.notes + misnamed(source.path, HDF5_ENDINGS, "is HDF5") + source.notes
         self._pixels = pixels
 
     def close(self) -> None:
         """Let go of the file."""
         self._pixels.close()
+        self.source.close()
 
     def batches(self, size: int, start: int = 0) -> Iterator[np.ndarray]:
         """Images from `start` on, float32 (n,C,H,W), `size` at a time.
 
         A batch that nobody holds any more when the next is asked for is overwritten by it. Raises Refused for a
-        pixel that is no finite number, and where the file has become shorter.
+        pixel that is no finite number, and where somebody has written into the file.
         """
         pool: list[np.ndarray] = []
         for first in range(start, self.images, size):
@@ -71,6 +71,7 @@ class Dataset:
             if not (np.isfinite(part.min()) and np.isfinite(part.max())):
                 where = int(np.argmin(np.isfinite(part)))
                 raise refused(self.path, pixel_line(first + (place + where) // each, float(part[where])))
+        self.source.refuse_changed()
 
 
 def _free(pool: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
@@ -82,20 +83,16 @@ def _free(pool: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
     return pool[-1]
 
 
-def open_dataset(path: Path, shape: tuple[int, int, int] | None, classes: int | None) -> Dataset:
+def open_dataset(file: Path | Source, shape: tuple[int, int, int] | None, classes: int | None) -> Dataset:
     """The images and labels of a data file. Raises Refused.
 
     `shape`: height, width and channels that the model takes; `classes`: how many it knows; None: any.
     """
-    descriptor = open_source(path)
+    source = file if isinstance(file, Source) else open_source(file)
     try:
-        report, arrays = warden.ask(path, descriptor, job="data", shape=shape, classes=classes)
-        spec, labels = verify_data(report.data, arrays, descriptor, shape, classes)
-        source = PlainPixels if spec.offset is not None else DecodedPixels
-        return Dataset(path, source(path, descriptor, spec), spec, labels)
+        report, arrays = warden.ask(source.path, source.descriptor, job="data", shape=shape, classes=classes)
+        spec, labels = verify_data(report.data, arrays, source.descriptor, shape, classes)
     except Finding as finding:
-        os.close(descriptor)
-        raise refused(path, str(finding)) from None
-    except BaseException:
-        os.close(descriptor)
-        raise
+        raise refused(source.path, str(finding)) from None
+    pixels = PlainPixels if spec.offset is not None else DecodedPixels
+    return Dataset(source, pixels(source.path, source.descriptor, spec), spec, labels)

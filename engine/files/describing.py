@@ -1,6 +1,5 @@
 """The inspector's part for people: what a file holds, as a Description."""
 
-import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -47,22 +46,24 @@ def describe(path: Path) -> Description:
     except Refused as refused:
         return Description(name=name, refusal=str(refused), protection=jail.missing())
     with tempfile.TemporaryFile() as out:
-        status = wait(start(lambda: _describe(source, name, out.fileno())))
+        status = wait(start(lambda: _describe(source.descriptor, name, out.fileno())))
         text = os.pread(out.fileno(), REPORT_BYTES, 0)
     found = Description(name=name, refusal=ending(status)) if status else _read(text, name)
-    size = os.fstat(source).st_size
+    size = os.fstat(source.descriptor).st_size
     line = None if found.refusal is None else f"{name}: {found.refusal}"
-    digest = _sha256(source) if size <= (HASHED_BYTES if line is None else REFUSED_HASHED_BYTES) else ""
+    try:
+        digest = source.hash() if size <= (HASHED_BYTES if line is None else REFUSED_HASHED_BYTES) else ""
+    except Refused as refused:
+        return Description(name=name, refusal=str(refused), protection=jail.missing())
     return msgspec.structs.replace(
-        found, refusal=line, size=size, sha256=digest, known=known_file(digest), protection=jail.missing()
+        found,
+        refusal=line,
+        size=size,
+        sha256=digest,
+        known=known_file(digest),
+        notes=found.notes + source.notes,
+        protection=jail.missing(),
     )
-
-
-def _sha256(descriptor: int) -> str:
-    """The hash of the very file that was looked at, whatever its name stands for by now."""
-    with os.fdopen(os.dup(descriptor), "rb") as file:
-        file.seek(0)
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(text: bytes, name: str) -> Description:

@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engine.files.source import Source
+
 
 class LayerSpec(msgspec.Struct, frozen=True):
     """One layer: its Keras class, allow-listed settings, and the layers whose outputs feed it, in order.
@@ -43,12 +45,16 @@ class ModelSpec(msgspec.Struct, frozen=True):
 
 
 class ModelFile:
-    """A model file that passed the inspector: its bytes' location, its description, its arrays by layer name."""
+    """A model file that passed the inspector: open still, with its description and its arrays by layer name."""
 
-    def __init__(self, path: Path, spec: ModelSpec, arrays: dict[str, list[np.ndarray]]) -> None:
-        self.path = path
+    def __init__(self, source: Source, spec: ModelSpec, arrays: dict[str, list[np.ndarray]]) -> None:
+        self.source = source
         self.spec = spec
         self.arrays = arrays
+
+    @property
+    def path(self) -> Path:
+        return self.source.path
 
 
 class DataSpec(msgspec.Struct, frozen=True):

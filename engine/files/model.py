@@ -1,7 +1,6 @@
 """Model files: read through the inspector; and B' as B's own bytes with the pruned numbers at zero."""
 
 import io
-import os
 import tempfile
 from collections.abc import Iterable
 from math import prod
@@ -16,26 +15,24 @@ from engine.files.description import ModelFile, ModelSpec, WeightSpec
 from engine.files.finding import Finding, refused
 from engine.files.limits import MODEL_FILE_BYTES
 from engine.files.members import renew_checksum
-from engine.files.source import HDF5_ENDINGS, misnamed, open_source
+from engine.files.source import CHANGED, HDF5_ENDINGS, Source, misnamed, open_source
 from engine.files.verifying import verify_model
 from engine.files.warden import warden
 
-CHANGED = "changed since it was opened. Open it again."
 SPOILED = "would not be the same network with channels pruned; nothing was saved. The file is damaged or hostile."
 
 
-def read_model(path: Path) -> ModelFile:
+def read_model(file: Path | Source) -> ModelFile:
     """The network in a `.h5` or `.keras` file, as a checked description and arrays. Raises Refused."""
-    descriptor = open_source(path)
+    source = file if isinstance(file, Source) else open_source(file)
     try:
-        report, arrays = warden.ask(path, descriptor, job="model")
+        report, arrays = warden.ask(source.path, source.descriptor, job="model")
         spec = verify_model(report.model, arrays)
-        spec = msgspec.structs.replace(spec, notes=spec.notes + _name_notes(path, spec.format))
-        return ModelFile(path, spec, _by_layer(spec, arrays))
     except Finding as finding:
-        raise refused(path, str(finding)) from None
-    finally:
-        os.close(descriptor)
+        raise refused(source.path, str(finding)) from None
+    source.refuse_changed()
+    notes = spec.notes + _name_notes(source.path, spec.format) + source.notes
+    return ModelFile(source, msgspec.structs.replace(spec, notes=notes), _by_layer(spec, arrays))
 
 
 def _name_notes(path: Path, form: str) -> tuple[str, ...]:
@@ -66,7 +63,7 @@ def pruned_bytes(model: ModelFile, layer: str, channels: Iterable[int]) -> bytes
 
 
 def _in_place(model: ModelFile, layer: str, pruned: list[int]) -> bytes:
-    held = io.BytesIO(_whole(model.path))  # shares its bytes with what it is made of and what it gives
+    held = io.BytesIO(model.source.read(MODEL_FILE_BYTES))  # shares its bytes with what it is made of and what it gives
     arrays = [array for arrays in model.arrays.values() for array in arrays]
     with held.getbuffer() as view:
         if not all(_zero(view, *each, layer, pruned) for each in zip(model.spec.weights, arrays, strict=True)):
@@ -74,13 +71,6 @@ def _in_place(model: ModelFile, layer: str, pruned: list[int]) -> bytes:
     if model.spec.format == "keras":
         renew_checksum(held)
     return held.getvalue()
-
-
-def _whole(path: Path) -> bytes:
-    with os.fdopen(open_source(path), "rb", buffering=0) as file:
-        if os.fstat(file.fileno()).st_size > MODEL_FILE_BYTES:
-            raise refused(path, CHANGED)
-        return file.readall()
 
 
 def _zero(view: memoryview, weight: WeightSpec, array: np.ndarray, layer: str, pruned: list[int]) -> bool:
@@ -99,11 +89,10 @@ def _zero(view: memoryview, weight: WeightSpec, array: np.ndarray, layer: str, p
 
 def _rewritten(model: ModelFile, layer: str, pruned: list[int]) -> bytes:
     """The same through HDF5, for weights in chunks or compressed: done in the inspector."""
-    descriptor = open_source(model.path)
-    try:
-        return warden.rewrite(model.path, descriptor, layer, pruned)
-    finally:
-        os.close(descriptor)
+    model.source.refuse_changed()
+    data = warden.rewrite(model.path, model.source.descriptor, layer, pruned)
+    model.source.refuse_changed()
+    return data
 
 
 def _verify(model: ModelFile, data: bytes, layer: str, pruned: list[int]) -> None:

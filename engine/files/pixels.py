@@ -17,7 +17,10 @@ BROKEN = "cannot be decoded to its end; stopped. It is damaged: copy or download
 
 
 class Pixels(Protocol):
-    """Numbers of a data set in C order. `fill` puts those from `first` on into `out`, float32, or raises Refused."""
+    """Numbers of a data set in C order. `fill` puts those from `first` on into `out`, float32, or raises Refused.
+
+    The descriptor that they are read from stays the caller's.
+    """
 
     def fill(self, out: np.ndarray, first: int) -> None: ...
 
@@ -25,7 +28,7 @@ class Pixels(Protocol):
 
 
 class PlainPixels:
-    """Numbers that lie in one piece in the file, of any type and byte order. Owns the descriptor."""
+    """Numbers that lie in one piece in the file, of any type and byte order."""
 
     def __init__(self, path: Path, descriptor: int, spec: DataSpec) -> None:
         assert spec.offset is not None
@@ -46,9 +49,7 @@ class PlainPixels:
                 np.copyto(out, target, casting="unsafe")
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Nothing is held."""
 
     def _read(self, target: np.ndarray, offset: int) -> None:
         view = memoryview(target.view(np.uint8).data)
@@ -87,6 +88,3 @@ class DecodedPixels:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1

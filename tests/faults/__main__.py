@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from tests.faults import kills, labs, mutations, writes
+from tests.faults import forged, kills, labs, mutations, swapped, writes
 from tests.faults.engines import Nursery
 
 
@@ -28,8 +28,13 @@ def disturbed(folder: Path, options: argparse.Namespace) -> tuple[list[str], lis
         killed = kills.run(lab, nursery.command(), options.kills, options.seed, log, until)
         labs.clear(lab)
         broken = writes.run(lab, nursery, options.faults, options.seed, log, until)
-    losses += killed.losses + broken.losses
-    return [kills.describe(killed), writes.describe(single, broken)], losses
+        labs.clear(lab)
+        forgeries = forged.run(lab, nursery.command(), options.forgeries, options.seed, log, until)
+        labs.clear(lab)
+        swaps = swapped.run(lab, nursery.command(), options.swaps, options.seed, log, until)
+    losses += killed.losses + broken.losses + forgeries.losses + swaps.losses
+    lines = [kills.describe(killed), writes.describe(single, broken)]
+    return [*lines, forged.describe(forgeries), swapped.describe(swaps)], losses
 
 
 def mutated(options: argparse.Namespace) -> str:
@@ -52,6 +57,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--faults", type=int, default=60, help="in whole runs")
+    parser.add_argument("--forgeries", type=int, default=100, help="of a journal")
+    parser.add_argument("--swaps", type=int, default=40, help="of an input while it is read")
     parser.add_argument("--mutations", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--seed", type=int, default=1)

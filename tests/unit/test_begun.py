@@ -74,7 +74,10 @@ def test_a_run_that_came_along_goes_on_in_its_lab(lab: Path) -> None:
     assert len(journal.read(run)) == 1
 
 
-OPENED = p.Opened("/lab/runs/1", p.SetInfo("b.h5", 0, ""), "conv", "pool", 3, 5, (), {}, "", "cpu", "tensorflow", False)
+SETS: dict[p.SetName, p.SetInfo] = {"valid": p.SetInfo("valid.h5", 1, "")}
+OPENED = p.Opened(
+    "/lab/runs/1", p.SetInfo("b.h5", 0, ""), "conv", "pool", 3, 5, (), SETS, "", "cpu", "tensorflow", False
+)
 RANKED = p.Ranked((2, 0, 1), False, (1.0, 2.0, 0.0), (1, 1, 0))
 TOLD: list[p.AnyEvent] = [OPENED, RANKED, p.Stepped(0, None, p.Counts(1)), p.Reordered((0, 2, 1), 0), p.Moved(3)]
 UNTOLD: list[p.AnyEvent] = [
@@ -85,6 +88,8 @@ UNTOLD: list[p.AnyEvent] = [
     p.Reordered((0, 1, 3), 0),
     p.Reordered((0, 1, 1), 0),
     p.Reordered((0, 1, 2), 4),
+]
+UNRANKED = [
     p.Ranked((0, 3), False, (1.0, 2.0, 0.0), (1, 1, 0)),
     p.Ranked((-1,), False, (1.0, 2.0, 0.0), (1, 1, 0)),
     p.Ranked((0, 1, 2), False, (1.0,), (1, 1, 0)),
@@ -101,6 +106,17 @@ def test_a_run_goes_on_over_steps_and_channels_that_are_there(untold: p.AnyEvent
     file.append(untold)
     file.close()
     with pytest.raises(Refused, match=r"^1: line 7 of its journal names a step or a channel"):
+        journal.read(run)
+
+
+@pytest.mark.parametrize("unranked", UNRANKED, ids=str)
+def test_an_order_is_of_the_channels_that_are_there(unranked: p.Ranked, lab: Path) -> None:
+    run = brought_along(lab / "runs" / "1", settings_of(lab))
+    file = Journal.resume(run)
+    file.append(OPENED)
+    file.append(unranked)
+    file.close()
+    with pytest.raises(Refused, match=r"^1: line 3 of its journal names (a step or a channel|an impossible mean)"):
         journal.read(run)
 
 

@@ -35,7 +35,12 @@ BAD: Table = {
     "folder": (lambda path: path.mkdir(), "is a folder, expected one .h5 or .keras file."),
     "pipe": (os.mkfifo, NOT_REGULAR),
     "socket": (unix_socket, NOT_REGULAR),
-    "link": (lambda path: path.symlink_to("/etc"), "is a link to another file. Name that file itself: '/etc'"),
+    "link to a folder": (lambda path: path.symlink_to("/etc"), "is a folder, expected one .h5 or .keras file."),
+    "link to a device": (lambda path: path.symlink_to("/dev/zero"), NOT_REGULAR),
+    "link to nowhere": (
+        lambda path: path.symlink_to("/nowhere/x.h5"),
+        "is a link to '/nowhere/x.h5', which is not there. Mend the link or copy the file.",
+    ),
     "empty": (bytes_of(b""), "is empty (0 bytes). The download or copy did not finish; fetch it again."),
     "text": (bytes_of(b"epoch,loss\n1,0.3\n"), "is a text file, expected HDF5 (.h5) or .keras."),
     "text of escapes": (bytes_of(b"\x1b[2J\x1b]0;owned\x07"), "is neither HDF5 (.h5) nor .keras."),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.api import entries, journal
+from engine.api import begun, entries, journal
 from engine.api import protocol as p
 from engine.api.errors import NotWritten, Refused
 from engine.api.journal import Journal
@@ -226,6 +226,7 @@ def test_unfinished_runs_come_newest_first(tmp_path: Path) -> None:
 
 
 def test_recorded_files_know_every_hash(tmp_path: Path) -> None:
+    begun.remember(p.encode(BEGAN))
     one, two = (p.Saved("model", "/lab/models/a.h5", digit * 64, "written") for digit in "12")
     written(tmp_path / "1", [BEGAN, one])
     written(tmp_path / "2", [BEGAN, two])

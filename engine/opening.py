@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,6 @@ from engine.inputs import Hashes, Inputs, changed_inputs, open_inputs, paths
 from engine.recorder import Recorder
 from engine.run import Run
 from engine.saving import Saver, out_folder, refuse_foreign, runs_folder
-
-PACKAGES = ("lab3-tui", "keras", "tensorflow", "numpy", "h5py")
 
 
 class Opening:
@@ -96,8 +93,7 @@ class Opening:
     def begin_anew(self, run: Run, opened: Opened) -> None:
         self.recorder.begin(run.folder)
         started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-        versions = {name: version(name) for name in PACKAGES}
-        self.recorder.emit(Began(run.settings, run.inputs.sha256, versions, started))
+        self.recorder.emit(Began(run.settings, run.inputs.sha256, backend.versions(), started))
         self.recorder.emit(opened)
 
     def go_on(self, run: Run, past: list[AnyEvent], opened: Opened) -> None:

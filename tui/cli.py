@@ -130,9 +130,12 @@ Run = Annotated[
 
 def show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"lab3-tui {version('lab3-tui')}")
+        try:
+            typer.echo(f"lab3-tui {version('lab3-tui')}")
+        except PackageNotFoundError:
+            typer.echo("lab3-tui, from a folder where it is not installed")
         raise typer.Exit
 
 

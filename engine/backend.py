@@ -99,7 +99,8 @@ def quick_imports() -> Iterator[None]:
 def load(device: str | None = None) -> Any:
     """Import Keras and undo what a keras.json of the user could have changed.
 
-    Raises Refused where Keras or its backend cannot be imported, and where `device` names a GPU and there is none: computing for hours on the CPU is not what was asked.
+    Raises Refused where Keras or its backend cannot be imported, and where `device` names a GPU and there is none:
+    computing for hours on the CPU is not what was asked.
     """
     try:
         with quick_imports():

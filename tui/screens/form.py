@@ -9,6 +9,9 @@ from msgspec.structs import replace
 from engine.api import lab
 from engine.api.inspection import Description
 from engine.api.protocol import Settings
+from tui.wording import short_path
+
+PATH = 50  # cells of a path among words
 
 
 class Line(NamedTuple):
@@ -71,6 +74,7 @@ def fits(name: str, path: Path) -> bool:
 
 def misfit(name: str, typed: str, path: Path) -> str:
     """What is wrong with a path that does not fit."""
+    typed = short_path(typed, PATH)
     if not path.exists():
         return f"{typed}: not there. Check the spelling, or press Tab to complete."
     return f"{typed}: is a folder. Name a file in it." if name in FILES else f"{typed}: is a file. Name a folder."
@@ -120,7 +124,7 @@ def found_here(root: Path) -> str:
     found = lab.find(root)
     if found.complete:
         more = f" Not there, and not needed: {', '.join(found.missing)}." if found.missing else ""
-        return f"A lab folder: {root}.{more}"
+        return f"A lab folder: {short_path(str(root), PATH)}.{more}"
     needed = [place for place in found.missing if place in (lab.MODELS[0], lab.PLACES["valid"])]
     return (
         f"No lab folder here: {' and '.join(needed)} {'are' if len(needed) > 1 else 'is'} missing. Other files will do."

@@ -6,7 +6,9 @@ from engine.api.errors import Refused
 from engine.api.journal import RunSummary
 from tui.screens.dialogs import Ask, Choice, Choose, Field
 from tui.state import RunState, figures
-from tui.wording import file_name
+from tui.wording import file_name, short_path
+
+PATH = 50  # cells of a path among the words of a question
 
 
 def goto(state: RunState) -> Ask:
@@ -43,7 +45,7 @@ def save_here(state: RunState) -> Ask:
     folder = f"{state.settings.root}/models" if state.settings and not state.settings.out else ""
     folder = state.settings.out if state.settings and state.settings.out else folder
     suffix = ".keras" if state.opened and state.opened.model.name.endswith(".keras") else ".h5"
-    text = f"B′ with {state.step} of {state.channels} channels pruned, and G's answers. Into {folder}"
+    text = f"B′ with {state.step} of {state.channels} channels pruned, and G's answers. Into {short_path(folder, PATH)}"
     name = Field("name", "File name", f"model_step_{state.step}{suffix}", check=_file_name)
     return Ask("Save B′ here", text, [name], "Save")
 

@@ -12,6 +12,7 @@ from textual.types import CSSPathType
 from textual.widgets import DirectoryTree, Static
 
 from tui.screens.dialogs import Choice, Dialog, keys
+from tui.wording import short_path
 
 SHOWN = (".h5", ".keras", ".hdf5", ".hdf")
 
@@ -43,7 +44,7 @@ class FilePicker(Dialog[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="tree"):
-            yield Static(str(self._start), id="where", markup=False)
+            yield Static("", id="where", markup=False)
             yield LabTree(self._start)
             take = [Choice("o", "Take this folder", "")] if self._folders else []
             choices = [
@@ -53,6 +54,11 @@ class FilePicker(Dialog[str | None]):
                 Choice("esc", "Cancel", ""),
             ]
             yield Static(keys(*choices), classes="keys")
+
+    def on_resize(self) -> None:
+        """Say which folder this is, in one line."""
+        where = self.query_one("#where", Static)
+        where.update(short_path(str(self.query_one(LabTree).path), where.container_size.width))
 
     @on(DirectoryTree.FileSelected)
     def _file(self, event: DirectoryTree.FileSelected) -> None:
@@ -67,4 +73,4 @@ class FilePicker(Dialog[str | None]):
     def action_up(self) -> None:
         tree = self.query_one(LabTree)
         tree.path = Path(tree.path).parent
-        self.query_one("#where", Static).update(str(tree.path))
+        self.on_resize()

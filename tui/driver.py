@@ -154,7 +154,8 @@ def _explain(driver: Driver, error: LabError) -> None:
     unfinished = isinstance(error, EngineDied | Interrupted | OutputLost) and not _left_running(driver)
     complain(str(error) + where(driver.state) if unfinished else str(error))
     if isinstance(error, EngineDied | EngineNotStarted) and driver.client.ending:
-        for line in driver.client.ending.log_tail[-LOG_LINES:]:
+        lines = LOG_LINES if isinstance(error, EngineDied) else 1  # where none came up its last words say why
+        for line in driver.client.ending.log_tail[-lines:]:
             complain(f"  {line}")
 
 

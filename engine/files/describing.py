@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -20,7 +19,7 @@ from engine.files.content import content_kind
 from engine.files.description import ModelSpec
 from engine.files.finding import CONFUSED, TOO_MUCH, Finding, ending, harmless, shown_name
 from engine.files.graph import default_layer, output_shapes, parameters, prunable, ranking_feature
-from engine.files.handover import REPORT_BYTES
+from engine.files.handover import REPORT_BYTES, scratch
 from engine.files.hdf5 import child, member_names, open_descriptor
 from engine.files.images import DataSet, images_in, read_labels, wanted
 from engine.files.limits import HASHED_BYTES, REFUSED_HASHED_BYTES
@@ -37,7 +36,7 @@ def describe(path: Path) -> Description:
         source = open_source(path)
     except Refused as refused:
         return Description(name=name, refusal=str(refused), protection=jail.missing())
-    with tempfile.TemporaryFile() as out:
+    with scratch("description") as out:
         status = wait(start(lambda: _describe(source, name, out.fileno())))
         text = os.pread(out.fileno(), REPORT_BYTES, 0)
     found = Description(name=name, refusal=ending(status)) if status else _read(text, name)

@@ -2,7 +2,6 @@
 
 import io
 import os
-import tempfile
 from collections.abc import Iterable
 from math import prod
 from pathlib import Path
@@ -10,15 +9,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from engine.api.errors import NotWritten, Refused
-from engine.api.textsafe import escape
+from engine.api.errors import Refused
 from engine.files.description import ModelFile, ModelSpec, WeightSpec
 from engine.files.finding import Finding, refused
 from engine.files.limits import MODEL_FILE_BYTES
 from engine.files.members import renew_checksum
 from engine.files.source import HDF5_ENDINGS, misnamed, open_source
 from engine.files.verifying import verify_model
-from engine.files.warden import warden
+from engine.files.warden import warden, written
 
 CHANGED = "changed since it was opened. Open it again."
 SPOILED = "would not be the same network with channels pruned; nothing was saved. The file is damaged or hostile."
@@ -108,11 +106,7 @@ def _rewritten(model: ModelFile, layer: str, pruned: list[int]) -> bytes:
 
 def _verify(model: ModelFile, data: bytes, layer: str, pruned: list[int]) -> None:
     """That `data` holds the same network with these channels at zero."""
-    with tempfile.TemporaryFile(buffering=0) as scratch:
-        try:
-            scratch.write(data)
-        except OSError as error:
-            raise NotWritten(f"Could not check B′ in {escape(tempfile.gettempdir())}: {error.strerror}.") from error
+    with written(data) as scratch:
         try:
             report, arrays = warden.ask(model.path, scratch.fileno(), job="model")
             spec = verify_model(report.model, arrays)

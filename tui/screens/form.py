@@ -66,16 +66,19 @@ PATHS = (*FILES, *FOLDERS)
 
 
 def fits(name: str, path: Path) -> bool:
-    """Whether there is at `path` what the line of this name is for: a file, a folder, or room for a folder."""
+    """Whether there is at `path` what the line of this name is for: a file, a folder, or room for a folder.
+
+    What cannot be looked at, as a name that is too long for the system, is not there.
+    """
     if name in FILES:
-        return path.exists() and not path.is_dir()
-    return path.is_dir() or (name in MADE and not path.exists())
+        return os.path.exists(path) and not os.path.isdir(path)
+    return os.path.isdir(path) or (name in MADE and not os.path.exists(path))
 
 
 def misfit(name: str, typed: str, path: Path) -> str:
     """What is wrong with a path that does not fit."""
     typed = short_path(typed, PATH)
-    if not path.exists():
+    if not os.path.exists(path):
         return f"{typed}: not there. Check the spelling, or press Tab to complete."
     return f"{typed}: is a folder. Name a file in it." if name in FILES else f"{typed}: is a file. Name a folder."
 

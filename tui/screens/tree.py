@@ -1,5 +1,6 @@
 """Pick a file or a folder in a tree."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -25,7 +26,7 @@ class LabTree(DirectoryTree):
     ICON_FILE = "  "
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
-        return [p for p in paths if not p.name.startswith(".") and (p.suffix in SHOWN or p.is_dir())]
+        return [p for p in paths if not p.name.startswith(".") and (p.suffix in SHOWN or os.path.isdir(p))]
 
 
 class FilePicker(Dialog[str | None]):
@@ -39,7 +40,7 @@ class FilePicker(Dialog[str | None]):
 
     def __init__(self, start: Path, folders: bool) -> None:
         super().__init__()
-        self._start = start if start.is_dir() else Path.cwd()
+        self._start = start if os.path.isdir(start) else Path.home()
         self._folders = folders
 
     def compose(self) -> ComposeResult:
@@ -67,7 +68,7 @@ class FilePicker(Dialog[str | None]):
 
     def action_take(self) -> None:
         node = self.query_one(LabTree).cursor_node
-        if self._folders and node is not None and node.data is not None and node.data.path.is_dir():
+        if self._folders and node is not None and node.data is not None and os.path.isdir(node.data.path):
             self.dismiss(str(node.data.path))
 
     def action_up(self) -> None:

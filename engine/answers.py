@@ -29,7 +29,7 @@ class AnswersFile(MutableMapping[bytes, np.ndarray]):
         try:
             self.file = open_regular(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise NotWritten(f"Could not open {path.name}: {error.strerror}. What was saved is safe.") from error
+            raise NotWritten(f"Could not open {path.name}: {error.strerror}.", "What was saved is safe.") from error
         self.end = self.scan()
 
     def scan(self) -> int:

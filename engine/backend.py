@@ -8,10 +8,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 from engine.api.errors import Refused
+from engine.api.textsafe import SHORT, escape
 
 # TF32 rounds products to ten bits and atomics add in any order: answers would differ from the CPU's and between runs
 EXACT = {
@@ -20,15 +22,20 @@ EXACT = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "JAX_DEFAULT_MATMUL_PRECISION": "highest",
 }
+BACKENDS = ("tensorflow", "jax", "torch")  # those of Keras's that compute what a run needs, the first by default
+CHOICE = f"{', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}"
 THREADS = 2  # that compute at once: one goes on where the other waits for its own slow ends
 # take memory as it is needed instead of the whole card, which others may use too
 SHARED_CARD = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 def configure(device: str | None) -> None:
-    """Choose one device ("cpu", "gpu", "gpu:1"; None: the first there is) and exact, quiet, repeatable kernels."""
+    """Choose one device ("cpu", "gpu", "gpu:1"; None: the first there is) and exact, quiet, repeatable kernels.
+
+    Raises Refused where KERAS_BACKEND names nothing that could compute here.
+    """
     os.environ.update(EXACT | SHARED_CARD)
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    refuse_backend(os.environ.setdefault("KERAS_BACKEND", BACKENDS[0]))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if os.environ["KERAS_BACKEND"] == "jax":
         flags = os.environ.get("XLA_FLAGS", "")
@@ -39,6 +46,19 @@ def configure(device: str | None) -> None:
     elif "CUDA_VISIBLE_DEVICES" not in os.environ or device is not None:
         number = (device or "gpu").partition(":")[2] or "0"
         os.environ["CUDA_VISIBLE_DEVICES"] = visible(number)
+
+
+def refuse_backend(backend: str) -> None:
+    """Raises Refused for a backend that is none of Keras's three, or is not installed."""
+    if backend not in BACKENDS:
+        raise Refused(f"KERAS_BACKEND: '{escape(backend, SHORT)}' is unknown. Set it to {CHOICE}.")
+    if backend not in sys.modules and find_spec(backend) is None:
+        raise unusable(backend, "is not installed here")
+
+
+def unusable(backend: str, why: str) -> Refused:
+    """The line about a backend that cannot be imported."""
+    return Refused(f"KERAS_BACKEND: {backend} {why}. Install it, or set KERAS_BACKEND to {CHOICE}.")
 
 
 def compute_side_by_side() -> None:
@@ -79,11 +99,15 @@ def quick_imports() -> Iterator[None]:
 def load(device: str | None = None) -> Any:
     """Import Keras and undo what a keras.json of the user could have changed.
 
-    Raises Refused where `device` names a GPU and there is none: computing for hours on the CPU is not what was asked.
+    Raises Refused where Keras or its backend cannot be imported, and where `device` names a GPU and there is none:
+    computing for hours on the CPU is not what was asked.
     """
-    with quick_imports():
-        import keras
-
+    try:
+        with quick_imports():
+            import keras
+    except ImportError as error:
+        why = escape(str(error).partition("\n")[0])
+        raise unusable(os.environ.get("KERAS_BACKEND", BACKENDS[0]), f"cannot be imported ({why})") from error
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy("float32")
@@ -106,7 +130,23 @@ def name() -> str:
     import keras
 
     backend = str(keras.backend.backend())
-    return f"{backend} {version(backend)}"
+    return f"{backend} {version(backend)}".rstrip()
+
+
+def versions() -> dict[str, str]:
+    """Which versions compute: of the program, of Keras with its backend, and of what reads numbers."""
+    import keras
+
+    names = ("lab3-tui", "keras", str(keras.backend.backend()), "numpy", "h5py")
+    return {name: found for name in names if (found := version(name))}
+
+
+def version(package: str) -> str:
+    """As it was installed; else, as for a backend that another distribution brings, as the module itself says."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return str(getattr(sys.modules.get(package), "__version__", ""))
 
 
 def device_name() -> str:

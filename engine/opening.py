@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,6 @@ from engine.resuming import refuse_other_answers, refuse_other_inputs
 from engine.run import Run
 from engine.saving import Saver, out_folder, refuse_foreign, runs_folder
 
-PACKAGES = ("lab3-tui", "keras", "tensorflow", "numpy", "h5py")
-
 
 class Opening:
     """One Open command being carried out. `made` is the folder of a new run, once there is one."""
@@ -36,6 +33,7 @@ class Opening:
         self.recorder, self.check, self.held = recorder, check, held
         self.begin = time.perf_counter()
         self.holder: str | None = None
+        self.unlocked = ""  # what its user should know of folders that cannot be locked
         self.made: Path | None = None
 
     def carry_out(self) -> tuple[Run, Saver]:
@@ -62,7 +60,7 @@ class Opening:
         if not past:
             run.prepare()
         inputs.sha256 = hashes.all()
-        opened = describe(run, self.holder)
+        opened = describe(run, self.holder, self.unlocked)
         if past:
             self.go_on(run, past, opened)
         else:
@@ -89,11 +87,11 @@ class Opening:
         """The run's folder. It and the folder of B' are locked; a run that another process holds is opened to look."""
         out, runs = out_folder(self.settings), runs_folder(self.settings)
         try:
-            self.held.enter_context(locks.hold(out))
+            self.unlocked = self.held.enter_context(locks.hold(out))
             if self.command.run is None:
                 self.made = journal.new_run(runs, inputs.model.path.stem)
             folder = self.made or Path(self.command.run or "")
-            self.held.enter_context(locks.hold(folder))
+            self.unlocked = self.held.enter_context(locks.hold(folder)) or self.unlocked
             sweep(folder)
             sweep(out, "model_")
         except locks.InUse as error:
@@ -107,8 +105,7 @@ class Opening:
     def begin_anew(self, run: Run, opened: Opened) -> None:
         self.recorder.begin(run.folder)
         started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-        versions = {name: version(name) for name in PACKAGES}
-        self.recorder.emit(Began(run.settings, run.inputs.sha256, versions, started))
+        self.recorder.emit(Began(run.settings, run.inputs.sha256, backend.versions(), started))
         self.recorder.emit(opened)
 
     def goes_by(self, settings: Settings) -> bool:
@@ -153,11 +150,12 @@ def normal(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, save_at=lab.thresholds(settings.save_at))
 
 
-def describe(run: Run, holder: str | None) -> Opened:
-    """What is open, for people."""
+def describe(run: Run, holder: str | None, unlocked: str = "") -> Opened:
+    """What is open, for people. `unlocked`: a note that the run's folders cannot be locked."""
     inputs = run.inputs
     model, sets = inputs.model_info(), {name: inputs.set_info(name) for name in inputs.sets}
     notes = (*model.notes, *(f"{info.name}: {note}" for info in sets.values() for note in info.notes))
+    notes += (unlocked,) if unlocked else ()
     return Opened(
         run=str(run.folder),
         model=model,

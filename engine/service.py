@@ -110,8 +110,10 @@ class Service:
             self.state = opening.carry_out()
             if self.recorder.journal is not None:
                 self.catch_up()
-        except BaseException:
+        except BaseException as error:
             self.close_run(opening.made)
+            if isinstance(error, NotWritten) and opening.made is not None:
+                raise NotWritten(error.found, "No run was begun; free space and start again.") from error
             raise
 
     def catch_up(self) -> None:
@@ -262,5 +264,9 @@ class Service:
             self.check()
             self.emit(p.Progress(phase, done, total, time.perf_counter() - begin))
 
-        write_atomically(Path(command.path), train(command.attack, progress))
+        network = train(command.attack, progress)
+        try:
+            write_atomically(Path(command.path), network)
+        except NotWritten as error:
+            raise NotWritten(error.found, "Name another file with --out, or free space, and train again.") from error
         self.emit(p.Note(f"wrote {command.path}"))

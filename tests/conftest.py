@@ -15,6 +15,18 @@ FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
 
 
 @pytest.fixture(scope="session", autouse=True)
+def usual_terminal() -> Iterator[None]:
+    """A terminal and folders of settings that are the usual ones, wherever the tests run; some tests set others."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "TEXTUAL", "LAB3_TRACEBACK"):
+            patch.delenv(name, raising=False)
+        patch.setenv("TERM", "xterm-256color")
+        for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The list of runs begun here is one of the tests' own, in the processes that they start too."""
     with pytest.MonkeyPatch.context() as patch:

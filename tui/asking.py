@@ -9,6 +9,7 @@ from textual.actions import SkipAction
 from engine.api import protocol as p
 from tui.showing import ShowingApp
 from tui.state import Answered
+from tui.wording import short_path
 
 TWICE = 2.0  # seconds within which a second Ctrl-C leaves
 
@@ -126,7 +127,7 @@ class AskingApp(ShowingApp):
         try:
             self.copy(self.save_screenshot(name, str(folder)), "Screenshot")
         except OSError as error:
-            self.tell(f"Could not write {folder / name}: {error.strerror}", "error")
+            self.tell(f"Could not write {short_path(str(folder / name), 60)}: {error.strerror}", "error")
 
     def action_copy_command(self) -> None:
         from tui.session_command import headless_command

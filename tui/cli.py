@@ -1,13 +1,15 @@
 """The command line. It imports what a command needs when that command runs: --help must be instant."""
 
+import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.api.errors import LabError, Refused
+from engine.api.errors import ExitCode, Refused
 from tui.help import GroupedHelp
+from tui.outputs import complain, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,7 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(config_app, name="config")
 
 
+USAGE_ERROR: Any = typer.BadParameter.__mro__[2]  # what the parser raises for words that it does not know
 INPUTS, PRUNING, OUTPUTS, ENGINE, MODES = "What to open", "What to prune and save", "Where it goes", "How", "Which run"
 
 ATTACKS, SCALES = "[pruning-aware|plain]", "[1|1/255]"
@@ -130,9 +133,12 @@ Run = Annotated[
 
 def show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"lab3-tui {version('lab3-tui')}")
+        try:
+            put(sys.stdout, f"lab3-tui {version('lab3-tui')}")
+        except PackageNotFoundError:
+            put(sys.stdout, "lab3-tui, from a folder where it is not installed")
         raise typer.Exit
 
 
@@ -284,18 +290,27 @@ def config_path_command() -> None:
     """Where the settings file is looked for."""
     from tui.config import config_path
 
-    typer.echo(config_path())
+    put(sys.stdout, str(config_path()))
+
+
+def run() -> int:
+    """Do what the command line says. Returns the exit code; raises LabError for what is refused."""
+    try:
+        code = app(standalone_mode=False)
+    except USAGE_ERROR as error:
+        said = io.StringIO()
+        error.show(file=said)
+        for line in said.getvalue().splitlines():
+            complain(line)
+        return ExitCode.USAGE
+    return int(code or ExitCode.DONE)
 
 
 def main() -> None:
-    """The program. What is refused is said in one line."""
-    try:
-        app()
-    except LabError as error:
-        from tui.narration import complain
+    """The program on its command line."""
+    from tui.entry import ending
 
-        complain(str(error))
-        sys.exit(error.exit_code)
+    sys.exit(ending(run))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from engine.api.errors import ExitCode
 from engine.api.inspection import Description, describe
 from tui.driver import Driver, drive
 from tui.headless import Connect
-from tui.narration import Narrator, Plain, complain, narrator, put
+from tui.narration import Narrator, Plain, narrator
+from tui.outputs import complain, put
 from tui.state import RunState
 from tui.tables import aligned
 

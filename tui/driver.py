@@ -1,18 +1,16 @@
 """One engine driven from a script: commands one after the other, signals, and the exit code it all comes to."""
 
 import asyncio
-import os
-import shlex
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from engine.api import protocol as p
 from engine.api.client import EngineClient
 from engine.api.errors import EngineDied, EngineNotStarted, ExitCode, LabError
-from tui.narration import Narrator, complain
-from tui.outputs import give_up_lost_outputs
+from engine.api.textsafe import shell_word
+from tui.narration import Narrator
+from tui.outputs import OutputLost, complain, give_up_lost_outputs
 from tui.state import RunState, Sent, reduce
 
 ENDS = {signal.SIGTERM: ExitCode.TERMINATED, signal.SIGHUP: ExitCode.HUNG_UP}
@@ -102,13 +100,13 @@ LEFT_RUNNING = "The engine finishes the run by itself."
 
 def drive(driver: Driver, work: Callable[[], Awaitable[None]]) -> int:
     """Start the engine, do `work` with it, and see it off. Returns the exit code; failures are said in one line."""
-    try:
-        code = asyncio.run(_drive(driver, work))
-    except BrokenPipeError:
-        code = _nobody_reads()
-    except OSError as error:
-        complain(f"stdout: {(error.strerror or str(error)).lower()}. The run stopped; it can be resumed.")
-        code = _nobody_reads()
+    with asyncio.Runner() as runner:
+        try:
+            runner.get_loop()
+        except OSError as error:  # no descriptors left for the loop itself
+            reason = (error.strerror or str(error)).lower()
+            raise EngineNotStarted(f"The engine could not be started: {reason}.") from error
+        code = runner.run(_drive(driver, work))
     give_up_lost_outputs()
     return int(code)
 
@@ -153,10 +151,11 @@ def _left_running(driver: Driver) -> bool:
 def _explain(driver: Driver, error: LabError) -> None:
     """The failure in one line; after a death what the engine did, and the last lines of its log."""
     driver.narrator.close()
-    unfinished = isinstance(error, EngineDied | Interrupted) and not _left_running(driver)
+    unfinished = isinstance(error, EngineDied | Interrupted | OutputLost) and not _left_running(driver)
     complain(str(error) + where(driver.state) if unfinished else str(error))
     if isinstance(error, EngineDied | EngineNotStarted) and driver.client.ending:
-        for line in driver.client.ending.log_tail[-LOG_LINES:]:
+        lines = LOG_LINES if isinstance(error, EngineDied) else 1  # where none came up its last words say why
+        for line in driver.client.ending.log_tail[-lines:]:
             complain(f"  {line}")
 
 
@@ -166,10 +165,4 @@ def where(state: RunState) -> str:
         phase = next((name for name, at in reversed(list(state.phases.items())) if at.done < at.total), "")
         return f" It was at: {phase}." if phase else ""
     text = f" It had come to step {max(state.steps)} of {state.channels}."
-    return text + f" Go on with: lab3-tui --headless --run {shlex.quote(state.opened.run)}" if state.opened else text
-
-
-def _nobody_reads() -> int:
-    """stdout is closed: nothing more can be said there, not even by the interpreter when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.NOT_WRITTEN
+    return text + f" Go on with: lab3-tui --headless --run {shell_word(state.opened.run)}" if state.opened else text

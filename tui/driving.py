@@ -5,6 +5,7 @@ from collections.abc import Callable
 from textual.notifications import Notification, SeverityLevel
 
 from engine.api import protocol as p
+from engine.api.textsafe import printable
 from tui.engine_app import EngineApp
 from tui.state import Happening, RunState
 
@@ -83,7 +84,7 @@ class DrivingApp(EngineApp):
 
     def tell(self, text: str, severity: SeverityLevel = "information") -> None:
         """Say something in passing; plain text. What is still shown is not said again, and the oldest makes room."""
-        said = list(self._notifications)
+        text, said = printable(text), list(self._notifications)
         if any(each.message == text for each in said):
             return
         for each in said[: 1 - TOASTS]:

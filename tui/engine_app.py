@@ -26,6 +26,15 @@ class EngineApp(FrugalApp):
         self.link = Link(connect)
         self._show = Pacer(self._publish, SHOW_EVERY)
 
+    @property
+    def fault(self) -> Exception | None:
+        """What went wrong in the program itself, and ended it."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        """Close; what is said about the fault is said when the terminal is as it was."""
+        self._close_messages_no_wait()
+
     def start_engine(self) -> None:
         """Start a new engine, and let the one before leave; commands sent meanwhile wait for it."""
         before, self.link = self.link, Link(self._connect)

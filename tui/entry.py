@@ -1,28 +1,75 @@
-"""`lab3-tui`. Without options it goes straight to the workbench: the command line's parser takes as long as a frame."""
+"""`lab3-tui`. Without options it goes straight to the workbench: the command line's parser takes as long as a frame.
 
+However the program ends, `ending` says with which exit code and in which words: 1 means nothing but a threshold that
+was never reached, and no traceback reaches a user.
+"""
+
+import os
 import sys
-from typing import TYPE_CHECKING
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+from engine.api.errors import ExitCode, LabError
+from tui.outputs import OutputLost, complain, give_up_lost_outputs, hold_streams, unflushed
 
 if TYPE_CHECKING:
     from tui.launch import Launch
 
+TRACEBACK = "LAB3_TRACEBACK"  # set, it shows where a fault of the program is
 
-def main() -> None:
+
+def main() -> NoReturn:
     """The program; ends with its exit code."""
-    if len(sys.argv) == 1:
-        sys.exit(workbench_here())
-    from tui.cli import main as command_line
+    hold_streams()
+    code = ending(workbench_here if len(sys.argv) == 1 else command_line)
+    give_up_lost_outputs()
+    sys.exit(code)
 
-    command_line()
+
+def command_line() -> int:
+    """What the command line says."""
+    from tui.cli import run
+
+    return run()
+
+
+def ending(program: Callable[[], int]) -> int:
+    """Run the program. Returns its exit code; a failure is said in one line."""
+    try:
+        code = program()
+    except LabError as error:
+        complain(str(error))
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except Exception as error:
+        code = unforeseen(error)
+    if lost := unflushed():
+        complain(str(OutputLost(lost)))
+        code = code or ExitCode.NOT_WRITTEN
+    return code
+
+
+def unforeseen(error: Exception) -> ExitCode:
+    """Say of a fault that nobody foresaw what it is; a stdout that takes nothing is no fault of the program's."""
+    if isinstance(error, OSError) and unflushed():
+        return ExitCode.NOT_WRITTEN  # said once the program has ended
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    words = " ".join(str(error).split())[:300]
+    complain(f"lab3-tui failed: {type(error).__name__}: {words}. Set {TRACEBACK}=1 to see where.")
+    return ExitCode.ENGINE_ERROR
 
 
 def workbench_here() -> int:
     """The workbench on the lab folder here. What lies in it is looked at when the first frame is up."""
-    from engine.api.errors import ExitCode
+    from tui.options import working_folder
     from tui.workbench import refusal, run
 
+    working_folder()
     if why := refusal():
-        print(why, file=sys.stderr)
+        complain(why)
         return ExitCode.USAGE
     return run(here)
 

@@ -5,13 +5,20 @@ of text. Here the cells before the first that changed are left out, and only cha
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.control import Control
+from rich.segment import Segment
 from textual._compositor import ChopsUpdate, CompositorUpdate
 from textual.app import App
+from textual.color import Color
+from textual.filter import LineFilter
 from textual.screen import Screen
+
+from engine.api.textsafe import printable
 
 COLOURS, MOVES = r"\x1b\[[\d;]*m", r"\n?\x1b\[[\d;]*H"  # a line feed before a move leads nowhere
 ESCAPES = re.compile(f"({COLOURS}|{MOVES})")
@@ -91,8 +98,32 @@ def spans(update: ChopsUpdate, console: Console) -> str:
     return "".join(out)
 
 
+class SafeText(LineFilter):
+    """The last gate before the terminal: whatever a widget was given, no character acts there.
+
+    Most have no width and are left out; the cells of the others show that something was there.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if all(segment.text.isprintable() for segment in segments):
+            return segments
+        return [Segment(safe(segment.text), segment.style, segment.control) for segment in segments]
+
+
+def safe(text: str) -> str:
+    """`text` in as many cells, without what acts on a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if printable(each) == each else "�" * cell_len(each) for each in text)
+
+
 class FrugalApp(App[int]):
-    """An app that writes little."""
+    """An app that writes little, and nothing that acts on the terminal but what it draws itself."""
+
+    _gate = SafeText()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [self._gate, *super().get_line_filters()]
 
     @property
     def _background_screens(self) -> list[Screen[Any]]:

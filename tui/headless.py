@@ -1,12 +1,12 @@
 """The run without a screen: every step, every result, over the same client as the workbench."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.api import protocol as p
 from engine.api.client import EngineClient
 from engine.api.errors import ExitCode, LabError, Refused
+from engine.api.textsafe import escape_json
 from tui.driver import Driver, drive
 from tui.narration import Narrator, narrator
 from tui.tables import results_table, step_line
@@ -79,7 +79,7 @@ class Headless:
         if isinstance(event, p.Question):
             self.questions.append(event)
         if self.plan.json:
-            self.narrator.out(p.encode(event).decode())
+            self.narrator.out(escape_json(p.encode(event).decode()))
         elif isinstance(event, p.Stepped):
             self.narrator.out(step_line(self.driver.state, event, self.narrator.width))
 
@@ -90,7 +90,6 @@ class Headless:
         if not self.plan.json:
             for line in ["", *results_table(self.driver.state)]:
                 self.narrator.out(line)
-        sys.stdout.flush()
         for line in (finished.verdict, *self.plan.last_lines):
             self.narrator.say(line)
         if self.questions:

@@ -1,11 +1,11 @@
 """What is told on stderr while the engine works: a bar with phases on a terminal, plain lines elsewhere."""
 
-import contextlib
 import os
 import sys
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from engine.api import protocol as p
+from tui.outputs import complain, put
 from tui.state import Line, RunState
 
 QUIET_KINDS = ("step",)  # told on stdout
@@ -55,19 +55,6 @@ def opened(state: RunState) -> str:
 
 def worded(line: Line) -> str:
     return f"{line.text} at step {line.step}" if line.kind == "threshold" else line.text
-
-
-def put(stream: TextIO, text: str) -> None:
-    """A line on a stream at once. Characters that its encoding lacks become escapes."""
-    encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    stream.flush()
-
-
-def complain(text: str) -> None:
-    """A line on stderr; a terminal that has gone is nothing to fail for."""
-    with contextlib.suppress(OSError, ValueError):
-        put(sys.stderr, text)
 
 
 class Plain:

@@ -119,12 +119,22 @@ def numbers(options: Options) -> dict[str, object]:
 
 def absolute(path: Path) -> str:
     """A path that means the same in another process. Raises Refused for one that is no text."""
-    text = os.path.abspath(path)
+    text = os.path.normpath(os.path.join(working_folder(), path)) if not path.is_absolute() else os.path.abspath(path)
     try:
         text.encode()
     except UnicodeEncodeError:
         raise Refused(f"{escape(text)}: is not valid UTF-8. Rename it.") from None
     return text
+
+
+def working_folder() -> str:
+    """Where relative paths begin. Raises Refused where that was deleted."""
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise Refused(
+            f"The working folder: {(error.strerror or 'is gone').lower()}. Go to one that is there."
+        ) from None
 
 
 def thresholds(text: str) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from engine.api import protocol as p
-from tui.narration import put, told, worded
+from engine.api.textsafe import printable
+from tui.narration import told, worded
+from tui.outputs import put
 from tui.state import Line, RunState
 
 STYLES = {"info": "dim", "threshold": "bold yellow", "saved": "green", "warning": "yellow"}
@@ -63,11 +65,11 @@ class Bar:
                 self._show("steps", step, state.channels)
 
     def say(self, text: str) -> None:
-        self._print(Text(text))
+        self._print(Text(printable(text)))
 
     def out(self, line: str) -> None:
         if self._shared:
-            self._print(Text(line))
+            self._print(Text(printable(line)))
         else:
             put(sys.stdout, line)
 
@@ -76,7 +78,7 @@ class Bar:
             self._progress.stop()
 
     def _line(self, line: Line) -> None:
-        self._print(Text(worded(line), STYLES.get(line.kind, "")))
+        self._print(Text(printable(worded(line)), STYLES.get(line.kind, "")))
 
     def _print(self, text: Text) -> None:
         with contextlib.suppress(OSError):

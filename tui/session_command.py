@@ -1,8 +1,7 @@
 """The headless command that does what this session did, to paste into a script."""
 
-import shlex
-
 from engine.api.protocol import Settings
+from engine.api.textsafe import shell_word
 from tui.state import RunState
 
 DEFAULTS = Settings(root="", model="", valid="")
@@ -32,4 +31,4 @@ def headless_command(state: RunState) -> str:
         value = getattr(settings, name)
         if value != getattr(DEFAULTS, name):
             words += [f"--{name.replace('_', '-')}", str(value)]
-    return shlex.join(words + (["--overwrite"] if settings.overwrite else []))
+    return " ".join(map(shell_word, words + (["--overwrite"] if settings.overwrite else [])))

@@ -7,8 +7,9 @@ from textual.notifications import SeverityLevel
 
 from engine.api import protocol as p
 from tui.state import Happening, RunState
-from tui.wording import file_name
+from tui.wording import file_name, short_path
 
+PATH = 100  # cells of a path: two lines of a toast
 SOON = 4.0  # seconds that the first of several saved thresholds stays on the screen
 
 
@@ -25,9 +26,9 @@ def toast(before: RunState, event: Happening) -> Toast | None:
         case p.Saved(what="model", threshold=str()):
             return Toast(_crossing(event))
         case p.Saved(what="model", path=path, status=status):
-            return Toast(f"Saved {path}{', unchanged' if status == 'unchanged' else ''}")
+            return Toast(f"Saved {short_path(path, PATH)}{', unchanged' if status == 'unchanged' else ''}")
         case p.Saved(what="report.md", path=path):
-            return Toast(f"Curve, results and report are in {path.rsplit('/', 1)[0]}")
+            return Toast(f"Curve, results and report are in {short_path(path.rsplit('/', 1)[0], PATH)}")
         case p.Failed(message=message):
             return Toast(message, "error")
         case p.Note(text=text):

@@ -40,8 +40,15 @@ def file_name(path: str) -> str:
 
 
 def short_path(path: str, width: int) -> str:
-    """A path cut at its beginning, so that its end can be read."""
-    return path if len(path) <= width else "…" + path[len(path) - width + 1 :]
+    """A path, fit for a terminal, in at most `width` cells: what is too long is cut in its middle, both ends stay."""
+    from tui.widgets.rows import TAIL, cells
+
+    text = cells(path)
+    if len(text) > width:
+        head = max(0, width - 1) // 3
+        text = text[:head].rstrip() + "…" + text[len(text) - (width - 1 - head) :].removeprefix(TAIL)
+        text = text[: max(0, width)]
+    return text.replace(TAIL, "")
 
 
 def within(text: str, folder: str) -> str:

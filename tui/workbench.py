@@ -2,18 +2,16 @@
 
 import asyncio
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.api.textsafe import escape
+from engine.api.textsafe import printable, shell_word
 from tui.app import LabApp
 from tui.config import load
 from tui.launch import Launch
 from tui.link import Client
-from tui.narration import complain
-from tui.outputs import give_up_lost_outputs
+from tui.outputs import complain, give_up_lost_outputs
 from tui.state import RunState
 from tui.terminal import LabDriver, leave_on_signals
 
@@ -35,6 +33,8 @@ def run(launch: Launch | Callable[[], Launch], connect: Callable[[], Client] | N
     asyncio.run(_serve(app))
     if words := farewell(app.latest, app.link.keep):
         complain(words)
+    if app.fault:
+        raise app.fault
     give_up_lost_outputs()
     return app.return_code or 0
 
@@ -43,7 +43,7 @@ def farewell(state: RunState, left_running: bool = False) -> str:
     """Where the results of a run are, and how to go on with one that is not finished; empty without a step."""
     if state.opened is None or not any(state.steps):
         return ""
-    where, run = f"Results: {escape(state.opened.run)}", Path(state.opened.run)
+    where, run = f"Results: {printable(state.opened.run)}", Path(state.opened.run)
     if state.read_only or (state.finished and not left_running):
         return where
     return f"{where} · {'it goes on; look again' if left_running else 'go on'} with: lab3-tui {_going_on(run)}"
@@ -55,8 +55,8 @@ def _going_on(run: Path) -> str:
 
     newest, lab = unfinished_runs(run.parent)[:1], run.parent.parent
     if run.parent.name != "runs" or [found.folder for found in newest] != [str(run)]:
-        return f"--run {shlex.quote(str(run))}"
-    return "--resume" if lab == Path.cwd() else f"--resume --root {shlex.quote(str(lab))}"
+        return f"--run {shell_word(str(run))}"
+    return "--resume" if lab == Path.cwd() else f"--resume --root {shell_word(str(lab))}"
 
 
 async def _serve(app: LabApp) -> None:

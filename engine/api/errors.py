@@ -29,9 +29,16 @@ class Refused(LabError):
 
 
 class NotWritten(LabError):
-    """Something could not be written; what was there before stands."""
+    """Something could not be written; what was there before stands.
+
+    `found` says what, `fix` what to do about it: whoever knows better than the writer puts another in its place.
+    """
 
     exit_code = ExitCode.NOT_WRITTEN
+
+    def __init__(self, found: str, fix: str = "") -> None:
+        super().__init__(f"{found} {fix}".rstrip())
+        self.found = found
 
 
 class EngineNotStarted(LabError):

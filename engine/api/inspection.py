@@ -13,11 +13,14 @@ from typing import Literal, NoReturn
 
 import msgspec
 
+from engine.api.locks import HDF5_UNLOCKED
 from engine.api.protocol import LayerInfo
 from engine.api.textsafe import SHORT, escape
 
-# HDF5 loads no plug-in, and no library makes threads
-ENVIRONMENT = {"HDF5_PLUGIN_PRELOAD": "::"} | {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
+# HDF5 loads no plug-in and locks no file, which not every file system can; no library makes threads
+ENVIRONMENT = (
+    {"HDF5_PLUGIN_PRELOAD": "::"} | HDF5_UNLOCKED | {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
+)
 LONGEST = 80  # seconds for the inspector's own limit to act first
 HASHED_A_SECOND = 100_000_000  # bytes, at the least
 PATIENCE = 600  # seconds, whatever size a file says that it has

@@ -104,8 +104,8 @@ class Journal:
 
     def unwritten(self, error: OSError) -> NotWritten:
         return NotWritten(
-            f"Could not write the journal {escape(str(self.path))}: {error.strerror or error}. "
-            "What it holds is safe; free space and go on with --resume."
+            f"Could not write the journal {escape(str(self.path))}: {error.strerror or error}.",
+            "What it holds is safe; free space and go on with --resume.",
         )
 
     def close(self) -> None:

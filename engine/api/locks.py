@@ -14,6 +14,8 @@ from engine.api.regular import open_regular
 from engine.api.textsafe import escape
 
 NAME = ".lab3.lock"
+# for processes that import h5py: HDF5 opens no file that it cannot lock, and no file here is written in place
+HDF5_UNLOCKED = {"HDF5_USE_FILE_LOCKING": "FALSE"}
 
 
 class InUse(Refused):
@@ -25,8 +27,12 @@ class InUse(Refused):
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Be the one writer of `folder`, made where it is missing. Raises InUse, or Refused where it cannot be written."""
+def hold(folder: Path) -> Iterator[str]:
+    """Be the one writer of `folder`, made where it is missing. Raises InUse, or Refused where it cannot be written.
+
+    Gives what its user should know: a note where the file system has no locks, as NFS without a lock daemon. Then
+    nothing keeps another process out. Elsewhere it is empty.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = open_regular(folder / NAME, os.O_RDWR | os.O_CREAT)
@@ -36,14 +42,23 @@ def hold(folder: Path) -> Iterator[None]:
             "Name folders of your own with --out FOLDER and --runs FOLDER."
         ) from error
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InUse(folder, escape(os.pread(file, 200, 0).decode("utf-8", "replace")) or "unknown") from None
+        note = _lock(file, folder)
         since = datetime.datetime.now().strftime("%H:%M")
         with contextlib.suppress(OSError):  # a full disk: the lock holds, only the name of its holder is missing
             os.ftruncate(file, 0)
             os.pwrite(file, f"process {os.getpid()} on host {socket.gethostname()} since {since}".encode(), 0)
-        yield
+        yield note
     finally:
         os.close(file)
+
+
+def _lock(file: int, folder: Path) -> str:
+    """Take the lock, and say what is to be said of it. Raises InUse."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InUse(folder, escape(os.pread(file, 200, 0).decode("utf-8", "replace")) or "unknown") from None
+    except OSError as error:  # ENOLCK, EOPNOTSUPP, ENOSYS, ...: every file system without locks has its own
+        reason = (error.strerror or str(error)).lower()
+        return f"This file system has no locks ({reason}): do not open the same lab in another window."
+    return ""

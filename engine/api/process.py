@@ -13,6 +13,7 @@ from typing import IO, cast
 
 from engine.api.enginelog import tail, tail_of
 from engine.api.errors import EngineNotStarted
+from engine.api.locks import HDF5_UNLOCKED
 from engine.api.wire import READ_LIMIT, Ending, ending_of, read_line
 
 # -P: an engine/ folder in the user's directory is not ours
@@ -117,7 +118,7 @@ async def spawn(
             stdout=PIPE,
             stderr=stderr,
             start_new_session=True,
-            env=None if environment is None else dict(environment),
+            env={**(os.environ if environment is None else environment), **HDF5_UNLOCKED},
         )
     except OSError as error:
         if stderr:

@@ -1,5 +1,6 @@
 """Text that came from a file, made fit to be shown: the one place where it is escaped."""
 
+import shlex
 import unicodedata
 from collections.abc import Callable
 
@@ -23,9 +24,26 @@ def escape_rest(text: str, limit: int = LONG) -> str:
     return _joined(text, limit, lambda character: character if character == "\\" else _shown(character))
 
 
+def printable(text: str) -> str:
+    """The gate that every text passes on its way to a terminal: only what acts there is escaped, all else stays."""
+    return text if text.isprintable() else "".join(map(_shown_in_path, text))
+
+
 def escape_path(path: str) -> str:
     """A path that is shown and used: only what acts on a terminal is escaped, whatever names people give stays."""
-    return "".join(map(_shown_in_path, path))
+    return printable(path)
+
+
+def escape_json(line: str) -> str:
+    """A line of JSON that decodes to the same, in ASCII wherever a character would act on a terminal."""
+    return line if line.isprintable() else "".join(map(_shown_in_json, line))
+
+
+def shell_word(text: str) -> str:
+    """`text` as one word of a command for a shell; what would act on a terminal is written as bash and zsh read it."""
+    if printable(text) == text:
+        return shlex.quote(text)
+    return f"$'{''.join(map(_shown_in_shell, text))}'"
 
 
 def _joined(text: str, limit: int, shown_as: Callable[[str], str]) -> str:
@@ -49,6 +67,19 @@ def _shown(character: str) -> str:
 def _shown_in_path(character: str) -> str:
     acts = unicodedata.category(character) in ACTING and character not in JOINERS
     return _code(character) if acts else character
+
+
+def _shown_in_json(character: str) -> str:
+    if unicodedata.category(character) not in ACTING:
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def _shown_in_shell(character: str) -> str:
+    if unicodedata.category(character) in ACTING:
+        return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+    return f"\\{character}" if character in "\\'" else character
 
 
 def _code(character: str) -> str:

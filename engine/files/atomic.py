@@ -29,7 +29,7 @@ def write_atomically(path: Path, data: bytes, what: str = "") -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(beside)
-        raise NotWritten(_line(path, what, len(data), error)) from error
+        raise NotWritten(*_words(path, what, len(data), error)) from error
     sync_folder(path.parent)
 
 
@@ -65,15 +65,16 @@ def _write(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
-def _line(path: Path, what: str, size: int, error: OSError) -> str:
+def _words(path: Path, what: str, size: int, error: OSError) -> tuple[str, str]:
+    """What could not be written and why, and what to do."""
     name = f"{what} to {escape(path.name, SHORT)}" if what else escape(path.name, SHORT)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = _free(path.parent)
         cause = "no space left" if error.errno == errno.ENOSPC else "your disk quota is used up"
         have = f", {_megabytes(free)} free" if free is not None and error.errno == errno.ENOSPC else ""
         return (
-            f"Could not save {name}: {cause} (needs {_megabytes(size)}{have}). "
-            "Your work is safe in the run; free space and save again."
+            f"Could not save {name}: {cause} (needs {_megabytes(size)}{have}).",
+            "Your work is safe in the run; free space and save again.",
         )
     reason = os.strerror(error.errno) if error.errno else "the system refused"
     fixes = {
@@ -82,7 +83,7 @@ def _line(path: Path, what: str, size: int, error: OSError) -> str:
         errno.ENOENT: "The folder is gone; make it again.",
     }
     fix = fixes.get(error.errno or 0, "Your work is safe in the run; save again.")
-    return f"Could not save {name}: {reason[:1].lower()}{reason[1:]}. {fix}"
+    return f"Could not save {name}: {reason[:1].lower()}{reason[1:]}.", fix
 
 
 def _free(folder: Path) -> int | None:

@@ -1,6 +1,7 @@
 """Children of the inspector process: each shuts itself in before it does anything, and none outlives it."""
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -9,6 +10,9 @@ import sys
 from collections.abc import Callable
 
 from engine.files import jail
+from engine.files.finding import UNWRITTEN
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # EFBIG: ulimit -f
 
 
 def start(work: Callable[[], None], limits: dict[str, int] | None = None) -> int:
@@ -22,7 +26,9 @@ def start(work: Callable[[], None], limits: dict[str, int] | None = None) -> int
                 os._exit(1)
             jail.enter(**limits or {})
             work()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                os._exit(UNWRITTEN)
             sys.excepthook(*sys.exc_info())
             sys.stderr.flush()
             os._exit(1)

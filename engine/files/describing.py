@@ -1,7 +1,6 @@
 """The inspector's part for people: what a file holds, as a Description."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -28,7 +27,7 @@ from engine.files.graph import (
     ranking_feature,
     steps_notes,
 )
-from engine.files.handover import REPORT_BYTES
+from engine.files.handover import REPORT_BYTES, scratch
 from engine.files.hdf5 import child, member_names, open_descriptor
 from engine.files.images import DataSet, images_in, read_labels, wanted
 from engine.files.limits import HASHED_BYTES, REFUSED_HASHED_BYTES
@@ -45,7 +44,7 @@ def describe(path: Path) -> Description:
         source = open_source(path)
     except Refused as refused:
         return Description(name=name, refusal=str(refused), protection=jail.missing())
-    with tempfile.TemporaryFile() as out:
+    with scratch("description") as out:
         status = wait(start(lambda: _describe(source.descriptor, name, out.fileno())))
         text = os.pread(out.fileno(), REPORT_BYTES, 0)
     found = Description(name=name, refusal=ending(status)) if status else _read(text, name)

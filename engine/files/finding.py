@@ -9,6 +9,7 @@ from engine.api.textsafe import SHORT, escape
 from engine.files.limits import CPU_SECONDS, WALL_SECONDS
 
 CONFUSED = "confused the file reader; nothing was loaded. The file is damaged or hostile."
+UNWRITTEN = 74  # exit code of an inspector that could not write what it read
 TOO_MUCH = "needs more memory to check than is allowed. The file is damaged or hostile."
 
 
@@ -53,5 +54,7 @@ def ending(status: int) -> str:
         return f"took longer than {WALL_SECONDS} s to check; stopped."
     if status == -signal.SIGXCPU:
         return f"took longer than {CPU_SECONDS} s of processor time to check; stopped."
+    if status == UNWRITTEN:
+        return "could not be checked: no space left for what is read. Free memory, or raise ulimit -f."
     how = f"signal {-status}" if status < 0 else f"exit {status}"
     return f"crashed the file reader ({how}); nothing was loaded. The file is damaged or hostile."

@@ -3,9 +3,11 @@
 import io
 import mmap
 import os
+import sys
+import tempfile
 from collections.abc import Iterable
 from math import prod
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import msgspec
 import numpy as np
@@ -17,6 +19,13 @@ ALIGN = 64
 REPORT_BYTES = 32 * MIB
 MOST_ARRAYS = 8 * LAYERS
 PLAIN = ("<f4", "<i8")
+
+
+def scratch(name: str) -> BinaryIO:
+    """A file without a name: in memory where the system has such, else on disk."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create(name), "w+b")
+    return cast(BinaryIO, tempfile.TemporaryFile())
 
 
 def write_arrays(descriptor: int, arrays: Iterable[tuple[tuple[int, ...], Iterable[np.ndarray]]]) -> None:

@@ -1,7 +1,6 @@
 """Model files: read through the inspector; and B' as B's own bytes with the pruned numbers at zero."""
 
 import io
-import tempfile
 from collections.abc import Iterable
 from math import prod
 from pathlib import Path
@@ -9,15 +8,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from engine.api.errors import NotWritten, Refused
-from engine.api.textsafe import escape
+from engine.api.errors import Refused
 from engine.files.description import ModelFile, ModelSpec, WeightSpec
 from engine.files.finding import Finding, refused
 from engine.files.limits import MODEL_FILE_BYTES
 from engine.files.members import renew_checksum
 from engine.files.source import CHANGED, HDF5_ENDINGS, Source, misnamed, open_source
 from engine.files.verifying import verify_model
-from engine.files.warden import warden
+from engine.files.warden import warden, written
 
 SPOILED = "would not be the same network with channels pruned; nothing was saved. The file is damaged or hostile."
 
@@ -97,11 +95,7 @@ def _rewritten(model: ModelFile, layer: str, pruned: list[int]) -> bytes:
 
 def _verify(model: ModelFile, data: bytes, layer: str, pruned: list[int]) -> None:
     """That `data` holds the same network with these channels at zero."""
-    with tempfile.TemporaryFile(buffering=0) as scratch:
-        try:
-            scratch.write(data)
-        except OSError as error:
-            raise NotWritten(f"Could not check B′ in {escape(tempfile.gettempdir())}: {error.strerror}.") from error
+    with written(data) as scratch:
         try:
             report, arrays = warden.ask(model.path, scratch.fileno(), job="model")
             spec = verify_model(report.model, arrays)

@@ -1,6 +1,5 @@
 """Checks of single settings: each takes what a file says and gives what Keras 3 constructors want, or raises Unfit."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,9 +25,9 @@ def real(low: float = -1e9, high: float = 1e9) -> Check:
         # TensorFlow 1 wrote arrays of one number as {"type": "ndarray", "value": x}
         if isinstance(value, dict) and value.get("type") == "ndarray":
             value = value.get("value")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise Unfit
-        if not low <= value <= high:
+        if not low <= value <= high:  # nor is NaN, and no whole number is too long to be compared
             raise Unfit
         return float(value)
 

@@ -6,18 +6,17 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from engine.api.errors import NotWritten
 from engine.api.inspection import ENVIRONMENT, inspector_command
 from engine.files.description import Report
-from engine.files.finding import CONFUSED, ending, harmless, refused
-from engine.files.handover import read_arrays, read_report
+from engine.files.finding import CONFUSED, UNWRITTEN, ending, harmless, refused, shown_name
+from engine.files.handover import read_arrays, read_report, scratch
 from engine.files.limits import WALL_SECONDS
 
 PATIENCE = WALL_SECONDS + 10  # seconds: beyond its own limit the inspector is ended from outside
@@ -38,7 +37,7 @@ class Warden:
 
     def ask(self, path: Path, descriptor: int, **request: Any) -> tuple[Report, list[np.ndarray]]:
         """What the inspector says about an open file, and the arrays it hands over. Raises Refused."""
-        with _scratch("arrays") as arrays:
+        with scratch("arrays") as arrays:
             found = self._report(path, request, descriptor, arrays.fileno())
             try:
                 return found, read_arrays(arrays.fileno())
@@ -48,7 +47,7 @@ class Warden:
     def rewrite(self, path: Path, descriptor: int, layer: str, channels: list[int]) -> bytes:
         """The file's bytes, written anew with these channels of `layer` at zero. Raises Refused."""
         request = {"job": "zeroed", "layer": layer, "channels": channels}
-        with _scratch("rewritten") as out:
+        with scratch("rewritten") as out:
             self._report(path, request, descriptor, out.fileno())
             out.seek(0)
             return out.read()
@@ -65,8 +64,10 @@ class Warden:
         return ours
 
     def _report(self, path: Path, request: dict[str, Any], descriptor: int, out: int) -> Report:
-        with _scratch("report") as report:
+        with scratch("report") as report:
             status = self._exchange(request, [descriptor, report.fileno(), out])
+            if status == UNWRITTEN:
+                raise NotWritten(f"{shown_name(path)}: {ending(status)}")
             if status:
                 raise refused(path, ending(status))
             try:
@@ -112,9 +113,9 @@ class Warden:
         with self._lock:
             channel = self._running()
             try:
-                with _scratch("request") as text:  # of any length; the socket carries a sign and the files
-                    text.write(json.dumps(request).encode())
-                    text.flush()
+                with written(
+                    json.dumps(request).encode()
+                ) as text:  # of any length; the socket carries a sign and files
                     socket.send_fds(channel, [b"?"], [text.fileno(), *descriptors])
                 answer = channel.recv(4)
             except TimeoutError:
@@ -136,11 +137,17 @@ class Warden:
         self._process = self._channel = None
 
 
-def _scratch(name: str) -> BinaryIO:
-    """A file without a name: in memory where the system has such, else on disk."""
-    if sys.platform == "linux":
-        return os.fdopen(os.memfd_create(name), "w+b")
-    return cast(BinaryIO, tempfile.TemporaryFile())
+def written(data: bytes) -> BinaryIO:
+    """These bytes in a file without a name. Raises NotWritten."""
+    file, rest = scratch("written"), memoryview(data)
+    try:
+        while rest:
+            rest = rest[os.write(file.fileno(), rest) :]
+    except OSError as error:
+        file.close()
+        reason = (error.strerror or str(error)).lower()
+        raise NotWritten(f"The file reader cannot be asked: {reason}.", "Free memory, or raise ulimit -f.") from error
+    return file
 
 
 warden = Warden()

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from tests.faults import forged, kills, labs, mutations, swapped, writes
+from tests.faults import forged, kills, labs, mutations, surroundings, swapped, writes
 from tests.faults.engines import Nursery
 
 
@@ -60,11 +60,17 @@ def main() -> None:
     parser.add_argument("--forgeries", type=int, default=100, help="of a journal")
     parser.add_argument("--swaps", type=int, default=40, help="of an input while it is read")
     parser.add_argument("--mutations", type=int, default=10_000)
+    parser.add_argument("--surroundings", action=argparse.BooleanOptionalAction, default=True, help="streams, limits")
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         lines, losses = disturbed(Path(name), options)
+    if options.surroundings:
+        with tempfile.TemporaryDirectory() as name:
+            lacking = surroundings.run(Path(name), surroundings.SHORT | surroundings.LONG)
+        lines.append(surroundings.describe(lacking))
+        losses += lacking.losses
     if options.mutations:
         lines.append(mutated(options))
     for line in [*losses, *lines, f"{len(losses)} losses"]:

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable
 from typing import Any
 
-WAYS = ("enospc", "eio", "kill", "torn")
+WAYS = ("enospc", "eio", "short", "kill", "torn")
 OPERATIONS = ("write", "pwrite", "fsync", "fdatasync", "ftruncate", "posix_fallocate", "replace", "rename", "mkdir")
 REAL: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in OPERATIONS}
 
@@ -15,7 +15,8 @@ REAL: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in OPERA
 class Breaker:
     """Counts the operations on regular files and names, and breaks the `at`-th in the given way.
 
-    A full disk stays full: behind the first `enospc` everything that needs space fails. `eio` comes once.
+    A full disk stays full: behind the first `enospc` everything that needs space fails. `eio` comes once, as does a
+    `short` write.
     """
 
     def __init__(self, way: str, at: int) -> None:
@@ -29,11 +30,19 @@ class Breaker:
         def operation(*args: Any, **kwargs: Any) -> Any:
             if counts(args[0]):
                 self.seen += 1
+                if self.way == "short":
+                    return self.half(name, args) if self.seen == self.at else REAL[name](*args, **kwargs)
                 if self.seen == self.at or (self.seen > self.at and self.way == "enospc"):
                     self.act(name, args)
             return REAL[name](*args, **kwargs)
 
         return operation
+
+    def half(self, name: str, args: tuple[Any, ...]) -> Any:
+        """A write that takes only half of what it was given, and says so."""
+        if name not in ("write", "pwrite"):
+            return REAL[name](*args)
+        return REAL[name](args[0], bytes(args[1])[: (len(args[1]) + 1) // 2], *args[2:])
 
     def act(self, name: str, args: tuple[Any, ...]) -> None:
         if self.way in ("kill", "torn"):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 
 from scripted import SETTINGS, ScriptedEngine
 from textual.pilot import Pilot
@@ -14,7 +15,7 @@ from tui.launch import Launch
 from tui.state import RunState
 
 LAUNCH = Launch(Path("/lab"), SETTINGS, fresh=True)
-PATIENCE = 400  # turns of the loop until something that was waited for is given up
+PATIENCE = 60.0  # seconds until something that was waited for is given up
 
 
 class Bench:
@@ -41,7 +42,8 @@ class Bench:
         )
 
     async def until(self, happened: Callable[[], object], what: str = "") -> None:
-        for _ in range(PATIENCE):
+        end = monotonic() + PATIENCE
+        while monotonic() < end:
             if happened():
                 await self.pilot.pause()
                 return

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
-from piloted import LAUNCH
+from piloted import LAUNCH, PATIENCE
 from scripted import ScriptedEngine
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -72,7 +73,8 @@ def pressing(name: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
     async def press(pilot: Pilot[Any]) -> None:
         lab = pilot.app
         assert isinstance(lab, LabApp)
-        for _ in range(300):
+        end = monotonic() + PATIENCE
+        while monotonic() < end:
             await pilot.pause(0.01)
             if lab.latest.ready or (name == "start" and "features valid" in lab.latest.phases) or name == "open":
                 break
@@ -92,7 +94,8 @@ def pressing(name: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
 
 async def settled(pilot: Pilot[Any]) -> None:
     """Nothing is under way any more, and what has changed is drawn, also by views that wait a while."""
-    for _ in range(300):
+    end = monotonic() + PATIENCE
+    while monotonic() < end:
         await pilot.pause(0.02)
         if not pilot.app.latest.busy or pilot.app.latest.busy == "opening":
             break

@@ -9,6 +9,9 @@ from msgspec.structs import replace
 from engine.api import lab
 from engine.api.inspection import Description
 from engine.api.protocol import Settings
+from tui.wording import short_path
+
+PATH = 50  # cells of a path among words
 
 
 class Line(NamedTuple):
@@ -63,15 +66,19 @@ PATHS = (*FILES, *FOLDERS)
 
 
 def fits(name: str, path: Path) -> bool:
-    """Whether there is at `path` what the line of this name is for: a file, a folder, or room for a folder."""
+    """Whether there is at `path` what the line of this name is for: a file, a folder, or room for a folder.
+
+    What cannot be looked at, as a name that is too long for the system, is not there.
+    """
     if name in FILES:
-        return path.exists() and not path.is_dir()
-    return path.is_dir() or (name in MADE and not path.exists())
+        return os.path.exists(path) and not os.path.isdir(path)
+    return os.path.isdir(path) or (name in MADE and not os.path.exists(path))
 
 
 def misfit(name: str, typed: str, path: Path) -> str:
     """What is wrong with a path that does not fit."""
-    if not path.exists():
+    typed = short_path(typed, PATH)
+    if not os.path.exists(path):
         return f"{typed}: not there. Check the spelling, or press Tab to complete."
     return f"{typed}: is a folder. Name a file in it." if name in FILES else f"{typed}: is a file. Name a folder."
 
@@ -120,7 +127,7 @@ def found_here(root: Path) -> str:
     found = lab.find(root)
     if found.complete:
         more = f" Not there, and not needed: {', '.join(found.missing)}." if found.missing else ""
-        return f"A lab folder: {root}.{more}"
+        return f"A lab folder: {short_path(str(root), PATH)}.{more}"
     needed = [place for place in found.missing if place in (lab.MODELS[0], lab.PLACES["valid"])]
     return (
         f"No lab folder here: {' and '.join(needed)} {'are' if len(needed) > 1 else 'is'} missing. Other files will do."

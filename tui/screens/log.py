@@ -11,11 +11,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from engine.api.enginelog import LOG_NAME, tail
+from engine.api.textsafe import printable
 from tui.actions import bindings
 from tui.screens.looking import Looking
 from tui.state import Kind, RunState
 from tui.widgets.events import fold
-from tui.wording import within
+from tui.wording import short_path, within
 
 MARKS: dict[Kind, str] = {"info": "·", "step": "↓", "threshold": "┄", "saved": "◆", "warning": "!", "error": "✖"}
 STYLES: dict[Kind, str] = {"threshold": "yellow", "saved": "green", "warning": "yellow", "error": "red", "info": "dim"}
@@ -29,7 +30,7 @@ def lines(state: RunState, width: int) -> Text:
     text = Text()
     root = state.settings.root if state.settings else ""
     for line in state.log:
-        pieces = fold(within(line.text, root), max(MARGIN, width - MARGIN))
+        pieces = fold(printable(within(line.text, root)), max(MARGIN, width - MARGIN))
         told = ("\n" + " " * MARGIN).join(pieces)
         text.append(f" {line.step:>3} ", "dim").append(f"{MARKS[line.kind]} {told}\n", STYLES.get(line.kind, ""))
     return text
@@ -75,4 +76,5 @@ class LogScreen(Looking):
         if state.opened is None:
             return " The engine has no run folder yet", Text()
         path = Path(state.opened.run) / LOG_NAME
-        return f" {path}", Text("\n".join(tail(path, LINES)) or "Nothing was printed.")
+        words = "\n".join(map(printable, tail(path, LINES)))
+        return f" {short_path(str(path), self.size.width - BESIDE)}", Text(words or "Nothing was printed.")

@@ -1,6 +1,7 @@
 """Open: what was found here, what is missing and how to get it; runs to go on with; the demo one key away."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -128,7 +129,7 @@ class OpenScreen(Sized):
     def _focused(self) -> None:
         if name := self._current:
             self._tell_about(name)
-            if name in FILES and name not in self._seen and Path(self._path(name)).is_file():
+            if name in FILES and name not in self._seen and os.path.isfile(self._path(name)):
                 self.run_worker(self._inspect(name, self._path(name)), group="inspect", exclusive=True)
 
     @on(Input.Changed)
@@ -143,14 +144,14 @@ class OpenScreen(Sized):
     def _refill(self) -> None:
         """The folder changed: find its files, and let relative paths count from it."""
         root = Path(form.absolute(self._value("root"), ""))
-        self.query_one("#found", Static).update(form.found_here(root) if root.is_dir() else "No such folder.")
-        if not root.is_dir():
+        self.query_one("#found", Static).update(form.found_here(root) if os.path.isdir(root) else "No such folder.")
+        if not os.path.isdir(root):
             return
         found = form.values(root, None)
         for name in FILES:
             line = self.query_one(f"#{name}", PathInput)
             line.rebase(str(root))
-            if found[name] or not Path(self._path(name)).exists():
+            if found[name] or not os.path.exists(self._path(name)):
                 line.value = found[name]
         self.run_worker(self._look_for_runs(), group="runs", exclusive=True)
 

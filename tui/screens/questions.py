@@ -6,7 +6,9 @@ from engine.api.errors import Refused
 from engine.api.journal import RunSummary
 from tui.screens.dialogs import Ask, Choice, Choose, Field
 from tui.state import RunState, figures
-from tui.wording import file_name
+from tui.wording import file_name, short_path
+
+PATH = 50  # cells of a path among the words of a question
 
 
 def goto(state: RunState) -> Ask:
@@ -44,7 +46,7 @@ def save_here(state: RunState) -> Ask:
     folder = state.settings.out if state.settings and state.settings.out else folder
     model = state.opened.model.name if state.opened else ""
     suffix = next((ending for ending in (".keras", ".weights.h5") if model.endswith(ending)), ".h5")
-    text = f"B′ with {state.step} of {state.channels} channels pruned, and G's answers. Into {folder}"
+    text = f"B′ with {state.step} of {state.channels} channels pruned, and G's answers. Into {short_path(folder, PATH)}"
     name = Field("name", "File name", f"model_step_{state.step}{suffix}", check=_file_name)
     return Ask("Save B′ here", text, [name], "Save")
 

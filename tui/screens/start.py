@@ -5,18 +5,20 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from engine.api.demo import Attack, first_line
+from engine.api.demo import MEGABYTES, Attack, demo_root
 from engine.api.protocol import Settings
 from tui.screens.checklist import Checklist
 from tui.screens.keybar import KeyBar
 from tui.screens.sized import Sized
 from tui.state import RunState
+from tui.wording import short_path
 
 STORY = (
     "The network runs once over the images, up to the layer that will be pruned. "
     "Its channels are ranked by their mean activation on clean validation images. "
     "Then you prune them, least active first, and watch what falls first: accuracy or the attack."
 )
+WIDEST, PADDING = 94, 4  # cells of the page, as start.tcss has them
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-low"), (22, "-roomy")]
 
 
@@ -39,6 +41,9 @@ class StartScreen(Sized):
     def on_mount(self) -> None:
         self.watch(self.app, "state", self._show)
 
+    def on_resize(self) -> None:
+        self._show(self.lab.latest)
+
     def may_leave(self) -> bool:
         return False
 
@@ -49,9 +54,20 @@ class StartScreen(Sized):
     def _show(self, state: RunState) -> None:
         self.query_one(Checklist).show(state)
         if state.settings:
-            self.query_one("#opening", Static).update(Text(opening(state.settings, state.demo)))
+            room = min(WIDEST, self.size.width) - PADDING
+            self.query_one("#opening", Static).update(Text(opening(state.settings, state.demo, room)))
 
 
-def opening(settings: Settings, demo: Attack | None) -> str:
-    """What is being opened; of the demo also where it lies and what it costs."""
-    return first_line(demo, settings.out) if demo else f"Opening {settings.root}"
+def opening(settings: Settings, demo: Attack | None, width: int) -> str:
+    """What is being opened, in a line of `width` cells; of the demo also what it costs, and in a second line where B′
+    goes: however long their paths are, what stands below keeps its place."""
+    if demo is None:
+        return fitting("Opening ", settings.root, "", width)
+    root = str(demo_root(demo))
+    where = fitting(f"Demo, {demo} attack: in ", root, f" ({MEGABYTES} MB).", width)
+    return f"{where}\n{fitting('B′ goes to ', settings.out or f'{root}/models', '.', width)}"
+
+
+def fitting(before: str, path: str, behind: str, width: int) -> str:
+    """Words around a path, which is cut where they do not fit together."""
+    return before + short_path(path, width - len(before) - len(behind)) + behind

@@ -1,5 +1,6 @@
 """Pick a file or a folder in a tree."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,7 @@ from textual.types import CSSPathType
 from textual.widgets import DirectoryTree, Static
 
 from tui.screens.dialogs import Choice, Dialog, keys
+from tui.wording import short_path
 
 SHOWN = (".h5", ".keras", ".hdf5", ".hdf")
 
@@ -24,7 +26,7 @@ class LabTree(DirectoryTree):
     ICON_FILE = "  "
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
-        return [p for p in paths if not p.name.startswith(".") and (p.suffix in SHOWN or p.is_dir())]
+        return [p for p in paths if not p.name.startswith(".") and (p.suffix in SHOWN or os.path.isdir(p))]
 
 
 class FilePicker(Dialog[str | None]):
@@ -38,12 +40,12 @@ class FilePicker(Dialog[str | None]):
 
     def __init__(self, start: Path, folders: bool) -> None:
         super().__init__()
-        self._start = start if start.is_dir() else Path.cwd()
+        self._start = start if os.path.isdir(start) else Path.home()
         self._folders = folders
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="tree"):
-            yield Static(str(self._start), id="where", markup=False)
+            yield Static("", id="where", markup=False)
             yield LabTree(self._start)
             take = [Choice("o", "Take this folder", "")] if self._folders else []
             choices = [
@@ -54,6 +56,11 @@ class FilePicker(Dialog[str | None]):
             ]
             yield Static(keys(*choices), classes="keys")
 
+    def on_resize(self) -> None:
+        """Say which folder this is, in one line."""
+        where = self.query_one("#where", Static)
+        where.update(short_path(str(self.query_one(LabTree).path), where.container_size.width))
+
     @on(DirectoryTree.FileSelected)
     def _file(self, event: DirectoryTree.FileSelected) -> None:
         if not self._folders:
@@ -61,10 +68,10 @@ class FilePicker(Dialog[str | None]):
 
     def action_take(self) -> None:
         node = self.query_one(LabTree).cursor_node
-        if self._folders and node is not None and node.data is not None and node.data.path.is_dir():
+        if self._folders and node is not None and node.data is not None and os.path.isdir(node.data.path):
             self.dismiss(str(node.data.path))
 
     def action_up(self) -> None:
         tree = self.query_one(LabTree)
         tree.path = Path(tree.path).parent
-        self.query_one("#where", Static).update(str(tree.path))
+        self.on_resize()

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
+from engine.api.textsafe import printable
+
 TAIL = "\ue000"  # stands behind a double-width character, for the second cell it takes
 
 # letter -> name of the component class `ink--NAME` that gives it its colour
@@ -49,7 +51,8 @@ BLANK: Part = (" ", ".")
 
 
 def cells(text: str) -> str:
-    """`text` with exactly one character a cell, whatever script it is in."""
+    """`text`, fit for a terminal, with exactly one character a cell, whatever script it is in."""
+    text = printable(text)
     if text.isascii():
         return text
     widths = ((char, cell_len(char)) for char in text)

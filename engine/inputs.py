@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.api.errors import Refused
+from engine.api.lab import refuse_steps
 from engine.api.protocol import SETS, LayerInfo, SetInfo, SetName, Settings
 from engine.api.published import known_file
 from engine.api.textsafe import escape
@@ -130,9 +131,7 @@ def open_inputs(settings: Settings) -> Inputs:
 def check_steps(settings: Settings, channels: int) -> None:
     """Raises Refused for an order of channels that are not there, or a step that will not come."""
     last = channels if settings.order is None else len(checked(settings.order, channels))
-    beyond = next((step for step in settings.save_steps if not 1 <= step <= last), None)
-    if beyond is not None:
-        raise Refused(f"--save-step {beyond}: there is no such step, expected 1..{last}.")
+    refuse_steps(settings.save_steps, last)
 
 
 def pruned_layer(model: ModelFile, name: str | None) -> tuple[str, str]:

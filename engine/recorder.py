@@ -6,14 +6,18 @@ from pathlib import Path
 
 from engine.api import begun, journal
 from engine.api.believing import UNRECORDED
-from engine.api.errors import Refused
+from engine.api.errors import NotWritten, Refused
 from engine.api.journal import Journal
 from engine.api.protocol import AnyEvent, Began, Progress, Saved, SaveMeasured, encode, refuse_infinite
 from engine.api.textsafe import SHORT, escape
 
 
 class Recorder:
-    """Sends events on, and keeps those of a run. `writing` is held while a file is under way."""
+    """Sends events on, and keeps those of a run.
+
+    `writing` is held while a file is under way, and from the moment an event is recorded until it is sent: who holds it
+    finds in `events` just what has been sent.
+    """
 
     def __init__(self, send: Callable[[AnyEvent], None]) -> None:
         self.send = send
@@ -28,7 +32,8 @@ class Recorder:
 
     def record(self, event: AnyEvent) -> None:
         """Put an event into the journal; behind the first line, what came before it. Each is recorded once."""
-        assert self.journal is not None
+        if self.journal is None:
+            raise NotWritten("No run is being recorded.")
         if isinstance(event, Began):
             begun.remember(encode(event))
         with self.writing:
@@ -67,9 +72,10 @@ class Recorder:
         """Record the event, where it counts, then send it. Raises NotFinite, NotWritten; then nobody hears of it."""
         refuse_infinite(event)
         passing = isinstance(event, Progress) and event.done < event.total
-        if not passing and not isinstance(event, UNRECORDED):
-            if self.journal is not None:
-                self.record(event)
-            elif isinstance(event, Progress):
-                self.early.append(event)
-        self.send(event)
+        with self.writing:
+            if not passing and not isinstance(event, UNRECORDED):
+                if self.journal is not None:
+                    self.record(event)
+                elif isinstance(event, Progress):
+                    self.early.append(event)
+            self.send(event)

@@ -76,12 +76,13 @@ class Run:
         size = forward.fitting(min(FEATURE_BATCH, self.settings.batch_size))
         for name, data in self.inputs.sets.items():
             progress = self.progress(f"features {name}", data.images)
-            compute(store, forward, ahead(data.batches(size)), self.inputs.rows[name].start, progress)
+            with ahead(data.batches(size)) as batches:
+                compute(store, forward, batches, self.inputs.rows[name].start, progress)
         return Evaluator(Rest(network, at, store, self.settings.batch_size, self.halved), self.inputs.stepped)
 
-    def prepare(self) -> None:
+    def prepare(self) -> Evaluator:
         """Compute the features now; otherwise whoever needs them first waits for them."""
-        assert self.evaluator
+        return self.evaluator
 
     @property
     def feature_memory(self) -> int:

@@ -1,6 +1,7 @@
 """A lab folder: what lies where, and what a file is called."""
 
 import os
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -56,6 +57,13 @@ def points(text: str) -> str:
     if value != value.quantize(FINEST):
         raise Refused(f"{shown} has more than 6 decimals. Example: --save-at 2.5")
     return f"{abs(value).normalize():f}"
+
+
+def refuse_steps(save_steps: Iterable[int], last: int) -> None:
+    """Raises Refused where B' is to be saved at a step that will not come; `last`: that of the order."""
+    beyond = next((step for step in save_steps if not 1 <= step <= last), None)
+    if beyond is not None:
+        raise Refused(f"--save-step {beyond}: there is no such step, expected 1..{last}.")
 
 
 def model_name(*, suffix: str, threshold: str | None = None, step: int | None = None) -> str:

@@ -112,7 +112,8 @@ class LabApp(AskingApp):
         from engine.api.journal import unfinished_runs
 
         settings = launch.settings
-        assert settings is not None
+        if settings is None:
+            return self.ask_open()
         runs = await asyncio.to_thread(unfinished_runs, Path(settings.runs or Path(settings.root) / "runs"))
 
         def answer(result: str | None) -> None:

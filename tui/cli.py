@@ -193,7 +193,8 @@ def run_headless(launch: "Launch", save_at: str | None, json: bool, keep: bool) 
     from tui.headless import Plan, run
     from tui.options import thresholds
 
-    assert launch.settings is not None
+    if launch.settings is None:
+        raise Refused(f"{launch.root}: no lab folder here. Name files with --model and --valid.")
     command = Open(launch.settings, launch.run, launch.demo)
     others = thresholds(save_at) if save_at is not None and launch.run else None
     frank = about(launch.demo) if launch.demo else ()

@@ -1,9 +1,11 @@
 """What a run reads: the network, its data sets, and the SHA-256 of each file."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
@@ -32,20 +34,30 @@ class Hashes:
 
     def __init__(self, files: dict[str, Path], progress: Callable[[int, int], None]) -> None:
         self.files, self.progress = files, progress
-        pool = ThreadPoolExecutor(1)
-        self.found: Future[dict[str, str]] = pool.submit(self.take)
-        pool.shutdown(wait=False)
+        self.stop = Event()
+        self.pool = ThreadPoolExecutor(1, "hashes")
+        self.found: Future[dict[str, str]] = self.pool.submit(self.take)
 
     def take(self) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         for name, path in self.files.items():
-            found[name] = sha256_file(path)
+            found[name] = sha256_file(path, self.check)
+            self.check()
             self.progress(len(found), len(self.files))
         return found
+
+    def check(self) -> None:
+        if self.stop.is_set():
+            raise CancelledError
 
     def all(self) -> dict[str, str]:
         """Wait for all of them."""
         return self.found.result()
+
+    def close(self) -> None:
+        """End the thread: nothing is read, or told, from now on."""
+        self.stop.set()
+        self.pool.shutdown()
 
 
 @dataclass
@@ -58,6 +70,11 @@ class Inputs:
     classes: int
     sets: dict[SetName, Dataset]
     sha256: dict[str, str] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Let go of the data files."""
+        for data in self.sets.values():
+            data.close()
 
     @property
     def suffix(self) -> str:
@@ -122,9 +139,13 @@ def open_inputs(settings: Settings) -> Inputs:
     height, width, colours = shapes[model.spec.layers[0].name]
     classes = shapes[model.spec.output][0]
     present = [name for name in SETS if name in files]
-    sets = {name: open_dataset(files[name], (height, width, colours), classes) for name in present}
-    inputs = Inputs(model, layer, feature, classes, sets)
-    check_steps(settings, inputs.channels)
+    with ExitStack() as opened:
+        inputs = Inputs(model, layer, feature, classes, {})
+        opened.callback(inputs.close)
+        for name in present:
+            inputs.sets[name] = open_dataset(files[name], (height, width, colours), classes)
+        check_steps(settings, inputs.channels)
+        opened.pop_all()  # they stay open
     return inputs
 
 

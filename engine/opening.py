@@ -29,11 +29,16 @@ PACKAGES = ("lab3-tui", "keras", "tensorflow", "numpy", "h5py")
 
 
 class Opening:
-    """One Open command being carried out. `made` is the folder of a new run, once there is one."""
+    """One Open command being carried out. `made` is the folder of a new run, once there is one.
 
-    def __init__(self, command: Open, recorder: Recorder, check: Callable[[], None], held: ExitStack) -> None:
+    `used` gets what is to be closed with the run, threads and files, `held` the locks: they go last.
+    """
+
+    def __init__(
+        self, command: Open, recorder: Recorder, check: Callable[[], None], used: ExitStack, held: ExitStack
+    ) -> None:
         self.command, self.settings = command, normal(command.settings)
-        self.recorder, self.check, self.held = recorder, check, held
+        self.recorder, self.check, self.used, self.held = recorder, check, used, held
         self.begin = time.perf_counter()
         self.holder: str | None = None
         self.made: Path | None = None
@@ -46,10 +51,13 @@ class Opening:
         warden.start()
         keras = import_keras(self.settings.device)
         hashes = Hashes(paths(self.settings), lambda done, total: self.progress("hash", done, total))
+        self.used.callback(hashes.close)
         inputs = open_inputs(self.settings)
+        self.used.callback(inputs.close)
         if not self.past():
             refuse_foreign(self.settings, inputs.suffix)
         run = Run(self.settings, self.folder(inputs), inputs, self.recorder.emit, self.check)
+        self.used.callback(run.close)
         past = self.past()  # all of it, now that nobody else goes on with the run
         saver = Saver(run, self.recorder)
         keras.result()

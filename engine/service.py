@@ -12,7 +12,7 @@ from engine import backend, looking, report
 from engine.api import lab
 from engine.api import protocol as p
 from engine.api.demo import Attack
-from engine.api.errors import ExitCode, LabError, NotWritten, Refused
+from engine.api.errors import ExitCode, Foreign, LabError, NotWritten, Refused
 from engine.opening import Opening
 from engine.recorder import Recorder
 from engine.run import Run
@@ -33,7 +33,7 @@ class Service:
         self.stopped_before = 0  # commands with lower numbers are to stop at their next batch
         self.leaving = False
         self.measuring = False  # a saved step: its figures belong to its files, so a pause waits for them
-        self.held = ExitStack()  # locks
+        self.used, self.held = ExitStack(), ExitStack()  # what is closed with the run; its locks
         self.state: tuple[Run, Saver] | None = None
         self.painter = report.Painter()
         self.started = time.perf_counter()
@@ -62,7 +62,7 @@ class Service:
         except LabError as error:
             if isinstance(error, NotWritten) and self.state:
                 self.run.session.rewind(self.recorder.events)
-            self.emit(p.Failed(str(error), error.exit_code))
+            self.emit(p.Failed(str(error), error.exit_code, error.files if isinstance(error, Foreign) else ()))
         except Exception as error:
             self.emit(p.Failed(f"The engine failed: {type(error).__name__}: {error}"[:500], ExitCode.ENGINE_ERROR))
             raise
@@ -122,7 +122,7 @@ class Service:
         if command.demo is not None:
             self.lay_out_demo(command.demo, command.settings.root)
         self.painter.start()  # its import of matplotlib overlaps that of Keras
-        opening = Opening(command, self.recorder, self.check, self.held)
+        opening = Opening(command, self.recorder, self.check, self.used, self.held)
         try:
             self.state = opening.carry_out()
             if self.recorder.journal is not None:
@@ -162,11 +162,13 @@ class Service:
 
     def close_run(self, made: Path | None) -> None:
         """Let go of a run that could not be opened, and of the folder that was made for it."""
+        self.state = None
+        self.used.close()
+        self.painter.close()
+        self.recorder.stop()
         if made is not None:
             shutil.rmtree(made, ignore_errors=True)  # what could not be opened is what people want to hear of
-        self.recorder.stop()
         self.held.close()
-        self.state = None
 
     def lay_out_demo(self, attack: Attack, root: str) -> None:
         from engine.demo.lab import lay_out
@@ -227,6 +229,7 @@ class Service:
         self.save(self.run.session.playhead, None, name, command.overwrite)
 
     def save_threshold(self, command: p.SaveThreshold) -> None:
+        self.refuse_held()
         step = self.run.session.first_reached(command.threshold)
         if step is None:
             raise Refused(f"{p.minus(command.threshold)}: no step has dropped so far yet.")

@@ -14,7 +14,7 @@ from tui.options import NoLab, Options, absolute, lab_settings, with_options
 # options that may stand beside --resume and --run
 BESIDE_RUN = {"--root", "--runs", "--save-at"}
 # options that the demo answers by itself
-OF_DEMO = {"--root", "--model", "--valid", "--test", "--poisoned", "--scale"}
+OF_DEMO = {"--root", "--model", "--valid", "--test", "--poisoned", "--poisoned-valid", "--scale"}
 
 
 def choose(options: Options, attack: str | None, resume: bool, run: Path | None, headless: bool) -> Launch:

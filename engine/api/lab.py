@@ -18,6 +18,7 @@ PLACES: dict[SetName, str] = {
     "poisoned_valid": "data/bd/bd_valid.h5",
 }
 LONGEST = 200  # bytes of a name; most file systems take 255, and more is put around it while it is written
+EXAMPLE = "Example: --save-at 2,4,10,30"
 FINEST = Decimal("0.000001")  # percentage points
 MODELS = ("models/bd_net.h5", "models/bd_net.keras", "models/bd_weights.h5")
 
@@ -51,11 +52,11 @@ def points(text: str) -> str:
     try:
         value = Decimal(text.strip())
     except InvalidOperation:
-        raise Refused(f"{shown} is no number of percentage points. Example: --save-at 2,4,10,30") from None
+        raise Refused(f"{shown} is no number of percentage points.", EXAMPLE) from None
     if not value.is_finite() or not 0 <= value <= 100:
-        raise Refused(f"{shown} is outside 0..100 percentage points. Example: --save-at 2,4,10,30")
+        raise Refused(f"{shown} is outside 0..100 percentage points.", EXAMPLE)
     if value != value.quantize(FINEST):
-        raise Refused(f"{shown} has more than 6 decimals. Example: --save-at 2.5")
+        raise Refused(f"{shown} has more than 6 decimals.", "Example: --save-at 2.5")
     return f"{abs(value).normalize():f}"
 
 

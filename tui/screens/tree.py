@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from rich.text import Text, TextType
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,6 +12,7 @@ from textual.containers import Vertical
 from textual.types import CSSPathType
 from textual.widgets import DirectoryTree, Static
 
+from engine.api.textsafe import escape, escape_path
 from tui.screens.dialogs import Choice, Dialog, keys
 
 SHOWN = (".h5", ".keras", ".hdf5", ".hdf")
@@ -22,6 +24,10 @@ class LabTree(DirectoryTree):
     ICON_NODE = "▸ "
     ICON_NODE_EXPANDED = "▾ "
     ICON_FILE = "  "
+
+    def process_label(self, label: TextType) -> Text:
+        """A name is shown as it is; what a terminal would act on, and bytes that are no text, are escaped."""
+        return Text(escape_path(label)) if isinstance(label, str) else super().process_label(label)
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
         return [p for p in paths if not p.name.startswith(".") and (p.suffix in SHOWN or p.is_dir())]
@@ -43,7 +49,7 @@ class FilePicker(Dialog[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="tree"):
-            yield Static(str(self._start), id="where", markup=False)
+            yield Static(escape_path(str(self._start)), id="where", markup=False)
             yield LabTree(self._start)
             take = [Choice("o", "Take this folder", "")] if self._folders else []
             choices = [
@@ -57,14 +63,23 @@ class FilePicker(Dialog[str | None]):
     @on(DirectoryTree.FileSelected)
     def _file(self, event: DirectoryTree.FileSelected) -> None:
         if not self._folders:
-            self.dismiss(str(event.path))
+            self._take(event.path)
 
     def action_take(self) -> None:
         node = self.query_one(LabTree).cursor_node
         if self._folders and node is not None and node.data is not None and node.data.path.is_dir():
-            self.dismiss(str(node.data.path))
+            self._take(node.data.path)
+
+    def _take(self, path: Path) -> None:
+        """Give a path back; one that is no text cannot be sent to the engine."""
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            self.app.notify(f"{escape(str(path))}: is not valid UTF-8. Rename it.", severity="warning", markup=False)
+        else:
+            self.dismiss(str(path))
 
     def action_up(self) -> None:
         tree = self.query_one(LabTree)
         tree.path = Path(tree.path).parent
-        self.query_one("#where", Static).update(str(tree.path))
+        self.query_one("#where", Static).update(escape_path(str(tree.path)))

@@ -18,11 +18,14 @@ def main() -> NoReturn:
     os.dup2(2, 1)  # Keras prints progress to stdout, which carries events only
     service = Service(front.send)
     threading.Thread(target=front.listen, args=(service,), daemon=True).start()
-    while not isinstance(command := front.commands.get(), Quit):
+    while True:
+        number, command = front.commands.get()
+        if isinstance(command, Quit):
+            break
         if not isinstance(command, Detach):
-            carry_out(service, command)
+            carry_out(service, command, number)
         elif not front.present:
-            carry_out(service, Finish())
+            carry_out(service, Finish(), number)
             if not front.present:
                 break
     front.close()
@@ -30,9 +33,9 @@ def main() -> NoReturn:
     os._exit(ExitCode.DONE)  # everything is on disk; taking the libraries down would cost half a second
 
 
-def carry_out(service: Service, command: AnyCommand) -> None:
+def carry_out(service: Service, command: AnyCommand, number: int) -> None:
     try:
-        service.carry_out(command)
+        service.carry_out(command, number)
     except Exception:  # the front end has been told; the log keeps where it was
         traceback.print_exc()
 

@@ -32,6 +32,12 @@ class AnswersFile(MutableMapping[bytes, np.ndarray]):
             raise NotWritten(f"Could not open {path.name}: {error.strerror}.", "What was saved is safe.") from error
         self.end = self.scan()
 
+    def close(self) -> None:
+        """Let go of the file."""
+        if self.file >= 0:
+            os.close(self.file)
+            self.file = -1
+
     def scan(self) -> int:
         """Find the whole records; returns where the next one goes."""
         end = 0

@@ -8,6 +8,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,9 @@ def compute(
         store.put(first, forward([batch]))
         return first + len(batch)
 
-    for end in beside(lambda each: keep(*each), placed(batches, start), forward.threads):
-        progress(end - start)
+    with closing(beside(lambda each: keep(*each), placed(batches, start), forward.threads)) as ends:
+        for end in ends:
+            progress(end - start)
 
 
 def placed(batches: Iterator[np.ndarray], start: int) -> Iterator[tuple[np.ndarray, int]]:

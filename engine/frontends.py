@@ -29,14 +29,16 @@ LOOK = 0.05  # seconds between looks for a run that is being opened
 
 
 class FrontEnds:
-    """At most one front end at a time. `commands` gets what it says; Pause and Quit also stop what is under way.
+    """At most one front end at a time. `commands` gets what it says, each with its number: Pause and Quit stop what
+    came before them, and only that.
 
     After Detach the engine goes on without one, and a door in the run folder lets one come back. A Detach that comes
     out of `commands` means that all that was queued is done.
     """
 
     def __init__(self, descriptor: int) -> None:
-        self.commands: SimpleQueue[AnyCommand] = SimpleQueue()
+        self.commands: SimpleQueue[tuple[int, AnyCommand]] = SimpleQueue()
+        self._received = 0  # commands so far
         self.detached = False
         self._outbox: Outbox | None = Outbox(descriptor)
         self._changing = threading.Lock()
@@ -84,13 +86,14 @@ class FrontEnds:
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 service.emit(Failed(f"That is no command: {error}", ExitCode.ENGINE_ERROR))
                 continue
-            if isinstance(command, Pause | Quit):
-                service.stop.set()
             if isinstance(command, Detach):
                 self.detached = True
                 return
+            self._received += 1
+            if isinstance(command, Pause | Quit):
+                service.stop_before(self._received, leaving=isinstance(command, Quit))
             if not isinstance(command, Pause):
-                self.commands.put(command)
+                self.commands.put((self._received, command))
 
     def _open_door(self, service: Service) -> Door:
         """The door of the run, as soon as there is a run."""
@@ -100,7 +103,7 @@ class FrontEnds:
 
     def _welcome(self, descriptor: int, service: Service) -> None:
         """Tell a front end that came back all that has happened; then it hears what happens."""
-        with self._changing:
+        with service.recorder.writing, self._changing:  # an event is recorded and sent before this, or after it
             self._outbox = Outbox(descriptor)
             for event in (Hello(PROTOCOL, os.getpid()), *service.recorder.events):
                 self._outbox.send(event)
@@ -113,7 +116,8 @@ class FrontEnds:
             outbox.close()
             if not outbox.thread.is_alive():
                 os.close(outbox.descriptor)
-        self.commands.put(Detach())
+        self._received += 1
+        self.commands.put((self._received, Detach()))
 
 
 def lines(descriptor: int) -> Iterator[bytes]:

@@ -1,13 +1,16 @@
 """What a run reads: the network, its data sets, and the SHA-256 of each file."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
 from engine.api.errors import Refused
+from engine.api.lab import refuse_steps
 from engine.api.protocol import SETS, LayerInfo, SetInfo, SetName, Settings
 from engine.api.published import known_file
 from engine.api.textsafe import escape
@@ -48,16 +51,21 @@ class Hashes:
 
     def __init__(self, files: dict[str, Source], progress: Callable[[int, int], None]) -> None:
         self.files, self.progress = files, progress
-        pool = ThreadPoolExecutor(1)
-        self.found: Future[dict[str, str]] = pool.submit(self.take)
-        pool.shutdown(wait=False)
+        self.stop = Event()
+        self.pool = ThreadPoolExecutor(1, "hashes")
+        self.found: Future[dict[str, str]] = self.pool.submit(self.take)
 
     def take(self) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         for name, source in self.files.items():
-            found[name] = source.hash()
+            found[name] = source.hash(self.check)
+            self.check()
             self.progress(len(found), len(self.files))
         return found
+
+    def check(self) -> None:
+        if self.stop.is_set():
+            raise CancelledError
 
     def all(self) -> dict[str, str]:
         """Wait for all of them. Raises Refused where a file changed, or its name stands for another one by now."""
@@ -65,6 +73,11 @@ class Hashes:
         for source in self.files.values():
             source.refuse_replaced()
         return found
+
+    def close(self) -> None:
+        """End the thread: nothing is read, or told, from now on."""
+        self.stop.set()
+        self.pool.shutdown()
 
 
 @dataclass
@@ -77,6 +90,11 @@ class Inputs:
     classes: int
     sets: dict[SetName, Dataset]
     sha256: dict[str, str] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Let go of the data files."""
+        for data in self.sets.values():
+            data.close()
 
     @property
     def suffix(self) -> str:
@@ -142,18 +160,20 @@ def open_inputs(settings: Settings, files: dict[str, Source] | None = None) -> I
     height, width, colours = shapes[model.spec.layers[0].name]
     known = classes(shapes, model.spec.output)
     present = [name for name in SETS if name in files]
-    sets = {name: open_dataset(files[name], (height, width, colours), known) for name in present}
-    inputs = Inputs(model, layer, feature, known, sets)
-    check_steps(settings, inputs.channels)
+    with ExitStack() as opened:
+        inputs = Inputs(model, layer, feature, known, {})
+        opened.callback(inputs.close)
+        for name in present:
+            inputs.sets[name] = open_dataset(files[name], (height, width, colours), known)
+        check_steps(settings, inputs.channels)
+        opened.pop_all()  # they stay open
     return inputs
 
 
 def check_steps(settings: Settings, channels: int) -> None:
     """Raises Refused for an order of channels that are not there, or a step that will not come."""
     last = channels if settings.order is None else len(checked(settings.order, channels))
-    beyond = next((step for step in settings.save_steps if not 1 <= step <= last), None)
-    if beyond is not None:
-        raise Refused(f"--save-step {beyond}: there is no such step, expected 1..{last}.")
+    refuse_steps(settings.save_steps, last)
 
 
 def pruned_layer(model: ModelFile, name: str | None) -> tuple[str, str]:

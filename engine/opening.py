@@ -26,11 +26,16 @@ from engine.saving import Saver, out_folder, refuse_foreign, runs_folder
 
 
 class Opening:
-    """One Open command being carried out. `made` is the folder of a new run, once there is one."""
+    """One Open command being carried out. `made` is the folder of a new run, once there is one.
 
-    def __init__(self, command: Open, recorder: Recorder, check: Callable[[], None], held: ExitStack) -> None:
+    `used` gets what is to be closed with the run, threads and files, `held` the locks: they go last.
+    """
+
+    def __init__(
+        self, command: Open, recorder: Recorder, check: Callable[[], None], used: ExitStack, held: ExitStack
+    ) -> None:
         self.command, self.settings, self.resumed = command, normal(command.settings), False
-        self.recorder, self.check, self.held = recorder, check, held
+        self.recorder, self.check, self.used, self.held = recorder, check, used, held
         self.begin = time.perf_counter()
         self.holder: str | None = None
         self.unlocked = ""  # what its user should know of folders that cannot be locked
@@ -44,13 +49,18 @@ class Opening:
         """
         begun_here = self.take_up()
         files = open_sources(self.settings, follow=begun_here)
+        for source in files.values():
+            self.used.callback(source.close)
         warden.start()
         keras = import_keras(self.settings.device)
         hashes = Hashes(files, lambda done, total: self.progress("hash", done, total))
+        self.used.callback(hashes.close)
         inputs = open_inputs(self.settings, files)
+        self.used.callback(inputs.close)
         if not self.resumed:
             refuse_foreign(self.settings, inputs.suffix)
         run = Run(self.settings, self.folder(inputs), inputs, self.recorder.emit, self.check)
+        self.used.callback(run.close)
         past = journal.read(run.folder) if self.resumed else []  # now that nobody else goes on with the run
         saver = Saver(run, self.recorder)
         keras.result()

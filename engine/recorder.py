@@ -6,12 +6,17 @@ from pathlib import Path
 
 from engine.api import begun
 from engine.api.believing import UNRECORDED
+from engine.api.errors import NotWritten
 from engine.api.journal import Journal
 from engine.api.protocol import AnyEvent, Began, Progress, Saved, SaveMeasured, encode, refuse_infinite
 
 
 class Recorder:
-    """Sends events on, and keeps those of a run. `writing` is held while a file is under way."""
+    """Sends events on, and keeps those of a run.
+
+    `writing` is held while a file is under way, and from the moment an event is recorded until it is sent: who holds it
+    finds in `events` just what has been sent.
+    """
 
     def __init__(self, send: Callable[[AnyEvent], None]) -> None:
         self.send = send
@@ -26,7 +31,8 @@ class Recorder:
 
     def record(self, event: AnyEvent) -> None:
         """Put an event into the journal; behind the first line, what came before it. Each is recorded once."""
-        assert self.journal is not None
+        if self.journal is None:
+            raise NotWritten("No run is being recorded.")
         if isinstance(event, Began):
             begun.remember(encode(event))
         with self.writing:
@@ -62,9 +68,10 @@ class Recorder:
         """Record the event, where it counts, then send it. Raises NotFinite, NotWritten; then nobody hears of it."""
         refuse_infinite(event)
         passing = isinstance(event, Progress) and event.done < event.total
-        if not passing and not isinstance(event, UNRECORDED):
-            if self.journal is not None:
-                self.record(event)
-            elif isinstance(event, Progress):
-                self.early.append(event)
-        self.send(event)
+        with self.writing:
+            if not passing and not isinstance(event, UNRECORDED):
+                if self.journal is not None:
+                    self.record(event)
+                elif isinstance(event, Progress):
+                    self.early.append(event)
+            self.send(event)

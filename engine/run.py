@@ -21,6 +21,8 @@ from engine.session import Session, mask_of
 
 Emit = Callable[..., None]
 Check = Callable[[], None]
+SHOWN: tuple[SetName, ...] = ("valid", "poisoned")  # sets that a channel's maps are of
+LARGEST_MAP = 64  # positions a side: as many as two maps side by side have room for on a wide terminal
 FEATURE_BATCH = 256  # images whose convolutions are computed at once, by each thread: more take memory and win no time
 
 
@@ -41,6 +43,13 @@ class Run:
         poisoned = self.inputs.sets.get("poisoned")
         valid = self.inputs.sets["valid"].images
         return Session(channels, valid, poisoned.images if poisoned else 0, answers, self.count)
+
+    def close(self) -> None:
+        """Let go of the answers' file and of the features."""
+        session: Session | None = self.__dict__.pop("session", None)
+        if session is not None and isinstance(session.answers, AnswersFile):
+            session.answers.close()
+        self.__dict__.pop("evaluator", None)
 
     @cached_property
     def image_sets(self) -> dict[SetName, ImageSet]:
@@ -76,12 +85,13 @@ class Run:
         size = forward.fitting(min(FEATURE_BATCH, self.settings.batch_size))
         for name, data in self.inputs.sets.items():
             progress = self.progress(f"features {name}", data.images)
-            compute(store, forward, ahead(data.batches(size)), self.inputs.rows[name].start, progress)
+            with ahead(data.batches(size)) as batches:
+                compute(store, forward, batches, self.inputs.rows[name].start, progress)
         return Evaluator(Rest(network, at, store, self.settings.batch_size, self.halved), self.inputs.stepped)
 
-    def prepare(self) -> None:
+    def prepare(self) -> Evaluator:
         """Compute the features now; otherwise whoever needs them first waits for them."""
-        assert self.evaluator
+        return self.evaluator
 
     @property
     def feature_memory(self) -> int:
@@ -134,13 +144,14 @@ class Run:
         """The mean maps of a channel's feature, and what pruning it alone from B would cost."""
         store, rows = self.evaluator.rest.store, self.inputs.rows
         alone, _ = self.evaluator.after(self.b_answers, mask_of([channel], self.inputs.channels), channel, self.check)
-        maps = [
-            tuple(store.values[channel, rows[name]].mean(axis=0, dtype="float64").tolist())
-            for name in ("valid", "poisoned")
-            if name in rows
-        ]
-        height, width = self.feature_shape
-        return ChannelView(channel, height, width, maps[0], maps[1] if len(maps) > 1 else None, self.count(alone))
+        means = (store.values[channel, rows[name]].mean(axis=0, dtype="float64") for name in SHOWN if name in rows)
+        whole = self.feature_shape
+        maps = [blocks(each.reshape(whole), LARGEST_MAP) for each in means]
+        height, width = maps[0].shape
+        flat = [tuple(each.ravel().tolist()) for each in maps]
+        poisoned = flat[1] if len(flat) > 1 else None
+        of = whole if (height, width) != whole else (0, 0)
+        return ChannelView(channel, height, width, flat[0], poisoned, self.count(alone), *of)
 
     @property
     def feature_shape(self) -> tuple[int, int]:
@@ -149,3 +160,14 @@ class Run:
 
         shape = output_shapes(self.inputs.model.spec.layers)[self.inputs.feature]
         return (shape[0], shape[1]) if len(shape) == 3 else (1, 1)
+
+
+def blocks(values: np.ndarray, side: int) -> np.ndarray:
+    """An array of at most `side` x `side`: means over blocks of (height, width), as equal in size as they can be."""
+    for axis, size in enumerate(values.shape):
+        count = min(size, side)
+        starts = np.arange(count) * size // count
+        lengths = np.diff(np.append(starts, size))
+        sums = np.add.reduceat(values, starts, axis)
+        values = sums / (lengths[:, None] if axis == 0 else lengths)
+    return values

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.api import journal, lab
-from engine.api.errors import Refused
+from engine.api.errors import Foreign, Refused
 from engine.api.protocol import Question, Saved, Settings
 from engine.api.textsafe import escape
 from engine.evaluation import repaired
@@ -39,9 +39,10 @@ def refuse_foreign(settings: Settings, suffix: str) -> None:
         refuse_input(settings, out / name)
     foreign = [name for name in names if not settings.overwrite and not ours(out / name, recorded)]
     if foreign:
-        raise Refused(
-            f"{', '.join(foreign)}: there already in {escape(str(out))}, and not from a run recorded here. "
-            "Choose another folder with --out, or replace them with --overwrite."
+        raise Foreign(
+            f"{', '.join(foreign)}: there already in {escape(str(out))}, and not from a run recorded here.",
+            "Choose another folder with --out, or replace them with --overwrite.",
+            tuple(foreign),
         )
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,7 +11,8 @@ from typing import Any, Literal
 from engine import backend, looking, report
 from engine.api import lab
 from engine.api import protocol as p
-from engine.api.errors import ExitCode, LabError, NotWritten, Refused
+from engine.api.demo import Attack
+from engine.api.errors import ExitCode, Foreign, LabError, NotWritten, Refused
 from engine.opening import Opening
 from engine.recorder import Recorder
 from engine.run import Run
@@ -29,19 +29,31 @@ class Service:
     def __init__(self, send: Callable[[p.AnyEvent], None]) -> None:
         self.recorder = Recorder(send)
         self.emit = self.recorder.emit
-        self.stop = threading.Event()  # set from the reader's thread: leave the current command at the next batch
-        self.held = ExitStack()  # locks
+        self.number = 0  # of the command under way
+        self.stopped_before = 0  # commands with lower numbers are to stop at their next batch
+        self.leaving = False
+        self.measuring = False  # a saved step: its figures belong to its files, so a pause waits for them
+        self.used, self.held = ExitStack(), ExitStack()  # what is closed with the run; its locks
         self.state: tuple[Run, Saver] | None = None
         self.painter = report.Painter()
         self.started = time.perf_counter()
 
+    def stop_before(self, number: int, leaving: bool = False) -> None:
+        """Stop the command under way and those that wait, up to this number. Called from the reader's thread."""
+        self.leaving = self.leaving or leaving
+        self.stopped_before = number
+
     def check(self) -> None:
-        if self.stop.is_set():
+        if self.leaving or (self.number < self.stopped_before and not self.measuring):
             raise Stopped
 
-    def carry_out(self, command: p.AnyCommand) -> None:
-        """One command, to its end; what goes wrong is an event, and the engine goes on."""
+    def carry_out(self, command: p.AnyCommand, number: int = 0) -> None:
+        """One command, to its end; what goes wrong is an event, and the engine goes on.
+
+        `number`: a command of a higher number that says stop means this one too.
+        """
         why: Literal["done", "paused", "failed"] = "failed"
+        self.number = number
         try:
             self.handler(command)(command)
             why = "done"
@@ -50,12 +62,11 @@ class Service:
         except LabError as error:
             if isinstance(error, NotWritten) and self.state:
                 self.run.session.rewind(self.recorder.events)
-            self.emit(p.Failed(str(error), error.exit_code))
+            self.emit(p.Failed(str(error), error.exit_code, error.files if isinstance(error, Foreign) else ()))
         except Exception as error:
             self.emit(p.Failed(f"The engine failed: {type(error).__name__}: {error}"[:500], ExitCode.ENGINE_ERROR))
             raise
         finally:
-            self.stop.clear()
             self.emit(p.Idle(self.run.session.playhead if self.state else 0, why))
 
     def handler(self, command: p.AnyCommand) -> Callable[[Any], object]:
@@ -81,19 +92,25 @@ class Service:
             os._exit(ExitCode.DONE)
 
     @property
-    def run(self) -> Run:
+    def opened(self) -> tuple[Run, Saver]:
         if self.state is None:
             raise Refused("No run is open.")
-        return self.state[0]
+        return self.state
+
+    @property
+    def run(self) -> Run:
+        return self.opened[0]
 
     @property
     def saver(self) -> Saver:
         """Where results go. Raises Refused in a run that another process holds."""
-        if self.state is None:
-            raise Refused("No run is open.")
-        if self.recorder.journal is None:
+        self.refuse_held()
+        return self.opened[1]
+
+    def refuse_held(self) -> None:
+        """Raises Refused where the run that is open is held by another process."""
+        if self.state is not None and self.recorder.journal is None:
             raise Refused("This run is in use by another window; here it can only be looked at.")
-        return self.state[1]
 
     # --- opening ---
 
@@ -103,9 +120,9 @@ class Service:
         if self.state is not None:
             raise Refused("A run is open already. Start another engine for another run.")
         if command.demo is not None:
-            self.lay_out_demo(command)
+            self.lay_out_demo(command.demo, command.settings.root)
         self.painter.start()  # its import of matplotlib overlaps that of Keras
-        opening = Opening(command, self.recorder, self.check, self.held)
+        opening = Opening(command, self.recorder, self.check, self.used, self.held)
         try:
             self.state = opening.carry_out()
             if self.recorder.journal is not None:
@@ -147,25 +164,26 @@ class Service:
 
     def close_run(self, made: Path | None) -> None:
         """Let go of a run that could not be opened, and of the folder that was made for it."""
+        self.state = None
+        self.used.close()
+        self.painter.close()
+        self.recorder.stop()
         if made is not None:
             shutil.rmtree(made, ignore_errors=True)  # what could not be opened is what people want to hear of
-        self.recorder.stop()
         self.held.close()
-        self.state = None
 
-    def lay_out_demo(self, command: p.Open) -> None:
+    def lay_out_demo(self, attack: Attack, root: str) -> None:
         from engine.demo.lab import lay_out
 
         begin = time.perf_counter()
         self.emit(p.Progress("demo", 0, 1))
-        assert command.demo is not None
-        lay_out(command.demo, Path(command.settings.root))
+        lay_out(attack, Path(root))
         self.emit(p.Progress("demo", 1, 1, time.perf_counter() - begin))
 
     # --- pruning ---
 
     def goto(self, command: p.Goto) -> None:
-        assert self.saver
+        self.refuse_held()
         self.walk(command)
 
     def walk(self, command: p.Goto) -> None:
@@ -185,7 +203,11 @@ class Service:
 
     def measure(self, step: int) -> None:
         """Look at the poisoned validation set at a step that is saved."""
-        self.emit(p.SaveMeasured(step, self.run.measured(step)))
+        self.measuring = True
+        try:
+            self.emit(p.SaveMeasured(step, self.run.measured(step)))
+        finally:
+            self.measuring = False
 
     def save(self, step: int, threshold: str | None = None, name: str | None = None, overwrite: bool = False) -> None:
         saver = self.saver
@@ -194,13 +216,13 @@ class Service:
             self.measure(step)
 
     def prune_next(self, command: p.PruneNext) -> None:
-        assert self.saver
+        self.refuse_held()
         for event in self.run.session.prune_next(command.channel):
             self.tell(event)
         self.walk(p.Goto(self.run.session.playhead + 1))
 
     def set_thresholds(self, command: p.SetThresholds) -> None:
-        assert self.saver
+        self.refuse_held()
         for event in self.run.session.set_thresholds(lab.thresholds(command.save_at)):
             self.tell(event)
 
@@ -209,6 +231,7 @@ class Service:
         self.save(self.run.session.playhead, None, name, command.overwrite)
 
     def save_threshold(self, command: p.SaveThreshold) -> None:
+        self.refuse_held()
         step = self.run.session.first_reached(command.threshold)
         if step is None:
             raise Refused(f"{p.minus(command.threshold)}: no step has dropped so far yet.")

@@ -1,6 +1,7 @@
 """The whole network on whole files: the lab's eval.py, for a network or for G made of two."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,11 @@ def evaluate(command: Evaluate, note: Callable[[int], None], progress: Callable[
     size = min(forward.fitting(min(command.batch_size, BATCH)) for forward in forwards)
     found = []
     for name, path in (("clean", command.clean), ("poisoned", command.poisoned)):
-        data = open_dataset(Path(path), shape, classes)
-        parts = [[forward([batch])[0] for forward in forwards] for batch in counting(data, size, name, progress)]
+        with (
+            closing(open_dataset(Path(path), shape, classes)) as data,
+            closing(counting(data, size, name, progress)) as batches,
+        ):
+            parts = [[forward([batch])[0] for forward in forwards] for batch in batches]
         given = [np.concatenate(column) for column in zip(*parts, strict=True)]
         found.append((data, repaired(given[1], given[0], classes) if len(given) > 1 else given[0]))
     (clean, clean_answers), (poisoned, poisoned_answers) = found
@@ -63,10 +67,13 @@ def described(network: Network) -> tuple[tuple[int, int, int], int]:
     return (height, width, colours), max(2, network.model.output.shape[-1])  # a single output tells two apart
 
 
-def counting(data: Dataset, size: int, name: str, progress: Callable[[str, int, int], None]) -> Iterator[np.ndarray]:
+def counting(
+    data: Dataset, size: int, name: str, progress: Callable[[str, int, int], None]
+) -> Generator[np.ndarray, None, None]:
     """The batches of a data set, telling `progress` how many images have gone by."""
     done = 0
-    for batch in ahead(data.batches(size)):
-        yield batch
-        done += len(batch)
-        progress(name, done, data.images)
+    with ahead(data.batches(size)) as batches:
+        for batch in batches:
+            yield batch
+            done += len(batch)
+            progress(name, done, data.images)

@@ -24,6 +24,8 @@ import msgspec
 
 from engine.api import protocol as p
 from engine.api.enginelog import settle
+from engine.api.errors import LabError
+from engine.api.lab import refuse_steps
 
 CHANNELS, CLASSES, HEIGHT, WIDTH = 60, 1283, 55, 47
 IMAGES: dict[p.SetName, int] = {"valid": 11547, "test": 12830, "poisoned": 12830, "poisoned_valid": 11547}
@@ -103,6 +105,7 @@ class FakeEngine:
                 command = error
             if isinstance(command, p.Pause):
                 self.paused_before = self.received
+                continue
             if isinstance(command, p.Quit):
                 break
             self.detached = self.detached or isinstance(command, p.Detach)
@@ -141,12 +144,10 @@ class FakeEngine:
                     list(self.finish())
                     Path(self.run, "finished").touch()
                     raise Leave
-                case p.Pause():
-                    return "paused"
                 case _:
                     for event in self.answer(command):
                         self.say(event)
-        except ValueError as error:
+        except (ValueError, LabError) as error:
             self.fail(str(error), 2)
             return "failed"
         return "done"
@@ -224,7 +225,9 @@ class FakeEngine:
                 yield p.Saved("model", path, "d" * 64, "written")
 
     def open(self, command: p.Open) -> Iterator[p.AnyEvent]:
-        self.settings = settings = command.settings
+        settings = command.settings
+        refuse_steps(settings.save_steps, len(settings.order or ORDER))
+        self.settings = settings
         self.thresholds = settings.save_at
         self.order, self.known, self.step = settings.order or ORDER, {}, 0
         self.run = command.run or str(Path(settings.runs or Path(settings.root, "runs")) / "20240501-140200-bd_net")

@@ -112,7 +112,8 @@ class LabApp(AskingApp):
         from engine.api.journal import unfinished_runs
 
         settings = launch.settings
-        assert settings is not None
+        if settings is None:
+            return self.ask_open()
         runs = await asyncio.to_thread(unfinished_runs, Path(settings.runs or Path(settings.root) / "runs"))
 
         def answer(result: str | None) -> None:
@@ -151,7 +152,7 @@ class LabApp(AskingApp):
         if self.latest.ready and not before.ready:
             self.call_later(self.show_workbench)
         elif isinstance(event, p.Failed) and before.busy == "opening":
-            self.call_later(self._refused, event.message)
+            self.call_later(self._refused, event)
         if isinstance(event, p.Idle) and event.why == "done" and self.latest.complete:
             self.call_later(self._finish)
         if isinstance(event, p.Question):
@@ -196,20 +197,20 @@ class LabApp(AskingApp):
         if demo.settings and demo.demo:
             self.open(demo.settings, demo=demo.demo)
 
-    def _refused(self, message: str) -> None:
+    def _refused(self, failed: p.Failed) -> None:
         """What was to be opened was refused: offer to overwrite where that is why, else ask for other files."""
         settings = self.latest.settings
-        if settings is None or "--overwrite" not in message:
-            return self.ask_open(message)
+        if settings is None or not failed.foreign:
+            return self.ask_open(failed.message)
         from tui.screens import questions
 
         def answer(result: str | None) -> None:
             if result == "yes":
                 self.open(replace(settings, overwrite=True))
             else:
-                self.ask_open(message)
+                self.ask_open(failed.message)
 
-        self.push_screen(questions.overwrite(message), answer)
+        self.push_screen(questions.overwrite(failed.foreign, settings), answer)
 
     def _finish(self) -> None:
         """Every step is known: write what a complete run holds."""

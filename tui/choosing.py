@@ -10,13 +10,13 @@ from engine.api import attach, begun, journal
 from engine.api.demo import Attack, demo_root, first_line
 from engine.api.errors import Refused
 from engine.api.textsafe import SHORT, escape
-from tui.launch import Launch, demo_launch
+from tui.launch import Launch, demo_launch, demo_settings
 from tui.options import NoLab, Options, absolute, lab_settings, with_options
 
 # options that may stand beside --resume and --run
 BESIDE_RUN = {"--root", "--runs", "--save-at", "--overwrite"}
 # options that the demo answers by itself
-OF_DEMO = {"--root", "--model", "--valid", "--test", "--poisoned", "--scale"}
+OF_DEMO = {"--root", "--model", "--valid", "--test", "--poisoned", "--poisoned-valid", "--scale"}
 
 
 def choose(options: Options, attack: str | None, resume: bool, run: Path | None, headless: bool) -> Launch:
@@ -47,10 +47,8 @@ def refuse(options: set[str], why: str) -> None:
 
 
 def new_demo(attack: Attack, options: Options) -> Launch:
-    launch = demo_launch(attack)
-    assert launch.settings is not None
-    settings = with_options(launch.settings, options)
-    return replace(launch, settings=settings, notice=first_line(attack, settings.out))
+    settings = with_options(demo_settings(attack), options)
+    return replace(demo_launch(attack), settings=settings, notice=first_line(attack, settings.out))
 
 
 def going_on(options: Options, demo: Attack | None, resume: bool, run: Path | None, headless: bool) -> Launch:

@@ -52,11 +52,21 @@ Valid = Annotated[
 ]
 Test = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Clean test images. Default: data/cl/test.h5", rich_help_panel=INPUTS),
+    typer.Option(metavar="FILE", help="Clean test images, or none. Default: data/cl/test.h5", rich_help_panel=INPUTS),
 ]
 Poisoned = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Poisoned test images. Default: data/bd/bd_test.h5", rich_help_panel=INPUTS),
+    typer.Option(
+        metavar="FILE", help="Poisoned test images, or none. Default: data/bd/bd_test.h5", rich_help_panel=INPUTS
+    ),
+]
+PoisonedValid = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Poisoned validation images, or none. Default: data/bd/bd_valid.h5",
+        rich_help_panel=INPUTS,
+    ),
 ]
 Demo = Annotated[bool, typer.Option("--demo", help="Open the embedded demo.", rich_help_panel=INPUTS)]
 AttackOption = Annotated[
@@ -74,10 +84,10 @@ Layer = Annotated[
     ),
 ]
 Order = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         metavar="FILE",
-        help="Prune in the order of this file: a JSON list of channels, or one a line.",
+        help="Prune in the order of this file: a JSON list of channels, or one a line; or of the list itself: [3,1,2].",
         rich_help_panel=PRUNING,
     ),
 ]
@@ -85,7 +95,8 @@ SaveAt = Annotated[
     str | None,
     typer.Option(
         metavar="POINTS",
-        help="Save B' at the first step whose clean validation accuracy is down by so many points. Default: 2,4,10,30",
+        help="Save B' at the first step whose clean validation accuracy is down by so many points, or none. "
+        "Default: 2,4,10,30",
         rich_help_panel=PRUNING,
     ),
 ]
@@ -154,6 +165,7 @@ def main_command(
     valid: Valid = None,
     test: Test = None,
     poisoned: Poisoned = None,
+    poisoned_valid: PoisonedValid = None,
     scale: ScaleOption = None,
     demo: Demo = False,
     attack: AttackOption = None,
@@ -183,7 +195,7 @@ def main_command(
     from tui.options import Options, attack_name
 
     options = Options(
-        root, model, valid, test, poisoned, layer, order, save_at, save_step, out, runs, overwrite,
+        root, model, valid, test, poisoned, poisoned_valid, layer, order, save_at, save_step, out, runs, overwrite,
         scale, batch_size, feature_memory, device,
     )  # fmt: skip
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
@@ -199,7 +211,8 @@ def run_headless(launch: "Launch", save_at: str | None, json: bool, keep: bool) 
     from tui.headless import Plan, run
     from tui.options import thresholds
 
-    assert launch.settings is not None
+    if launch.settings is None:
+        raise Refused(f"{launch.root}: no lab folder here. Name files with --model and --valid.")
     command = Open(launch.settings, launch.run, launch.demo)
     others = thresholds(save_at) if save_at is not None and launch.run else None
     frank = about(launch.demo) if launch.demo else ()

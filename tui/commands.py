@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.api import protocol as p
 from engine.api.client import EngineClient
 from engine.api.demo import Attack
-from engine.api.errors import ExitCode
+from engine.api.errors import ExitCode, LabError
 from engine.api.inspection import Description, describe
 from tui.driver import Driver, drive
 from tui.headless import Connect
@@ -38,7 +38,8 @@ def evaluate(command: p.Evaluate, connect: Connect = EngineClient) -> int:
     async def work() -> None:
         await driver.perform(command)
         found = driver.state.evaluated
-        assert found is not None
+        if found is None:
+            raise LabError("The engine ended without figures.")
         for line in evaluation(found):
             told.out(line)
         for note in found.notes:

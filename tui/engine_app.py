@@ -6,6 +6,7 @@ from textual.driver import Driver
 from textual.reactive import reactive
 
 from engine.api import protocol as p
+from engine.api.errors import LabError
 from tui.frugal import FrugalApp
 from tui.link import Client, Link
 from tui.pace import Pacer
@@ -41,9 +42,15 @@ class EngineApp(FrugalApp):
         self.run_worker(self._serve(self.link, before), group="engine", exclusive=True)
 
     def do(self, command: p.AnyCommand) -> None:
-        """Send a command and let the state know."""
-        self.link.send(command)
-        self.take(Sent(command))
+        """Send a command and let the state know. One that cannot be sent fails as it would fail in the engine."""
+        try:
+            self.link.send(command)
+        except LabError as error:
+            self.take(Sent(command))
+            self.take(p.Failed(str(error), error.exit_code))
+            self.take(p.Idle(self.latest.step, "failed"))
+        else:
+            self.take(Sent(command))
 
     def take(self, event: Happening) -> None:
         """Something happened: fold it in, show it, and say aloud what must not be missed."""

@@ -62,20 +62,9 @@ class Headless:
             await driver.perform(command, sent=plan.keep)
         self.conclude()
 
-    def refuse_what_cannot_end_well(self) -> None:
-        """As soon as the inputs stand, before they are hashed: a run that another process holds, steps too far."""
-        state = self.driver.state
-        assert state.opened and state.settings
-        if state.opened.held_by:
-            raise Refused(f"This folder is in use by another window ({state.opened.held_by}).")
-        steps = len(state.settings.order or ()) or state.channels
-        beyond = [step for step in state.settings.save_steps if step > steps]
-        if beyond:
-            raise Refused(f"--save-step {beyond[0]}: this run has {steps} steps.")
-
     def heard(self, event: p.AnyEvent) -> None:
         if isinstance(event, p.Opened):
-            self.refuse_what_cannot_end_well()
+            refuse_held(event)
         if isinstance(event, p.Question):
             self.questions.append(event)
         if self.plan.json:
@@ -86,7 +75,8 @@ class Headless:
     def conclude(self) -> None:
         """The table, what the curve says, and whether all that was asked for is there."""
         finished = self.driver.state.finished
-        assert finished is not None
+        if finished is None:
+            raise LabError("The engine ended without its results.")
         if not self.plan.json:
             for line in ["", *results_table(self.driver.state)]:
                 self.narrator.out(line)
@@ -97,3 +87,9 @@ class Headless:
         if finished.missed:
             names = ", ".join(map(p.minus, finished.missed))
             raise ThresholdMissed(f"Never reached: {names}. Everything else is written.")
+
+
+def refuse_held(opened: p.Opened) -> None:
+    """Raises Refused, as soon as the inputs stand, for a run that another process holds."""
+    if opened.held_by:
+        raise Refused(f"This folder is in use by another window ({opened.held_by}).")

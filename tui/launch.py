@@ -23,13 +23,13 @@ class Launch:
     notice: str = ""  # one line to say first
 
 
-def demo_launch(attack: Attack) -> Launch:
-    """The embedded demo, laid out like any lab folder."""
+def demo_settings(attack: Attack) -> Settings:
+    """Settings for the embedded demo, which is laid out like any lab folder."""
     from engine.api import lab
 
     root = demo_root(attack)
     at = {name: str(root / place) for name, place in lab.PLACES.items()}
-    settings = Settings(
+    return Settings(
         root=str(root),
         model=str(root / lab.MODELS[0]),
         valid=at["valid"],
@@ -37,4 +37,8 @@ def demo_launch(attack: Attack) -> Launch:
         poisoned=at["poisoned"],
         poisoned_valid=at["poisoned_valid"],
     )
-    return Launch(root, settings, demo=attack)
+
+
+def demo_launch(attack: Attack) -> Launch:
+    """The embedded demo."""
+    return Launch(demo_root(attack), demo_settings(attack), demo=attack)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from engine.api.errors import EngineDied, EngineNotStarted
-from engine.api.protocol import AnyCommand, AnyEvent
+from engine.api.protocol import AnyCommand, AnyEvent, encode
 from tui.state import Died
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Link:
         self._outbox: asyncio.Queue[AnyCommand] = asyncio.Queue()
 
     def send(self, command: AnyCommand) -> None:
-        """Queue a command; they reach the engine in order."""
+        """Queue a command; they reach the engine in order. Raises LabError for one that no line can hold."""
+        encode(command)
         self._outbox.put_nowait(command)
 
     async def happenings(self) -> AsyncIterator[AnyEvent | Died]:
@@ -44,7 +45,8 @@ class Link:
             await client.start()
             writer = asyncio.create_task(self._write(client))
             try:
-                async for event in client.events():
+                events = client.events()
+                while (event := await self._next(events, writer)) is not None:
                     yield event
                     await asyncio.sleep(0)  # a flood of events leaves room for keys
             finally:
@@ -52,6 +54,17 @@ class Link:
         except (EngineDied, EngineNotStarted) as error:
             ending = client.ending
             yield Died(str(error), tuple(ending.log_tail) if ending else ())
+
+    async def _next(self, events: AsyncIterator[AnyEvent], writer: "asyncio.Task[None]") -> AnyEvent | None:
+        """The next event; None at the end. Raises EngineDied where commands are not sent any more."""
+        coming = asyncio.ensure_future(anext(events, None))
+        try:
+            await asyncio.wait({coming, writer}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                raise EngineDied(f"Commands do not reach the engine any more: {writer.exception()!r}.")
+            return await coming
+        finally:
+            coming.cancel()
 
     async def close(self, patience: float = 2.0) -> None:
         """Let the engine leave; with `keep`, let it finish what it was told without us."""

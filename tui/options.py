@@ -4,6 +4,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal, TypeVar, cast, get_args
 
@@ -12,13 +13,16 @@ from msgspec.structs import replace
 from engine.api import lab
 from engine.api.demo import Attack
 from engine.api.errors import Refused
-from engine.api.protocol import SetName, Settings
+from engine.api.protocol import SETS, SetName, Settings
 from engine.api.textsafe import SHORT, escape
 
 DEVICE = re.compile(r"cpu|gpu(:\d+)?")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 ORDER_LIMIT = 2**20  # bytes of a file that lists channels
+WITHOUT = Path("none")  # in the place of a file: go without it
+OPTIONAL: tuple[SetName, ...] = ("test", "poisoned", "poisoned_valid")
+NO_THRESHOLDS = "none"
 Thing = TypeVar("Thing", str, int)
 
 
@@ -35,8 +39,9 @@ class Options:
     valid: Path | None = None
     test: Path | None = None
     poisoned: Path | None = None
+    poisoned_valid: Path | None = None
     layer: str | None = None
-    order: Path | None = None
+    order: str | None = None  # a file, or the list itself
     save_at: str | None = None
     save_step: str | None = None
     out: Path | None = None
@@ -66,8 +71,10 @@ def lab_settings(options: Options) -> Settings:
     """Settings for the lab folder, with files named by options in the place of its own. Raises Refused."""
     found = lab.find(Path(options.home))
     model = absolute(options.model) if options.model else found.model
-    named: dict[SetName, Path | None] = {"valid": options.valid, "test": options.test, "poisoned": options.poisoned}
-    sets = found.sets | {name: absolute(path) for name, path in named.items() if path}
+    named = {name: path for name in SETS if (path := getattr(options, name)) is not None}
+    sets = found.sets | {name: absolute(path) for name, path in named.items()}
+    for name in (name for name in OPTIONAL if named.get(name) == WITHOUT):
+        del sets[name]
     paths = (sets.get("test"), sets.get("poisoned"), sets.get("poisoned_valid"))
     settings = with_options(Settings(options.home, model or "", sets.get("valid", ""), *paths), options)
     if model is None or "valid" not in sets:
@@ -90,7 +97,7 @@ def with_options(settings: Settings, options: Options) -> Settings:
     if options.layer is not None:
         changed["layer"] = options.layer
     if options.order is not None:
-        changed["order"] = read_order(options.order)
+        changed["order"] = given_order(options.order)
     if options.save_at is not None:
         changed["save_at"] = thresholds(options.save_at)
     if options.save_step is not None:
@@ -138,7 +145,9 @@ def working_folder() -> str:
 
 
 def thresholds(text: str) -> tuple[str, ...]:
-    """`2,4,10,30` as they name files. Raises Refused for none, repeated ones and ones outside 0..100."""
+    """`2,4,10,30` as they name files, `none` for none. Raises Refused for repeated ones and ones outside 0..100."""
+    if text.strip() == NO_THRESHOLDS:
+        return ()
     found = [lab.points(part) for part in text.split(",")] if text.strip() else []
     return refuse_repeats("--save-at", found, "2,4,10,30")
 
@@ -158,6 +167,13 @@ def refuse_repeats(option: str, found: list[Thing], example: str) -> tuple[Thing
         if found.count(each) > 1:
             raise Refused(f"{option}: names {each} more than once. Example: {option} {example}")
     return tuple(found)
+
+
+def given_order(text: str) -> tuple[int, ...]:
+    """The channels of a JSON list, or of the file that is named. Raises Refused."""
+    if text.lstrip().startswith("["):
+        return checked_order("--order", parse_order("--order", text))
+    return read_order(Path(text))
 
 
 def read_order(path: Path) -> tuple[int, ...]:
@@ -226,7 +242,7 @@ def size(text: str) -> int:
     found = SIZE.fullmatch(text.strip())
     if not found:
         raise Refused(f"--feature-memory: '{escape(text, SHORT)}' is no size. Example: --feature-memory 2G")
-    return int(float(found[1]) * UNITS[found[2].lower()])
+    return int(Decimal(found[1]) * UNITS[found[2].lower()])
 
 
 def device(text: str) -> str:

@@ -18,7 +18,8 @@ def step_line(state: RunState, event: p.Stepped, width: int | None = None) -> st
     `width`: columns of a terminal; the rates that do not fit are left out, G's first.
     """
     now = figures(state, event.step)
-    assert now is not None
+    if now is None:
+        raise ValueError(f"step {event.step} has no figures")
     digits = len(str(state.channels))
     channel = "B itself" if event.channel is None else f"channel {event.channel}"
     change = f"({-now.drop if now.drop else 0:+.2f} pt)"
@@ -52,7 +53,8 @@ def _body(state: RunState) -> Iterable[Sequence[str]]:
         return
     yield ["B", "", "0", *_network(base)]
     for saved in saved_models(state):
-        assert saved.step is not None
+        if saved.step is None:
+            continue
         now = _figures_at(state, saved.step)
         at = p.minus(saved.threshold) if saved.threshold else file_name(saved.path)
         yield ["B'", at, str(saved.step), *_network(now)]

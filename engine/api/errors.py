@@ -23,9 +23,21 @@ class LabError(Exception):
 
 
 class Refused(LabError):
-    """An input, a setting or an output that the program will not work with."""
+    """An input, a setting or an output that the program will not work with: what was `found`, and how to fix it."""
 
     exit_code = ExitCode.USAGE
+
+    def __init__(self, found: str, fix: str = "") -> None:
+        super().__init__(f"{found} {fix}" if fix else found)
+        self.found = found
+
+
+class Foreign(Refused):
+    """Files that no run here recorded are where B' would go. `files`: their names, escaped."""
+
+    def __init__(self, found: str, fix: str, files: tuple[str, ...]) -> None:
+        super().__init__(found, fix)
+        self.files = files
 
 
 class NotWritten(LabError):

@@ -18,6 +18,7 @@ PLACES: dict[SetName, str] = {
     "poisoned_valid": "data/bd/bd_valid.h5",
 }
 LONGEST = 200  # bytes of a name; most file systems take 255, and more is put around it while it is written
+EXAMPLE = "Example: --save-at 2,4,10,30"
 FINEST = Decimal("0.000001")  # percentage points
 MOST_THRESHOLDS = 1000  # of a run
 MODELS = ("models/bd_net.h5", "models/bd_net.keras", "models/bd_weights.h5")
@@ -52,11 +53,11 @@ def points(text: str) -> str:
     try:
         value = Decimal(text.strip())
     except InvalidOperation:
-        raise Refused(f"{shown} is no number of percentage points. Example: --save-at 2,4,10,30") from None
+        raise Refused(f"{shown} is no number of percentage points.", EXAMPLE) from None
     if not value.is_finite() or not 0 <= value <= 100:
-        raise Refused(f"{shown} is outside 0..100 percentage points. Example: --save-at 2,4,10,30")
+        raise Refused(f"{shown} is outside 0..100 percentage points.", EXAMPLE)
     if value != value.quantize(FINEST):
-        raise Refused(f"{shown} has more than 6 decimals. Example: --save-at 2.5")
+        raise Refused(f"{shown} has more than 6 decimals.", "Example: --save-at 2.5")
     return f"{abs(value).normalize():f}"
 
 
@@ -66,6 +67,13 @@ def thresholds(texts: Iterable[str]) -> tuple[str, ...]:
     if len(found) > MOST_THRESHOLDS:
         raise Refused(f"--save-at: names {len(found):,} thresholds, {MOST_THRESHOLDS:,} are the most.")
     return found
+
+
+def refuse_steps(save_steps: Iterable[int], last: int) -> None:
+    """Raises Refused where B' is to be saved at a step that will not come; `last`: that of the order."""
+    beyond = next((step for step in save_steps if not 1 <= step <= last), None)
+    if beyond is not None:
+        raise Refused(f"--save-step {beyond}: there is no such step, expected 1..{last}.")
 
 
 def model_name(*, suffix: str, threshold: str | None = None, step: int | None = None) -> str:

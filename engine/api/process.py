@@ -24,7 +24,9 @@ class ProcessWire:
     """A `Wire` over the pipes of an engine process in a session of its own."""
 
     def __init__(self, process: Process, transport: asyncio.SubprocessTransport, log: IO[bytes]) -> None:
-        self._process = process
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("an engine is talked to through pipes")
+        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
         self._transport = transport
         self._log = log
         self._log_in_run: Path | None = None
@@ -37,14 +39,12 @@ class ProcessWire:
         return self._process.pid
 
     async def read(self) -> bytes:
-        assert self._process.stdout is not None
-        return b"" if self._closing else await read_line(self._process.stdout)
+        return b"" if self._closing else await read_line(self._stdout)
 
     async def write(self, line: bytes) -> None:
-        assert self._process.stdin is not None
         with contextlib.suppress(ConnectionError, RuntimeError):
-            self._process.stdin.write(line + b"\n")
-            await self._process.stdin.drain()
+            self._stdin.write(line + b"\n")
+            await self._stdin.drain()
 
     async def ended(self, patience: float = 2.0) -> Ending:
         async with self._ends:
@@ -55,12 +55,11 @@ class ProcessWire:
         return self._ending
 
     async def close(self, patience: float = 2.0) -> Ending:
-        assert self._process.stdin is not None
         self._closing = True
-        self._process.stdin.close()
+        self._stdin.close()
         ending = await self.ended(patience)
         with contextlib.suppress(ConnectionError):
-            await self._process.stdin.wait_closed()
+            await self._stdin.wait_closed()
         return ending
 
     def release(self) -> None:
@@ -93,9 +92,8 @@ class ProcessWire:
 
     async def _drain(self) -> None:
         """Read what is still in the pipe: an engine that blocks on writing cannot leave."""
-        assert self._process.stdout is not None
         with contextlib.suppress(RuntimeError, ConnectionError):  # somebody else reads: then it is drained too
-            while await self._process.stdout.read(2**16):
+            while await self._stdout.read(2**16):
                 pass
 
     def _signal(self, number: int) -> None:

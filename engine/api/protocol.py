@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.api.errors import LabError
+from engine.api.errors import LabError, Refused
+from engine.api.textsafe import escape
 
 PROTOCOL = 1
 LINE_LIMIT = 2**22  # bytes; longer lines are never sent
@@ -358,7 +359,10 @@ class Images(Event, frozen=True, tag="images"):
 
 
 class ChannelView(Event, frozen=True, tag="channel_view"):
-    """Answer to ShowChannel: means over images of the ranking feature, row by row; `alone`: B with it pruned."""
+    """Answer to ShowChannel: means over images of the ranking feature, row by row; `alone`: B with it pruned.
+
+    A feature of more positions than a terminal shows is averaged over blocks: `height` and `width` are the maps'.
+    """
 
     channel: int
     height: int
@@ -366,6 +370,8 @@ class ChannelView(Event, frozen=True, tag="channel_view"):
     valid_map: tuple[float, ...]
     poisoned_map: tuple[float, ...] | None
     alone: Counts
+    feature_height: int = 0  # of the feature itself, where the maps are averages over blocks; else 0
+    feature_width: int = 0
 
 
 class Evaluated(Event, frozen=True, tag="evaluated"):
@@ -404,10 +410,14 @@ class Finished(Event, frozen=True, tag="finished"):
 
 
 class Failed(Event, frozen=True, tag="failed"):
-    """A command failed and the engine goes on. `exit_code`: what a script should exit with (ExitCode)."""
+    """A command failed and the engine goes on. `exit_code`: what a script should exit with (ExitCode).
+
+    `foreign`: names of files in the folder of B' that Open would replace where its settings say `overwrite`.
+    """
 
     message: str
     exit_code: int
+    foreign: tuple[str, ...] = ()
 
 
 AnyCommand = (
@@ -437,6 +447,14 @@ class NotFinite(LabError):
     """An event holds a number that is none, or infinite; JSON has no word for it."""
 
 
+class NotText(Refused):
+    """A message names a file whose name is no text; JSON cannot hold it."""
+
+
+class TooLong(LabError):
+    """A message is longer than any line that is sent."""
+
+
 def refuse_infinite(message: AnyCommand | AnyEvent) -> None:
     """Raises NotFinite for a message that JSON would hold null instead of numbers of."""
     floats = FLOATS.get(type(message))
@@ -446,9 +464,16 @@ def refuse_infinite(message: AnyCommand | AnyEvent) -> None:
 
 
 def encode(message: AnyCommand | AnyEvent) -> bytes:
-    """A message as one line of JSON, without its end. Raises NotFinite."""
+    """A message as one line of JSON, without its end. Raises NotFinite, NotText and TooLong."""
     refuse_infinite(message)
-    return _encode(message)
+    try:
+        line = _encode(message)
+    except UnicodeEncodeError as error:
+        raise NotText(f"{escape(error.object)}: is not valid UTF-8. Rename it.") from None
+    if len(line) >= LINE_LIMIT:
+        name = type(message).__name__
+        raise TooLong(f"{name}: {len(line):,} bytes, expected less than {LINE_LIMIT:,}. Choose less at a time.")
+    return line
 
 
 # --- figures --------------------------------------------------------------------------------------------------

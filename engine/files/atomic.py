@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.api.errors import NotWritten
@@ -41,8 +42,11 @@ def sweep(folder: Path, begins: str = "") -> None:
                 path.unlink()
 
 
-def sha256_file(path: Path) -> str:
-    """The SHA-256 of a regular file's bytes, in hexadecimal. Never waits for a pipe. Raises OSError."""
+def sha256_file(path: Path, check: Callable[[], None] = lambda: None) -> str:
+    """The SHA-256 of a regular file's bytes, in hexadecimal. Never waits for a pipe. Raises OSError.
+
+    `check` is called between blocks, and may raise to stop.
+    """
     digest = hashlib.sha256()
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     with open(descriptor, "rb", buffering=0) as file:
@@ -51,6 +55,7 @@ def sha256_file(path: Path) -> str:
         block = memoryview(bytearray(BLOCK))
         while count := file.readinto(block):
             digest.update(block[:count])
+            check()
     return digest.hexdigest()
 
 

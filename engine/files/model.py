@@ -74,8 +74,7 @@ def _in_place(model: ModelFile, layer: str, pruned: list[int]) -> bytes:
 def _zero(view: memoryview, weight: WeightSpec, array: np.ndarray, layer: str, pruned: list[int]) -> bool:
     """Put the pruned numbers of a weight to zero where they lie in the file's bytes, if those are still `array`."""
     count, kind = prod(weight.shape), np.dtype(weight.dtype)
-    assert weight.offset is not None
-    if weight.offset + count * kind.itemsize > len(view):
+    if weight.offset is None or weight.offset + count * kind.itemsize > len(view):
         return False
     stored = np.frombuffer(view, kind, count, weight.offset).reshape(weight.shape)
     if not np.array_equal(stored.astype(np.float32), array):

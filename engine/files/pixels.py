@@ -31,7 +31,8 @@ class PlainPixels:
     """Numbers that lie in one piece in the file, of any type and byte order."""
 
     def __init__(self, path: Path, descriptor: int, spec: DataSpec) -> None:
-        assert spec.offset is not None
+        if spec.offset is None:
+            raise ValueError("numbers in one piece lie somewhere in the file")
         self._path = path
         self._descriptor = descriptor
         self._offset = spec.offset

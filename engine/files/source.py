@@ -8,6 +8,7 @@ import hashlib
 import os
 import stat
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.api.errors import Refused
@@ -32,10 +33,14 @@ class Source:
     def close(self) -> None:
         self._closing()
 
-    def hash(self) -> str:
-        """The SHA-256 of its bytes, in hexadecimal. Raises Refused where it changed meanwhile."""
+    def hash(self, check: Callable[[], None] = lambda: None) -> str:
+        """The SHA-256 of its bytes, in hexadecimal; `check` may raise between blocks to stop.
+
+        Raises Refused where it changed meanwhile.
+        """
         digest, block, place = hashlib.sha256(), memoryview(bytearray(BLOCK)), 0
         while count := self._read_into(block, place):
+            check()
             digest.update(block[:count])
             place += count
         self.refuse_changed()

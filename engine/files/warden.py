@@ -129,11 +129,11 @@ class Warden:
             return array.array("i", answer)[0]
 
     def _end(self) -> None:
-        assert self._process is not None
-        assert self._channel is not None
-        self._process.kill()
-        self._process.wait()
-        self._channel.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        if self._channel is not None:
+            self._channel.close()
         self._process = self._channel = None
 
 

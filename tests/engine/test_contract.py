@@ -1,10 +1,12 @@
 """One suite for every engine: what a front end may rely on, of the scripted engine and of the real one alike."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from engine.api import protocol as p
 from engine.api.client import EngineClient
@@ -192,6 +194,44 @@ async def test_lines_that_are_no_commands_fail_and_the_engine_goes_on(
         await client.send(p.Goto(1))
         answer = await until_idle(events)
     assert answer[-1] == p.Idle(0, "failed"), "no run is open"
+
+
+@pytest.mark.parametrize("engine", ["fake", pytest.param("real", marks=pytest.mark.keras)])
+def test_a_pause_that_comes_late_concerns_no_later_command(
+    engine: str, fake_command: Callable[..., tuple[str, ...]], tmp_path: Path
+) -> None:
+    settings = small_lab(tmp_path)
+
+    async def talk() -> list[list[p.AnyEvent]]:
+        async with EngineClient(REAL if engine == "real" else fake_command()) as client:
+            events = client.events()
+            answers = []
+            for command in (p.Open(settings), p.Goto(3), p.SaveHere("mine.h5"), p.ShowChannel(1), p.Goto(1)):
+                if answers:
+                    await client.send(p.Pause())
+                    await client.send(p.Pause())
+                await client.send(command)
+                answers.append(await until_idle(events))
+            return answers
+
+    opened, gone, saved, shown, back = asyncio.run(talk())
+    assert opened[-1] == p.Idle(0, "done")
+    assert (gone[-1], of(p.Moved, gone)[-1]) == (p.Idle(3, "done"), p.Moved(3))
+    assert (saved[-1], len(of(p.SaveMeasured, saved))) == (p.Idle(3, "done"), 1)
+    assert (shown[-1], len(of(p.ChannelView, shown))) == (p.Idle(3, "done"), 1)
+    assert back[-1] == p.Idle(1, "done")
+
+
+@pytest.mark.parametrize("engine", ["fake", pytest.param("real", marks=pytest.mark.keras)])
+def test_a_step_to_save_that_will_not_come_is_refused_in_one_way(
+    engine: str, fake_command: Callable[..., tuple[str, ...]], tmp_path: Path
+) -> None:
+    settings = small_lab(tmp_path)
+    steps = replace(settings, order=(3, 1, 2), save_steps=(3, 4))
+    (events,) = play([p.Open(steps)], REAL if engine == "real" else fake_command())
+    (failed,) = of(p.Failed, events)
+    assert (failed.message, failed.exit_code) == ("--save-step 4: there is no such step, expected 1..3.", 2)
+    assert events[-1] == p.Idle(0, "failed")
 
 
 async def only(kind: type, events: AsyncIterator[p.AnyEvent]) -> AsyncIterator[p.AnyEvent]:

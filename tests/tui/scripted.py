@@ -59,7 +59,9 @@ VERDICT = (
 class ScriptedEngine:
     """Answers commands as the real engine does. `slow`: a Goto waits at every step for `let` to let it go on."""
 
-    def __init__(self, slow: bool = False, held_by: str | None = None, refuse: str = "", die_in: str = "") -> None:
+    def __init__(
+        self, slow: bool = False, held_by: str | None = None, refuse: str | p.Failed = "", die_in: str = ""
+    ) -> None:
         self.ending: Ending | None = None
         self.commands: list[p.AnyCommand] = []
         self.closed = self.detached = False
@@ -180,7 +182,8 @@ class ScriptedEngine:
 
     def _open(self, command: p.Open) -> None:
         if self._refuse:
-            self._say(p.Failed(self._refuse, 2), p.Idle(0, "failed"))
+            failed = self._refuse if isinstance(self._refuse, p.Failed) else p.Failed(self._refuse, 2)
+            self._say(failed, p.Idle(0, "failed"))
             return
         self._save_at = command.settings.save_at
         for phase in p.PHASES[:-2]:

@@ -481,7 +481,7 @@ async def test_files_of_others_are_replaced_only_after_a_question() -> None:
     made: list[ScriptedEngine] = []
 
     def engine() -> ScriptedEngine:
-        refusal = "model_prune_2.h5: there already. Choose another folder with --out, or replace with --overwrite."
+        refusal = p.Failed("model_prune_2.h5: there already. Choose another folder.", 2, ("model_prune_2.h5",))
         made.append(ScriptedEngine(refuse="" if made else refusal))
         return made[-1]
 

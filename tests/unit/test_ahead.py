@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -53,11 +54,12 @@ def test_what_goes_wrong_in_the_work_goes_wrong_for_the_caller() -> None:
         list(beside(work, range(9), 2))
 
 
-@pytest.mark.parametrize("make", [ahead, lambda items: beside(lambda item: item, items, 2)])
+@pytest.mark.parametrize("make", [ahead, lambda items: closing(beside(lambda item: item, items, 2))])
 def test_what_goes_wrong_among_the_items_goes_wrong_for_the_caller(make) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(OSError, match="gone"):
-        list(make(counting(3, fails=True)))
+    with pytest.raises(OSError, match="gone"), make(counting(3, fails=True)) as made:
+        list(made)
 
 
 def test_ahead_gives_the_same_items() -> None:
-    assert list(ahead(counting(5))) == [0, 1, 2, 3, 4]
+    with ahead(counting(5)) as made:
+        assert list(made) == [0, 1, 2, 3, 4]

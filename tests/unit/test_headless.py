@@ -128,7 +128,7 @@ def test_an_output_that_is_somebody_elses_is_not_replaced(headless: Headless) ->
 def test_a_step_beyond_the_last_is_refused_before_anything_is_computed(headless: Headless) -> None:
     code, out, err = headless(settings=p.Settings("/lab", "/m.h5", "/v.h5", save_steps=(45, 99)))
     assert (code, out) == (ExitCode.USAGE, [])
-    assert err[-1] == "--save-step 99: this run has 60 steps."
+    assert err[-1] == "--save-step 99: there is no such step, expected 1..60."
 
 
 def test_a_short_order_ends_the_run_there(headless: Headless) -> None:

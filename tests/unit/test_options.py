@@ -41,7 +41,7 @@ def test_every_option_arrives(root: Path) -> None:
     order = root / "order.txt"
     order.write_text("3\n1\n2\n")
     found = lab_settings(
-        Options(root, layer="conv_2", order=order, save_at="5", save_step="4,5", overwrite=True, scale="1/255",
+        Options(root, layer="conv_2", order=str(order), save_at="5", save_step="4,5", overwrite=True, scale="1/255",
                 batch_size=7, feature_memory="2G", device="gpu:1")
     )  # fmt: skip
     assert (found.layer, found.order, found.save_at, found.save_steps) == ("conv_2", (3, 1, 2), ("5",), (4, 5))

@@ -1,6 +1,7 @@
 """A channel: where in the image, and on which images, it is active, and what pruning it alone would cost."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -111,24 +112,45 @@ def maps(view: ChannelView, width: int, height: int) -> list[Row]:
         both.append(("mean over poisoned test images", "a", view.poisoned_map))
     top = max((max(values, default=0.0) for _, _, values in both), default=0.0)
     room = max(1, (width - 4) // 2 - 2)
-    size = max(1, min(WIDEST, room // max(1, view.width)))
-    tall = max(1, min(4 if size >= 6 else 2, (height - 1) // max(1, view.height)))
-    columns = max(size * view.width, 32 if width >= 72 else 0)
+    down, across = min(view.height, max(1, height - 1)), min(view.width, room)
+    size = max(1, min(WIDEST, room // max(1, across)))
+    tall = max(1, min(4 if size >= 6 else 2, (height - 1) // max(1, down)))
+    columns = max(size * across, 32 if width >= 72 else 0)
+    both = [(name, ink, averaged(values, view.height, down, across)) for name, ink, values in both]
     head: list[Part] = [("  ", ".")]
     for name, ink, _ in both:
         name = name if len(name) < columns + 3 else name.replace("mean over ", "").removesuffix(" images")
         head += [(name.ljust(columns + 3), ink)]
     rows = [row(width, *head)]
-    for y in range(view.height):
+    for y in range(down):
         for line in range(tall):
             parts: list[Part] = [("  ", ".")]
             for _, ink, values in both:
-                cells = values[y * view.width : (y + 1) * view.width]
+                cells = values[y * across : (y + 1) * across]
                 under = line == tall - 1 and size >= 6
                 parts += [(_number(value, size) if under else _shade(value, top, size), ink) for value in cells]
-                parts.append((" " * (columns + 3 - size * view.width), "."))
+                parts.append((" " * (columns + 3 - size * across), "."))
             rows.append(row(width, *parts))
     return rows[:height]
+
+
+def averaged(values: tuple[float, ...], height: int, down: int, across: int) -> tuple[float, ...]:
+    """A map of `height` rows at the size there is room for: means over blocks, row by row."""
+    width = len(values) // height if height else 0
+    if (down, across) == (height, width):
+        return values
+    tops, lefts = _bounds(height, down), _bounds(width, across)
+    blocks = (
+        [values[y * width + x] for y in range(top, bottom) for x in range(left, right)]
+        for top, bottom in pairwise(tops)
+        for left, right in pairwise(lefts)
+    )
+    return tuple(sum(block) / len(block) for block in blocks)
+
+
+def _bounds(size: int, count: int) -> list[int]:
+    """Where `count` blocks, as equal as they can be, begin and end."""
+    return [index * size // count for index in range(count + 1)]
 
 
 def _shade(value: float, top: float, size: int) -> str:

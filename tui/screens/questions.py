@@ -1,9 +1,12 @@
 """The workbench's questions, put into dialogs, and what their answers mean."""
 
+from collections.abc import Sequence
+
 from engine.api import lab
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.journal import RunSummary
+from engine.api.textsafe import escape_path
 from tui.screens.dialogs import Ask, Choice, Choose, Field
 from tui.state import RunState, figures
 from tui.wording import file_name, short_path
@@ -31,7 +34,7 @@ def run_until(state: RunState) -> Ask:
     text = "Runs until the first of these holds. Leave empty what should not count."
     fields = [
         Field("drop", "Drop of clean validation accuracy, points", check=_number_or_none),
-        Field("step", "Step", check=lambda v: "" if not v or step_of(v, state) else "No such step."),
+        Field("step", "Step", check=lambda v: "" if not v or step_of(v, state) is not None else "No such step."),
     ]
     if (now := figures(state)) and now.asr is not None:
         label = "Attack success at most, % (looks at poisoned test data: no defender has it)"
@@ -70,7 +73,7 @@ def wrong_thresholds(text: str) -> str:
     try:
         values = [lab.points(part) for part in text.split(",") if part.strip()]
     except Refused as refused:
-        return str(refused).split(" Example")[0]
+        return refused.found
     twice = next((value for value in values if values.count(value) > 1), None)
     return f"{twice} is there twice." if twice else ""
 
@@ -101,9 +104,10 @@ def go_on(runs: list[RunSummary]) -> Choose:
     return Choose("Go on?", text + more, choices, "Begin a new run", interrupted="quit")
 
 
-def overwrite(message: str) -> Choose:
+def overwrite(files: Sequence[str], settings: p.Settings) -> Choose:
     """Files of others lie where B′ is to go."""
-    text = message.split(" Choose another")[0]
+    folder = escape_path(settings.out or f"{settings.root}/models")
+    text = f"{', '.join(files)}: there already in {folder}, and not from a run recorded here."
     yes = Choice("w", "Write over them", "yes", "what they hold is lost")
     return Choose("Replace these files?", text, [yes], "Choose other files or folders")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from rich.text import Text, TextType
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,6 +13,7 @@ from textual.containers import Vertical
 from textual.types import CSSPathType
 from textual.widgets import DirectoryTree, Static
 
+from engine.api.textsafe import escape, escape_path
 from tui.screens.dialogs import Choice, Dialog, keys
 from tui.wording import short_path
 
@@ -24,6 +26,10 @@ class LabTree(DirectoryTree):
     ICON_NODE = "▸ "
     ICON_NODE_EXPANDED = "▾ "
     ICON_FILE = "  "
+
+    def process_label(self, label: TextType) -> Text:
+        """A name is shown as it is; what a terminal would act on, and bytes that are no text, are escaped."""
+        return Text(escape_path(label)) if isinstance(label, str) else super().process_label(label)
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
         return [p for p in paths if not p.name.startswith(".") and (p.suffix in SHOWN or os.path.isdir(p))]
@@ -59,17 +65,26 @@ class FilePicker(Dialog[str | None]):
     def on_resize(self) -> None:
         """Say which folder this is, in one line."""
         where = self.query_one("#where", Static)
-        where.update(short_path(str(self.query_one(LabTree).path), where.container_size.width))
+        where.update(short_path(escape_path(str(self.query_one(LabTree).path)), where.container_size.width))
 
     @on(DirectoryTree.FileSelected)
     def _file(self, event: DirectoryTree.FileSelected) -> None:
         if not self._folders:
-            self.dismiss(str(event.path))
+            self._take(event.path)
 
     def action_take(self) -> None:
         node = self.query_one(LabTree).cursor_node
         if self._folders and node is not None and node.data is not None and os.path.isdir(node.data.path):
-            self.dismiss(str(node.data.path))
+            self._take(node.data.path)
+
+    def _take(self, path: Path) -> None:
+        """Give a path back; one that is no text cannot be sent to the engine."""
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            self.app.notify(f"{escape(str(path))}: is not valid UTF-8. Rename it.", severity="warning", markup=False)
+        else:
+            self.dismiss(str(path))
 
     def action_up(self) -> None:
         tree = self.query_one(LabTree)

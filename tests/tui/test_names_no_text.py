@@ -1,0 +1,54 @@
+"""File names that are no text: offered in the tree, refused with a line, and nothing waits for ever."""
+
+import os
+from pathlib import Path
+
+import pytest
+from piloted import bench, measured
+from textual.widgets import DirectoryTree, Input
+
+from engine.api import protocol as p
+from tui.launch import Launch
+from tui.screens.tree import LabTree
+
+pytestmark = pytest.mark.tui
+BYTES = b"net\xff.h5"
+
+
+def name_no_text(folder: Path) -> str:
+    """A file whose name is no text, where the file system takes such."""
+    path = os.path.join(os.fsencode(folder), BYTES)
+    try:
+        Path(os.fsdecode(path)).touch()
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    return os.fsdecode(path)
+
+
+async def test_a_path_that_is_no_text_is_refused_with_a_line() -> None:
+    async with measured() as it:
+        await it.press("o")
+        await it.shows("open a network")
+        it.app.screen.query_one("#model", Input).value = "/lab/\udcff.h5"
+        await it.press("f5")
+        await it.shows("is not valid UTF-8")
+        it.app.screen.query_one("#model", Input).value = "/lab/other.h5"
+        await it.press("f5")
+        await it.until(lambda: it.commands(p.Open))
+        await it.shows("next save")
+
+
+async def test_the_tree_shows_such_names_escaped_and_gives_none_back(tmp_path: Path) -> None:
+    path = name_no_text(tmp_path)
+    async with bench(launch=Launch(tmp_path)) as it:
+        await it.shows("open a network")
+        it.app.screen.query_one("#model", Input).focus()
+        await it.press("f3")
+        await it.shows("net\\udcff.h5")
+        tree = it.app.screen.query_one(LabTree)
+        node = next(node for node in tree.root.children if node.data and str(node.data.path) == path)
+        tree.post_message(DirectoryTree.FileSelected(node, Path(path)))
+        await it.shows("is not valid UTF-8")
+        assert it.app.screen.query(LabTree), "another can be chosen"
+        await it.press("escape")
+        assert it.app.screen.query_one("#model", Input).value == ""

@@ -1,0 +1,78 @@
+"""The line to an engine: what cannot be sent is refused, and the writer never dies unseen."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from engine.api import protocol as p
+from engine.api.wire import Ending
+from tui.engine_app import EngineApp
+from tui.link import Link
+from tui.state import Died, Sent
+
+PATIENCE = 30.0  # seconds
+NO_TEXT = p.Open(p.Settings("/lab", "/lab/\udcff.h5", "/lab/valid.h5"))
+
+
+class Listening:
+    """A client whose engine says hello, then waits; `fails`: what sending raises."""
+
+    ending: Ending | None = None
+
+    def __init__(self, fails: Exception | None = None) -> None:
+        self.fails, self.sent = fails, asyncio.Queue[p.AnyCommand]()
+
+    async def start(self) -> None: ...
+
+    async def send(self, command: p.AnyCommand) -> None:
+        p.encode(command)
+        if self.fails:
+            raise self.fails
+        self.sent.put_nowait(command)
+
+    async def events(self) -> AsyncIterator[p.AnyEvent]:
+        yield p.Hello(p.PROTOCOL, 1)
+        await asyncio.Event().wait()
+
+    async def close(self, patience: float = 2.0) -> None: ...
+
+    async def detach(self) -> None: ...
+
+
+async def test_a_command_that_cannot_be_sent_is_refused_and_later_ones_arrive() -> None:
+    client = Listening()
+    link = Link(lambda: client)
+    happenings = link.happenings()
+    assert isinstance(await anext(happenings), p.Hello)
+    with pytest.raises(p.NotText):
+        link.send(NO_TEXT)
+    waiting = asyncio.ensure_future(anext(happenings))
+    link.send(p.Goto(1))
+    async with asyncio.timeout(PATIENCE):
+        assert await client.sent.get() == p.Goto(1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_writer_that_ends_is_the_end_of_the_engine() -> None:
+    link = Link(lambda: Listening(ValueError("no such wire")))
+    link.send(p.Goto(1))
+    async with asyncio.timeout(PATIENCE):
+        told = [happening async for happening in link.happenings()]
+    assert isinstance(told[0], p.Hello)
+    assert isinstance(told[-1], Died)
+    assert "no such wire" in told[-1].reason and "\n" not in told[-1].reason
+
+
+def test_the_app_hears_a_refusal_as_it_would_hear_the_engines() -> None:
+    app, taken = EngineApp(Listening), []  # type: ignore[var-annotated]
+    take: Any = taken.append
+    app.take = take  # type: ignore[method-assign]
+    app.do(NO_TEXT)
+    sent, failed, idle = taken
+    assert sent == Sent(NO_TEXT)
+    assert failed == p.Failed("/lab/\\udcff.h5: is not valid UTF-8. Rename it.", 2)
+    assert idle == p.Idle(0, "failed")

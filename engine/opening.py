@@ -110,6 +110,8 @@ class Opening:
             run.session.replay(event)
         if self.holder is None:
             self.recorder.resume(run.folder, past)
+        else:
+            self.recorder.look_at(past)
         if not any(isinstance(event, Opened) for event in past):  # it ended as soon as it had begun
             self.recorder.emit(opened)
         if run.session.forget_unanswered():

@@ -61,10 +61,15 @@ class Course:
                 self.check(0 <= event.kept <= self.steps)
             case p.Stepped() | p.Moved() | p.Crossed() | p.SaveMeasured() | p.Saved() | p.Question():
                 self.check(event.step is None or 0 <= event.step <= self.steps)
+        if isinstance(event, p.Saved) and event.pruned is not None:
+            self.check_channels(event.pruned)
 
     def turn_to(self, order: tuple[int, ...]) -> None:
-        self.check(len(set(order)) == len(order) and all(0 <= channel < self.channels for channel in order))
+        self.check_channels(order)
         self.steps = len(order)
+
+    def check_channels(self, channels: tuple[int, ...]) -> None:
+        self.check(len(set(channels)) == len(channels) and all(0 <= each < self.channels for each in channels))
 
     def check(self, sound: bool) -> None:
         if not sound:

@@ -153,8 +153,6 @@ class LabApp(AskingApp):
             self.call_later(self._refused, event.message)
         if isinstance(event, p.Idle) and event.why == "done" and self.latest.complete:
             self.call_later(self._finish)
-        if isinstance(event, p.Question):
-            self.call_later(self._put, event)
         if isinstance(event, Died):
             self.call_later(self._mourn)
 

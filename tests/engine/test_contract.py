@@ -12,8 +12,8 @@ from tests.engine.talking import Line, of, play, small_lab, until_idle
 
 REAL = (sys.executable, "-P", "-m", "engine")
 SCRIPT = ("open", "forth", "back", "again", "beyond", "home", "out of turn", "undo", "refused", "save", "save again",
-          "other step", "save other", "decline", "save other again", "replace", "misnamed", "step misnamed", "check",
-          "home again", "thresholds", "images", "channel", "export", "finish")  # fmt: skip
+          "other step", "save other", "decline", "save other again", "replace", "misnamed", "step misnamed",
+          "gone", "check", "home again", "thresholds", "images", "channel", "export", "finish")  # fmt: skip
 REFUSED = ("refused", "misnamed", "step misnamed")
 
 
@@ -44,6 +44,7 @@ def talk(
         "replace": p.SaveHere("mine.h5", overwrite=True, step=2),
         "misnamed": p.SaveHere("model_prune_99.h5"),
         "step misnamed": p.SaveHere("model_step_3.h5"),
+        "gone": delete_last,
         "check": p.CheckFiles(),
         "home again": p.Goto(1),
         "thresholds": p.SetThresholds(("5",)),
@@ -52,13 +53,20 @@ def talk(
         "export": p.Export(),
         "finish": p.Finish(),
     }
-    found = play(list(commands.values()), REAL if request.param == "real" else fake_command())
+    found = play(list(commands.values()), REAL if request.param == "real" else fake_command("--gone", "mine.h5"))
     return dict(zip(commands, found, strict=True))
 
 
 def order_of(events: list[p.AnyEvent]) -> tuple[int, ...]:
     order: tuple[int, ...] = of(p.Ranked, events)[0].order
     return order
+
+
+def delete_last(told: list[list[p.AnyEvent]]) -> p.AnyCommand:
+    """Delete the B' that was saved last; the scripted engine, which writes none, is told of it by an option."""
+    models = [event for events in told for event in of(p.Saved, events) if event.what == "model"]
+    Path(models[-1].path).unlink(missing_ok=True)
+    return p.CheckFiles()
 
 
 Talk = dict[str, list[p.AnyEvent]]
@@ -178,6 +186,14 @@ def test_a_name_of_the_labs_own_is_given_only_to_what_it_says(talk: Talk, name: 
     assert failed.exit_code == 2 and "is the name of B' at" in failed.message
     assert failed.message.endswith("Choose another name.") and "\n" not in failed.message
     assert not of(p.Saved, talk[name]) and not of(p.Question, talk[name])
+
+
+def test_a_file_that_is_gone_is_told_of_and_made_again(talk: Talk) -> None:
+    before = next(event for event in of(p.Saved, talk["replace"]) if event.what == "model")
+    assert of(p.FileChanged, talk["gone"]) == [p.FileChanged(before.path, "gone")]
+    assert [(event.path, event.sha256, event.step) for event in of(p.Saved, talk["gone"])] == [
+        (before.path, before.sha256, before.step)
+    ]
 
 
 def test_files_that_are_all_there_are_not_worth_a_word(talk: Talk) -> None:

@@ -139,6 +139,8 @@ class Opening:
         if self.holder is None:
             self.recorder.resume(run.folder, past)
             self.recorder.events = told
+        else:
+            self.recorder.look_at(past)
         if not any(isinstance(event, Opened) for event in past):  # it ended as soon as it had begun
             self.recorder.emit(opened)
         if run.session.forget_unanswered():

@@ -4,11 +4,14 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from engine.api import begun
 from engine.api.believing import UNRECORDED
+from engine.api.deliverables import Ledger
 from engine.api.errors import NotWritten
 from engine.api.journal import Journal
-from engine.api.protocol import AnyEvent, Began, Progress, Saved, SaveMeasured, encode, refuse_infinite
+from engine.api.protocol import AnyEvent, Began, Progress, Question, encode, refuse_infinite
 
 
 class Recorder:
@@ -23,6 +26,7 @@ class Recorder:
         self.journal: Journal | None = None
         self.events: list[AnyEvent] = []
         self.early: list[AnyEvent] = []  # phases that ended before there was a journal
+        self.ledger = Ledger()  # what the events say of files and questions
         self.writing = threading.RLock()
 
     def begin(self, folder: Path) -> None:
@@ -38,6 +42,7 @@ class Recorder:
         with self.writing:
             self.journal.append(event)
             self.events.append(event)
+            self.ledger.take(event)
             while self.early:
                 self.journal.append(self.early[0])
                 self.events.append(self.early.pop(0))
@@ -48,25 +53,25 @@ class Recorder:
         Raises Refused where they are not the journal's any more.
         """
         self.journal, self.events = Journal.resume(folder, past), past
+        self.look_at(past)
+
+    def look_at(self, past: list[AnyEvent]) -> None:
+        """Know what a run has saved, also one that another process goes on with."""
+        self.ledger = Ledger()
+        for event in past:
+            self.ledger.take(event)
 
     def stop(self) -> None:
         """Record nothing more, and forget."""
         if self.journal is not None:
             self.journal.close()
-        self.journal, self.events, self.early = None, [], []
-
-    @property
-    def saved(self) -> list[Saved]:
-        return [event for event in self.events if isinstance(event, Saved)]
-
-    @property
-    def measured(self) -> set[int]:
-        """Steps whose counts include the poisoned validation set."""
-        return {event.step for event in self.events if isinstance(event, SaveMeasured)}
+        self.journal, self.events, self.early, self.ledger = None, [], [], Ledger()
 
     def emit(self, event: AnyEvent) -> None:
         """Record the event, where it counts, then send it. Raises NotFinite, NotWritten; then nobody hears of it."""
         refuse_infinite(event)
+        if isinstance(event, Question):
+            event = replace(event, number=self.ledger.questions + 1)
         passing = isinstance(event, Progress) and event.done < event.total
         with self.writing:
             if not passing and not isinstance(event, UNRECORDED):

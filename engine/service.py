@@ -77,6 +77,8 @@ class Service:
             p.SetThresholds: self.set_thresholds,
             p.SaveHere: self.save_here,
             p.SaveThreshold: self.save_threshold,
+            p.Decline: self.decline,
+            p.CheckFiles: self.check_files,
             p.ShowImages: self.show_images,
             p.ShowChannel: self.show_channel,
             p.Export: self.export,
@@ -134,7 +136,10 @@ class Service:
             raise
 
     def catch_up(self) -> None:
-        """What a run begins with, as far as it is missing: order, B's own figures, thresholds, and what to save."""
+        """What a run begins with, as far as it is missing: order, B's own figures, thresholds, and what to save.
+
+        Files of before that are gone or changed are made again.
+        """
         session = self.run.session
         if not session.order:
             ranked = self.run.rank()
@@ -144,8 +149,9 @@ class Service:
             begin = time.perf_counter()
             self.walk(p.Goto(0))
             self.emit(p.Progress("baseline", 1, 1, time.perf_counter() - begin))
-        if 0 not in self.recorder.measured:
+        if frozenset() not in self.recorder.ledger.counted:
             self.measure(0)
+        unwritten = self.saver.check()
         told = any(isinstance(event, p.Thresholds) for event in self.recorder.events)
         for event in session.uncrossed() if told else session.set_thresholds(self.run.settings.save_at):
             self.tell(event)
@@ -154,13 +160,14 @@ class Service:
         for step in self.run.settings.save_steps:
             if step <= len(list(session.known())) - 1:
                 self.save_missing(step)
+        if unwritten:
+            self.export(p.Export())
 
     def save_missing(self, step: int, threshold: str | None = None) -> None:
-        """Save a step that a run was to save and, ended early, did not."""
-        saved = {each.what for each in self.recorder.saved if (each.step, each.threshold) == (step, threshold)}
-        answers = {"answers"} if {"test", "poisoned"} & set(self.run.inputs.sets) else set()
-        if not {"model"} | answers <= saved or step not in self.recorder.measured:
-            self.save(step, threshold)
+        """Save a step that the run is to save, where that is not done; what was asked about it is not asked again."""
+        counted = frozenset(self.run.session.order[:step]) in self.recorder.ledger.counted
+        if not self.saver.kept(step, threshold) or not counted:
+            self.save(step, threshold, again=False)
 
     def close_run(self, made: Path | None) -> None:
         """Let go of a run that could not be opened, and of the folder that was made for it."""
@@ -192,14 +199,16 @@ class Service:
 
     def tell(self, event: p.AnyEvent) -> None:
         """Send an event of the session, and save what it calls for."""
+        if isinstance(event, p.Question):
+            event = self.saver.worded(event)
         self.emit(event)
         match event:
             case p.Stepped(step=0):
                 self.measure(0)
             case p.Stepped(step=step) if step in self.run.settings.save_steps:
-                self.save(step)
+                self.save_missing(step)
             case p.Crossed(threshold=threshold, step=step):
-                self.save(step, threshold)
+                self.save_missing(step, threshold)
 
     def measure(self, step: int) -> None:
         """Look at the poisoned validation set at a step that is saved."""
@@ -209,10 +218,15 @@ class Service:
         finally:
             self.measuring = False
 
-    def save(self, step: int, threshold: str | None = None, name: str | None = None, overwrite: bool = False) -> None:
-        saver = self.saver
+    def save(self, step: int, threshold: str | None = None, name: str | None = None, **answers: bool) -> None:
+        """Save B' of a step, or ask. `answers`: see `Saver.model`."""
+        saver, session = self.saver, self.run.session
         name = name or lab.model_name(suffix=saver.suffix, threshold=threshold, step=step)
-        if saver.model(name, step, threshold, overwrite):
+        saved = saver.model(name, step, threshold, **answers)
+        if threshold is not None:
+            settle = session.hold if saved else session.release
+            settle(threshold, session.key(step))
+        if saved:
             self.measure(step)
 
     def prune_next(self, command: p.PruneNext) -> None:
@@ -227,15 +241,36 @@ class Service:
             self.tell(event)
 
     def save_here(self, command: p.SaveHere) -> None:
-        name = lab.file_name(command.name, self.saver.suffix) if command.name else None
-        self.save(self.run.session.playhead, None, name, command.overwrite)
+        saver, session = self.saver, self.run.session
+        step = session.playhead if command.step is None else command.step
+        if not any(event.step == step for event in session.known()):
+            raise Refused(f"step {step}: is not computed. Go there first.")
+        name = lab.file_name(command.name or lab.model_name(suffix=saver.suffix, step=step), saver.suffix)
+        lab.refuse_misnamed(name, step, session.first_reached)
+        meaning = lab.meaning(name)
+        threshold = meaning.threshold if meaning else None
+        self.save(step, threshold, name, overwrite=command.overwrite, replace=command.overwrite)
 
     def save_threshold(self, command: p.SaveThreshold) -> None:
         self.refuse_held()
         step = self.run.session.first_reached(command.threshold)
         if step is None:
             raise Refused(f"{p.minus(command.threshold)}: no step has dropped so far yet.")
-        self.save(step, command.threshold, None, command.overwrite)
+        self.save(step, command.threshold, overwrite=command.overwrite, replace=True)
+
+    def decline(self, command: p.Decline) -> None:
+        """The user wants a file left as it is."""
+        if self.saver and 0 < command.question <= self.recorder.ledger.questions:
+            self.emit(p.Declined(command.question))
+
+    def check_files(self, _command: p.CheckFiles) -> None:
+        """In a run that another process holds, only what is gone or changed is told."""
+        if self.recorder.journal is not None:
+            if self.saver.check():
+                self.export(p.Export())
+            return
+        for event in self.state[1].changed() if self.state else ():
+            self.recorder.send(event)
 
     # --- looking ---
 
@@ -250,6 +285,7 @@ class Service:
     def export(self, _command: p.Export) -> tuple[str, ...]:
         begin, saver = time.perf_counter(), self.saver
         self.emit(p.Progress("files", 0, 1))
+        saver.check()
         record = report.record(self.recorder.events)
         written = tuple(saver.results(report.files(record, self.painter)))
         self.emit(p.Progress("files", 1, 1, time.perf_counter() - begin))

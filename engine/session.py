@@ -23,6 +23,7 @@ from engine.api.protocol import (
     Question,
     Ranked,
     Reordered,
+    Saved,
     Stepped,
     Thresholds,
     minus,
@@ -59,6 +60,8 @@ class Session:
     thresholds: tuple[str, ...] = ()
     counts: dict[bytes, Counts] = field(default_factory=dict)
     crossed: dict[str, bytes] = field(default_factory=dict)  # threshold -> the step it was crossed at, as its key
+    saved: dict[str, bytes] = field(default_factory=dict)  # threshold -> what stands, or is to stand, in its file
+    asked: set[tuple[str, bytes]] = field(default_factory=set)  # what the user was asked to save in a threshold's file
     passed: set[bytes] = field(default_factory=set)  # steps that the playhead has stood at
     told: set[int] = field(default_factory=set)  # steps of the current order that events have told of
     earlier: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # orders that undo brings back
@@ -70,6 +73,10 @@ class Session:
     def key(self, step: int) -> bytes:
         """The channels pruned at `step`, a bit each."""
         return step_keys(self.order, self.channels)[step]
+
+    def key_of(self, pruned: Iterable[int]) -> bytes:
+        """These channels, a bit each."""
+        return np.packbits(mask_of(pruned, self.channels)).tobytes()
 
     def known(self) -> Iterator[Stepped]:
         """The steps of the current order that are known, from step 0 up to the first that is not."""
@@ -159,15 +166,19 @@ class Session:
         return reached(threshold, before, after, self.images)
 
     def cross(self, step: int) -> Iterator[AnyEvent]:
-        """Tell of thresholds whose first step this is; ask where one was saved for other channels before."""
-        self.passed.add(self.key(step))
+        """Tell of thresholds whose first step this is; ask, once, where other channels are saved for one."""
+        key = self.key(step)
+        self.passed.add(key)
         for threshold in self.thresholds:
             if not self.drop_reached(threshold, step) or self.reached_before(threshold, step):
                 continue
-            before, self.crossed[threshold] = self.crossed.get(threshold), self.key(step)
-            if before is None:
-                yield Crossed(threshold, step)
-            elif before != self.key(step):
+            if self.saved.get(threshold, key) == key:
+                if self.crossed.get(threshold) != key:
+                    self.crossed[threshold] = self.saved[threshold] = key
+                    yield Crossed(threshold, step)
+            elif (threshold, key) not in self.asked:
+                self.crossed[threshold] = key
+                self.asked.add((threshold, key))
                 text = f"{minus(threshold)} is crossed again, with other channels pruned. Save B' again?"
                 yield Question("threshold", text, threshold, step)
 
@@ -177,13 +188,12 @@ class Session:
             return True
         return any(self.drop_reached(threshold, earlier) for earlier in range(step))
 
-    def uncrossed(self) -> Iterator[Crossed]:
+    def uncrossed(self) -> Iterator[AnyEvent]:
         """Thresholds that known steps reach and nobody was told of: the run ended in between."""
         for threshold in self.thresholds:
             step = self.first_reached(threshold)
             if threshold not in self.crossed and step is not None:
-                self.crossed[threshold] = self.key(step)
-                yield Crossed(threshold, step)
+                yield from self.cross(step)
 
     def first_reached(self, threshold: str) -> int | None:
         """The first known step of the current order whose drop is at least `threshold` points."""
@@ -206,6 +216,16 @@ class Session:
             and hits is not None
             and percent(hits, self.poisoned) <= float(command.until_asr)
         )
+
+    def hold(self, threshold: str, key: bytes) -> None:
+        """The file of a threshold holds a network with these channels at zero."""
+        self.saved[threshold] = key
+        self.asked.discard((threshold, key))
+
+    def release(self, threshold: str, key: bytes) -> None:
+        """These channels could not be saved for a threshold: somebody else's file is in the way."""
+        if self.saved.get(threshold) == key:
+            del self.saved[threshold]
 
     # --- the way back from a journal ---
 
@@ -230,7 +250,7 @@ class Session:
     def rewind(self, events: Iterable[AnyEvent]) -> None:
         """Be what these events tell of, and no more: what could not be recorded has not happened."""
         self.order, self.playhead, self.thresholds = (), 0, ()
-        for kept in (self.counts, self.crossed, self.passed, self.told, self.earlier):
+        for kept in (self.counts, self.crossed, self.saved, self.asked, self.passed, self.told, self.earlier):
             kept.clear()
         for event in events:
             self.replay(event)
@@ -253,9 +273,14 @@ class Session:
                     self.take_over(event.order, event.kept)
                 self.playhead = event.kept
             case Crossed():
-                self.crossed[event.threshold] = self.key(event.step)
+                self.crossed[event.threshold] = self.saved[event.threshold] = self.key(event.step)
+            case Saved(what="model", threshold=str(threshold), step=int(step)):
+                self.hold(threshold, self.key(step) if event.pruned is None else self.key_of(event.pruned))
             case Question(about="threshold", threshold=str(threshold), step=int(step)):
                 self.crossed[threshold] = self.key(step)
+                self.asked.add((threshold, self.key(step)))
+            case Question(threshold=str(threshold), step=int(step)):
+                self.release(threshold, self.key(step))
             case Thresholds():
                 self.thresholds = event.save_at
             case _:

@@ -19,9 +19,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Literal
 
 import msgspec
 
+from engine.api import lab
 from engine.api import protocol as p
 from engine.api.enginelog import settle
 from engine.api.errors import LabError
@@ -86,7 +88,10 @@ class FakeEngine:
         self.step = 0
         self.thresholds: tuple[str, ...] = ()
         self.crossed: dict[str, frozenset[int]] = {}
-        self.files = set(options.exists)
+        self.files = set(options.exists)  # of somebody else
+        self.saved: dict[str, tuple[int, str | None, frozenset[int]]] = {}  # by name: step, threshold, channels at zero
+        self.asked: set[tuple[str, frozenset[int]]] = set()
+        self.questions = 0
 
     # --- the line ---
 
@@ -200,15 +205,19 @@ class FakeEngine:
                 self.thresholds = save_at
                 yield p.Thresholds(save_at)
                 yield from self.cross_known()
-            case p.SaveHere(name=name, overwrite=overwrite):
-                name = name or f"model_step_{self.step}.h5"
-                yield from self.save(name, self.step, None, overwrite)
+            case p.SaveHere(overwrite=overwrite):
+                yield from self.save_here(command, overwrite)
             case p.SaveThreshold(threshold=threshold, overwrite=overwrite):
                 step = self.first(threshold)
                 if step is None:
                     raise ValueError(f"threshold {threshold} is not reached by a known step.")
                 self.crossed[threshold] = self.pruned(step)
-                yield from self.save(f"model_prune_{threshold}.h5", step, threshold, overwrite)
+                yield from self.save(f"model_prune_{threshold}.h5", step, threshold, overwrite, replace=True)
+            case p.Decline(question=question):
+                if 0 < question <= self.questions:
+                    yield p.Declined(question)
+            case p.CheckFiles():
+                yield from self.check_files()
             case p.ShowImages():
                 yield self.images(command)
             case p.ShowChannel(channel=channel):
@@ -387,35 +396,85 @@ class FakeEngine:
         for threshold in self.thresholds:
             if self.first(threshold) != step or self.crossed.get(threshold) == self.pruned(step):
                 continue
-            if threshold in self.crossed:
-                self.crossed[threshold] = self.pruned(step)
-                text = f"-{threshold} pt is crossed again, with other channels pruned. Save B' again?"
-                yield p.Question("threshold", text, threshold, step)
+            name = f"model_prune_{threshold}.h5"
+            if name in self.saved and self.saved[name][2] != self.pruned(step):
+                if (name, self.pruned(step)) not in self.asked:
+                    self.crossed[threshold] = self.pruned(step)
+                    yield self.ask("threshold", name, step, threshold)
                 continue
             self.crossed[threshold] = self.pruned(step)
             yield p.Crossed(threshold, step)
-            yield from self.save(f"model_prune_{threshold}.h5", step, threshold, False)
+            if name not in self.saved:
+                yield from self.save(name, step, threshold, False)
         if self.settings and step in self.settings.save_steps:
-            yield from self.save(f"model_step_{step}.h5", step, None, False)
+            name = f"model_step_{step}.h5"
+            if (name, self.pruned(step)) not in self.asked and self.saved.get(name, (0, None, None))[2] != self.pruned(
+                step
+            ):
+                yield from self.save(name, step, None, False)
 
     def cross_known(self) -> Iterator[p.AnyEvent]:
         for step in range(len(self.order) + 1):
             if self.pruned(step) in self.known:
                 yield from self.cross(step)
 
-    def save(self, name: str, step: int, threshold: str | None, overwrite: bool) -> Iterator[p.AnyEvent]:
+    def save_here(self, command: p.SaveHere, overwrite: bool) -> Iterator[p.AnyEvent]:
+        step = self.step if command.step is None else command.step
+        if self.pruned(step) not in self.known:
+            raise ValueError(f"step {step}: is not computed. Go there first.")
+        name = lab.file_name(command.name or f"model_step_{step}.h5", ".h5")
+        lab.refuse_misnamed(name, step, self.first)
+        meaning = lab.meaning(name)
+        yield from self.save(name, step, meaning.threshold if meaning else None, overwrite, replace=overwrite)
+
+    def path(self, name: str) -> str:
         assert self.settings
-        path = str(Path(self.settings.out or Path(self.settings.root, "models")) / name)
+        return str(Path(self.settings.out or Path(self.settings.root, "models")) / name)
+
+    def ask(self, about: str, name: str, step: int, threshold: str | None) -> p.Question:
+        self.questions += 1
+        self.asked.add((name, self.pruned(step)))
+        text = {
+            "threshold": f"-{threshold} pt is crossed again, with other channels pruned. Save B' again?",
+            "replace": f"{name} holds other channels at zero. Replace it by step {step}?",
+            "overwrite": f"{name} is there already and is not from this run. Write over it?",
+        }[about]
+        return p.Question(about, text, threshold, step, self.path(name), self.questions)  # type: ignore[arg-type]
+
+    def check_files(self) -> Iterator[p.AnyEvent]:
+        """What the options call gone is gone once, and made again."""
+        for name in [name for name in self.options.gone if name in self.saved]:
+            self.options.gone.remove(name)
+            yield p.FileChanged(self.path(name), "gone")
+            step, threshold, pruned = self.saved[name]
+            current = pruned == self.pruned(step)
+            order = None if current else tuple(sorted(pruned))
+            sha = hashlib.sha256(repr(sorted(pruned)).encode()).hexdigest()
+            yield p.Saved("model", self.path(name), sha, "written", step, threshold, order)
+
+    def save(
+        self, name: str, step: int, threshold: str | None, overwrite: bool, replace: bool = False
+    ) -> Iterator[p.AnyEvent]:
+        assert self.settings
+        path, pruned = self.path(name), self.pruned(step)
         if name in self.files and not (overwrite or self.settings.overwrite):
-            text = f"{name} is there already and is not from this run. Write over it?"
-            yield p.Question("overwrite", text, threshold, step, path)
+            yield self.ask("overwrite", name, step, threshold)
             return
+        if not (overwrite or replace) and self.saved.get(name, (0, None, pruned))[2] != pruned:
+            yield self.ask("replace", name, step, threshold)
+            return
+        self.files.discard(name)
+        status: Literal["written", "unchanged"] = (
+            "unchanged" if name in self.saved and self.saved[name][2] == pruned else "written"
+        )
+        self.saved[name] = step, threshold, pruned
+        self.asked.discard((name, pruned))
         stem = name.rsplit(".", 1)[0]
         answers = str(Path(self.run) / f"g_{stem.removeprefix('model_')}.h5")
         sha = hashlib.sha256(repr(sorted(self.pruned(step))).encode()).hexdigest()
-        yield p.Saved("model", path, sha, "written", step, threshold)
+        yield p.Saved("model", path, sha, status, step, threshold)
         if "test" in self.sets() or "poisoned" in self.sets():
-            yield p.Saved("answers", answers, sha, "written", step, threshold)
+            yield p.Saved("answers", answers, sha, status, step, threshold)
         yield p.SaveMeasured(step, self.count(self.pruned(step), saved=True))
 
     def export(self) -> Iterator[p.AnyEvent]:
@@ -506,6 +565,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--phase-seconds", type=float, default=0.0)
     parser.add_argument("--missing", default="", help="sets that are not there: test,poisoned,...")
     parser.add_argument("--exists", action="append", default=[], help="name of a B' that is somebody else's")
+    parser.add_argument("--gone", action="append", default=[], help="name of a B' that is deleted once it is saved")
     parser.add_argument("--held-by", default=None)
     parser.add_argument("--note", action="append", default=[])
     return parser.parse_args([*shlex.split(os.environ.get("LAB3_FAKE", "")), *sys.argv[1:]])

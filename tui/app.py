@@ -155,8 +155,6 @@ class LabApp(AskingApp):
             self.call_later(self._refused, event)
         if isinstance(event, p.Idle) and event.why == "done" and self.latest.complete:
             self.call_later(self._finish)
-        if isinstance(event, p.Question):
-            self.call_later(self._put, event)
         if isinstance(event, Died):
             self.call_later(self._mourn)
 

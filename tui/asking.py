@@ -8,7 +8,7 @@ from textual.actions import SkipAction
 
 from engine.api import protocol as p
 from tui.showing import ShowingApp
-from tui.state import Answered
+from tui.state import Answered, Died, Happening, RunState, Sent
 from tui.wording import short_path
 
 TWICE = 2.0  # seconds within which a second Ctrl-C leaves
@@ -19,6 +19,7 @@ class AskingApp(ShowingApp):
 
     clock: Callable[[], float]
     _interrupted = float("-inf")  # when Ctrl-C was pressed last
+    _asked: p.Question | None = None  # the question that is on the screen
 
     def leave(self, code: int = 0) -> None:
         """End the program. The engine is told afterwards, when the terminal is as it was."""
@@ -71,13 +72,33 @@ class AskingApp(ShowingApp):
 
         self.push_screen(questions.thresholds(self.latest), put)
 
-    def _put(self, asked: p.Question) -> None:
+    def told(self, before: RunState, event: Happening) -> None:
+        super().told(before, event)
+        if isinstance(event, p.Question | p.Idle):
+            self.call_later(self._ask)
+        elif isinstance(event, Died) or (isinstance(event, Sent) and isinstance(event.command, p.Open)):
+            self._asked = None
+
+    def _ask(self) -> None:
+        """Put the first question that waits, once the run is open and no other one is on the screen."""
         from tui.screens import questions
 
+        state = self.latest
+        if self._asked or not state.questions or state.busy == "opening" or not state.ready or state.read_only:
+            return
+        asked = self._asked = state.questions[0]
+
         def answer(result: str | None) -> None:
-            self.take(Answered())
+            if self._asked is not asked:
+                return  # its engine has gone, and the question with it
+            self._asked = None
+            if self.latest.questions[:1] == (asked,):
+                self.take(Answered())
             if result == "yes":
                 self.do(questions.agreed(asked))
+            elif asked.number:
+                self.do(p.Decline(asked.number))
+            self._ask()
 
         self.push_screen(questions.question(asked), answer)
 

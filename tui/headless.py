@@ -1,7 +1,8 @@
 """The run without a screen: every step, every result, over the same client as the workbench."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from engine.api import protocol as p
 from engine.api.client import EngineClient
@@ -44,7 +45,7 @@ class Headless:
         self.narrator = told
         self.driver = Driver(client, told, self.heard)
         self.driver.keep = plan.keep
-        self.questions: list[p.Question] = []
+        self.printed: dict[int, frozenset[int]] = {}  # by step: the channels that its line was about
 
     def run(self) -> int:
         if self.plan.first_line:
@@ -65,11 +66,19 @@ class Headless:
     def heard(self, event: p.AnyEvent) -> None:
         if isinstance(event, p.Opened):
             refuse_held(event)
-        if isinstance(event, p.Question):
-            self.questions.append(event)
         if self.plan.json:
             self.narrator.out(escape_json(p.encode(event).decode()))
-        elif isinstance(event, p.Stepped):
+        elif isinstance(event, p.Stepped) and not self.driver.state.retelling:
+            self.print_step(event)
+        elif isinstance(event, p.Idle):  # a run of before is told; its orders of before are nobody's business here
+            for _, known in sorted(self.driver.state.steps.items()):
+                self.print_step(known)
+
+    def print_step(self, event: p.Stepped) -> None:
+        """A line for a step, once for each set of channels pruned there."""
+        pruned = frozenset(self.driver.state.order[: event.step])
+        if self.printed.get(event.step) != pruned:
+            self.printed[event.step] = pruned
             self.narrator.out(step_line(self.driver.state, event, self.narrator.width))
 
     def conclude(self) -> None:
@@ -82,8 +91,8 @@ class Headless:
                 self.narrator.out(line)
         for line in (finished.verdict, *self.plan.last_lines):
             self.narrator.say(line)
-        if self.questions:
-            raise Refused(self.questions[0].text + " Nothing was replaced; see --overwrite and --out.")
+        if self.driver.state.questions:
+            raise Refused(left_alone(finished.run, self.driver.state.questions))
         if finished.missed:
             names = ", ".join(map(p.minus, finished.missed))
             raise ThresholdMissed(f"Never reached: {names}. Everything else is written.")
@@ -93,3 +102,11 @@ def refuse_held(opened: p.Opened) -> None:
     """Raises Refused, as soon as the inputs stand, for a run that another process holds."""
     if opened.held_by:
         raise Refused(f"This folder is in use by another window ({opened.held_by}).")
+
+
+def left_alone(run: str, questions: Sequence[p.Question]) -> str:
+    """What nobody here can answer: the files stay as they are, and the questions wait."""
+    first, *others = questions
+    more = f" So were {len(others)} more files." if others else ""
+    how = "--overwrite and --out" if first.about == "overwrite" else f"the question, by lab3-tui --run {quote(run)}"
+    return f"{first.text} It was left as it is; see {how}.{more}"

@@ -7,7 +7,8 @@ from typer.core import TyperGroup
 EXIT_CODES = [
     ("0", "done"),
     ("1", "a threshold was never reached"),
-    ("2", "usage, bad input, changed inputs, or an output held by another run"),
+    ("2", "usage, bad input, changed inputs, an output held by another run, or one left as it is, since only you"),
+    ("", "can say whether it may be replaced"),
     ("3", "the engine could not start"),
     ("4", "the engine died"),
     ("5", "something could not be written"),

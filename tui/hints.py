@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from tui.actions import ACTIONS, Action, sign
-from tui.state import RunState
+from tui.state import RunState, networks
 
 
 def hint(state: RunState, table: Iterable[Action] = ACTIONS) -> str:
@@ -14,7 +14,7 @@ def hint(state: RunState, table: Iterable[Action] = ACTIONS) -> str:
 
 
 def _saved_one(state: RunState) -> bool:
-    return any(saved.what == "model" for saved in state.saved)
+    return bool(networks(state))
 
 
 _HINTS: tuple[tuple[Callable[[RunState], bool], str], ...] = (

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from textual.screen import Screen
 
+from engine.api import protocol as p
 from tui.actions import Action
 from tui.config import Config
 from tui.driving import DrivingApp
@@ -30,9 +31,12 @@ class ShowingApp(DrivingApp):
             self.pop_screen()
 
     def action_results(self) -> None:
+        """The table; the engine looks whether the files that it names are still there."""
         from tui.screens.results import ResultsScreen
 
         self._look(ResultsScreen)
+        if isinstance(self.screen, ResultsScreen) and not self.latest.death and not self.latest.busy:
+            self.do(p.CheckFiles())
 
     def action_images(self) -> None:
         from tui.screens.images import ImagesScreen

@@ -10,7 +10,9 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.api import deliverables
 from engine.api import protocol as p
+from engine.api.deliverables import Channels, File, Files
 from engine.api.demo import Attack
 
 LOG_LINES = 1000
@@ -83,7 +85,9 @@ class RunState(Struct, frozen=True):
     thresholds: tuple[str, ...] = ()
     crossed: Mapping[str, int] = {}
     saved: tuple[p.Saved, ...] = ()
+    files: Files = {}  # by path: what stands on disk, as far as is known
     measured: Mapping[int, p.Counts] = {}
+    counted: Mapping[Channels, p.Counts] = {}  # by channels at zero: counts with the poisoned validation set
     questions: tuple[p.Question, ...] = ()
     images: p.Images | None = None
     view: p.ChannelView | None = None
@@ -192,9 +196,26 @@ def next_threshold(state: RunState) -> tuple[str, float] | None:
     return (waiting[0], max(0.0, float(waiting[0]) - now.drop)) if waiting and now else None
 
 
-def saved_at(state: RunState, threshold: str) -> p.Saved | None:
-    """The newest B' saved for a threshold."""
-    return next((s for s in reversed(state.saved) if s.what == "model" and s.threshold == threshold), None)
+def networks(state: RunState) -> list[File]:
+    """The saved networks that stand on disk, in the order of their steps; among equals the smaller threshold first."""
+    found = (file for file in state.files.values() if file.what == "model" and file.step is not None)
+    return sorted(found, key=lambda file: (file.step or 0, float(file.threshold or 1000), file.path))
+
+
+def saved_at(state: RunState, threshold: str) -> File | None:
+    """The B' that stands on disk for a threshold."""
+    return next((file for file in networks(state) if file.threshold == threshold), None)
+
+
+def of_order(state: RunState, file: File) -> bool:
+    """Whether a file's channels at zero are those of its step in the current order."""
+    return file.channels == frozenset(state.order[: file.step or 0])
+
+
+def file_figures(state: RunState, file: File) -> Figures | None:
+    """The figures of a saved network, of whatever order it is; None where they are not known."""
+    base = state.steps.get(0)
+    return of_counts(state, file.counts, base.counts) if base and file.counts and state.opened else None
 
 
 def seconds_a_step(state: RunState) -> float | None:
@@ -281,6 +302,7 @@ def _reordered(state: RunState, event: p.Reordered) -> RunState:
         steps={step: at for step, at in state.steps.items() if step <= event.kept},
         crossed={x: step for x, step in state.crossed.items() if step <= event.kept},
         measured={step: counts for step, counts in state.measured.items() if step <= event.kept},
+        questions=tuple(each for each in state.questions if each.step is None or each.step <= event.kept),
         written=False,
     )
 
@@ -288,6 +310,8 @@ def _reordered(state: RunState, event: p.Reordered) -> RunState:
 def _stepped(state: RunState, event: p.Stepped) -> RunState:
     new = event.step not in state.steps
     state = _reach(replace(state, steps={**state.steps, event.step: event}), event.step)
+    if counted := state.counted.get(frozenset(state.order[: event.step])):
+        state = replace(state, measured={**state.measured, event.step: counted})
     if not event.step or not new:
         return state
     if event.seconds and not state.busy:  # an Idle on its way crossed our command
@@ -332,16 +356,54 @@ def _crossed(state: RunState, event: p.Crossed) -> RunState:
 def _saved(state: RunState, event: p.Saved) -> RunState:
     same = " (unchanged)" if event.status == "unchanged" else ""
     written = state.written or event.what == "curve.csv"
-    state = replace(state, saved=(*state.saved, event), written=written)
+    pruned = event.pruned if event.pruned is not None else state.order[: event.step or 0]
+    state = replace(
+        state,
+        saved=(*state.saved, event),
+        files=deliverables.with_saved(state.files, event, pruned, _counts_of(state, event, pruned)),
+        written=written,
+        questions=tuple(each for each in state.questions if each.path != event.path),
+    )
     return _log(state, "saved", f"saved {event.path}{same}", event.step)
 
 
+def _counts_of(state: RunState, event: p.Saved, pruned: tuple[int, ...]) -> p.Counts | None:
+    """What was counted for a network that is saved."""
+    if event.step is None:
+        return None
+    same = (file.counts for file in state.files.values() if file.counts and file.channels == frozenset(pruned))
+    at = state.steps.get(event.step) if event.pruned is None else None
+    return state.counted.get(frozenset(pruned)) or (at.counts if at else next(same, None))
+
+
+def _file_changed(state: RunState, event: p.FileChanged) -> RunState:
+    """A file is not what was saved: nothing on the screen may say that it is."""
+    file = state.files.get(event.path)
+    written = state.written and (file is None or file.step is not None)
+    text = f"{event.path} is gone" if event.found == "gone" else f"{event.path} was changed by somebody else"
+    return _log(replace(state, files=deliverables.without(state.files, event.path), written=written), "warning", text)
+
+
 def _save_measured(state: RunState, event: p.SaveMeasured) -> RunState:
-    return replace(state, measured={**state.measured, event.step: event.counts})
+    channels = frozenset(state.order[: event.step])
+    return replace(
+        state,
+        measured={**state.measured, event.step: event.counts},
+        counted={**state.counted, channels: event.counts},
+        files=deliverables.with_measured(state.files, channels, event.counts),
+    )
 
 
 def _question(state: RunState, event: p.Question) -> RunState:
-    return _log(replace(state, questions=(*state.questions, event)), "warning", event.text)
+    """A question waits for its answer; those that journals of before tell of were all answered."""
+    waits = event.number or not state.retelling
+    state = replace(state, questions=(*state.questions, event)) if waits else state
+    return _log(state, "warning", event.text)
+
+
+def _declined(state: RunState, event: p.Declined) -> RunState:
+    asked = next((each for each in state.questions if each.number == event.question), None)
+    return replace(state, questions=tuple(each for each in state.questions if each is not asked))
 
 
 def _answered(state: RunState, _event: Answered) -> RunState:
@@ -406,7 +468,9 @@ _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     p.Crossed: _crossed,
     p.Saved: _saved,
     p.SaveMeasured: _save_measured,
+    p.FileChanged: _file_changed,
     p.Question: _question,
+    p.Declined: _declined,
     p.Thresholds: _thresholds,
     p.Images: _images,
     p.ChannelView: _view,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from engine.api import protocol as p
-from tui.state import Figures, RunState, figures, of_counts
+from tui.state import Figures, RunState, figures, file_figures, networks
 from tui.wording import EMPTY, file_name
 
 HEADER = (
@@ -52,23 +52,13 @@ def _body(state: RunState) -> Iterable[Sequence[str]]:
     if base is None:
         return
     yield ["B", "", "0", *_network(base)]
-    for saved in saved_models(state):
-        if saved.step is None:
+    for saved in networks(state):
+        now = file_figures(state, saved)
+        if now is None:
             continue
-        now = _figures_at(state, saved.step)
         at = p.minus(saved.threshold) if saved.threshold else file_name(saved.path)
         yield ["B'", at, str(saved.step), *_network(now)]
         yield ["G", at, str(saved.step), *_detector(now)]
-
-
-def saved_models(state: RunState) -> list[p.Saved]:
-    """What was saved at steps of the current order, each file once, in the order of the steps."""
-    newest = {saved.path: saved for saved in state.saved if saved.what == "model" and saved.step in state.steps}
-    return sorted(newest.values(), key=lambda saved: (saved.step or 0, float(saved.threshold or 1000), saved.path))
-
-
-def _figures_at(state: RunState, step: int) -> Figures:
-    return of_counts(state, state.steps[step].counts, state.steps[0].counts, state.measured.get(step))
 
 
 def _network(now: Figures) -> list[str]:

@@ -64,8 +64,11 @@ class Course:
                 self.measure(event)
             case p.Crossed() | p.Question(about="threshold"):
                 self.cross(event.threshold, event.step)
-            case p.Moved() | p.Saved() | p.Question():
-                need(event.step is None or 0 <= event.step <= len(self.order), NOT_THERE)
+            case p.Saved():
+                self.name_step(event.step)
+                self.name_channels(event.pruned or ())
+            case p.Moved() | p.Question():
+                self.name_step(event.step)
             case p.Thresholds():
                 need(len(event.save_at) <= MOST_THRESHOLDS, "too many thresholds")
 
@@ -106,8 +109,16 @@ class Course:
         self.waiting = {step: thresholds for step, thresholds in self.waiting.items() if step <= kept}
 
     def turn_to(self, order: tuple[int, ...]) -> None:
-        need(self.ranked and unlike(order) and all(0 <= each < self.there.channels for each in order), NOT_THERE)
+        need(self.ranked, NOT_THERE)
+        self.name_channels(order)
         self.order = order
+
+    def name_step(self, step: int | None) -> None:
+        need(step is None or 0 <= step <= len(self.order), NOT_THERE)
+
+    def name_channels(self, channels: tuple[int, ...]) -> None:
+        """Raises Unbelievable for channels that are not there, or come twice."""
+        need(unlike(channels) and all(0 <= each < self.there.channels for each in channels), NOT_THERE)
 
     def step(self, event: p.Stepped) -> None:
         need(self.ranked and 0 <= event.step <= len(self.order), NOT_THERE)

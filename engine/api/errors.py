@@ -6,7 +6,9 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     DONE = 0
     THRESHOLD_MISSED = 1
-    USAGE = 2  # usage, bad input, changed inputs, an output held by another run
+    USAGE = (
+        2  # usage, bad input, changed inputs, an output held by another run or left alone until a question is answered
+    )
     ENGINE_NOT_STARTED = 3
     ENGINE_DIED = 4
     NOT_WRITTEN = 5

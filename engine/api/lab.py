@@ -1,14 +1,16 @@
 """A lab folder: what lies where, and what a file is called."""
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from engine.api.errors import Refused
-from engine.api.protocol import SetName
+from engine.api.protocol import SetName, minus
 from engine.api.textsafe import SHORT, escape
 
 PLACES: dict[SetName, str] = {
@@ -84,6 +86,43 @@ def model_name(*, suffix: str, threshold: str | None = None, step: int | None = 
 def g_name(*, threshold: str | None = None, step: int | None = None) -> str:
     """The file name of G's answers at a threshold, or at a step."""
     return f"g_prune_{threshold}.h5" if threshold is not None else f"g_step_{step}.h5"
+
+
+class Meaning(NamedTuple):
+    """What a name in the lab's own manner says of a B': the threshold, or the step, that it was saved at."""
+
+    threshold: str | None
+    step: int | None
+
+
+# of any case: some file systems do not tell them apart
+MEANINGS = re.compile(r"model_(prune|step)_([0-9.]+)\.(h5|keras)", re.IGNORECASE)
+
+
+def meaning(name: str) -> Meaning | None:
+    """What `name` says of a B'; None where the user is free to say by it what they like."""
+    found = MEANINGS.fullmatch(name)
+    if found is None:
+        return None
+    kind, value, _ = found.groups()
+    if kind.lower() == "step":
+        return Meaning(None, int(value)) if value.isdecimal() else None
+    try:
+        return Meaning(points(value), None)
+    except Refused:
+        return None
+
+
+def refuse_misnamed(name: str, step: int, first_reached: Callable[[str], int | None]) -> None:
+    """Raises Refused where `name` says that it is another network than that of `step`, saved already or not.
+
+    `first_reached` tells the first step that is known to reach a threshold.
+    """
+    said = meaning(name)
+    if said is None or step == (said.step if said.threshold is None else first_reached(said.threshold)):
+        return
+    what = f"step {said.step}" if said.threshold is None else f"{minus(said.threshold)}"
+    raise Refused(f"{escape(name, SHORT)}: is the name of B' at {what}, and this is step {step}. Choose another name.")
 
 
 def file_name(text: str, suffix: str) -> str:

@@ -110,10 +110,14 @@ class SetThresholds(Command, frozen=True, tag="set_thresholds"):
 
 
 class SaveHere(Command, frozen=True, tag="save_here"):
-    """Save B' and G's answers at the playhead, as NAME (a file name, no folder) or model_step_K."""
+    """Save B' and G's answers as NAME (a file name, no folder) or model_step_K, at the playhead or a known step.
+
+    `overwrite` is the answer to a Question: replace what is there.
+    """
 
     name: str | None = None
     overwrite: bool = False
+    step: int | None = None
 
 
 class SaveThreshold(Command, frozen=True, tag="save_threshold"):
@@ -121,6 +125,16 @@ class SaveThreshold(Command, frozen=True, tag="save_threshold"):
 
     threshold: str
     overwrite: bool = False
+
+
+class Decline(Command, frozen=True, tag="decline"):
+    """Answer to the Question of this number: no, leave the file as it is."""
+
+    question: int
+
+
+class CheckFiles(Command, frozen=True, tag="check_files"):
+    """Look whether every saved file is still there as it was saved; make again what is gone."""
 
 
 class ShowImages(Command, frozen=True, tag="show_images"):
@@ -297,7 +311,10 @@ class Crossed(Event, frozen=True, tag="crossed"):
 
 
 class Saved(Event, frozen=True, tag="saved"):
-    """A file is complete on disk. `what`: "model" (B'), "answers" (G), or the name of a result file."""
+    """A file is complete on disk. `what`: "model" (B'), "answers" (G), or the name of a result file.
+
+    `pruned`: the channels at zero, where they are not the first `step` of the current order.
+    """
 
     what: str
     path: str
@@ -305,6 +322,7 @@ class Saved(Event, frozen=True, tag="saved"):
     status: Literal["written", "unchanged"]
     step: int | None = None
     threshold: str | None = None
+    pruned: tuple[int, ...] | None = None
 
 
 class SaveMeasured(Event, frozen=True, tag="save_measured"):
@@ -314,14 +332,32 @@ class SaveMeasured(Event, frozen=True, tag="save_measured"):
     counts: Counts
 
 
-class Question(Event, frozen=True, tag="question"):
-    """Only the user can decide. `about`: "threshold" (crossed again with other channels) or "overwrite"."""
+class FileChanged(Event, frozen=True, tag="file_changed"):
+    """A saved file is gone, or holds something else than was saved. Saved follows where it is made again."""
 
-    about: Literal["threshold", "overwrite"]
+    path: str
+    found: Literal["gone", "changed"]
+
+
+class Question(Event, frozen=True, tag="question"):
+    """Only the user can decide; until then, and after Declined, the file stays as it is.
+
+    `about`: "threshold" (crossed again with other channels), "replace" (the run saved other channels under this name)
+    or "overwrite" (the file is not the run's). Asked once for each file and set of channels at zero.
+    """
+
+    about: Literal["threshold", "replace", "overwrite"]
     text: str
     threshold: str | None = None
     step: int | None = None
     path: str | None = None
+    number: int = 0  # counts the questions of a run from 1; 0 in journals of before, whose questions are all answered
+
+
+class Declined(Event, frozen=True, tag="declined"):
+    """The user answered the Question of this number with no."""
+
+    question: int
 
 
 class Thresholds(Event, frozen=True, tag="thresholds"):
@@ -421,12 +457,13 @@ class Failed(Event, frozen=True, tag="failed"):
 
 
 AnyCommand = (
-    Open | Goto | PruneNext | Pause | SetThresholds | SaveHere | SaveThreshold | ShowImages | ShowChannel
-    | Export | Finish | Evaluate | TrainDemo | Detach | Quit
+    Open | Goto | PruneNext | Pause | SetThresholds | SaveHere | SaveThreshold | Decline | CheckFiles | ShowImages
+    | ShowChannel | Export | Finish | Evaluate | TrainDemo | Detach | Quit
 )  # fmt: skip
 AnyEvent = (
     Hello | Began | Progress | Opened | Ranked | Reordered | Stepped | Moved | Crossed | Saved | SaveMeasured
-    | Question | Thresholds | Images | ChannelView | Evaluated | Note | Idle | Finished | Failed
+    | FileChanged | Question | Declined | Thresholds | Images | ChannelView | Evaluated | Note | Idle | Finished
+    | Failed
 )  # fmt: skip
 
 decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode

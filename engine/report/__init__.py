@@ -12,7 +12,9 @@ from engine.report.results import results_csv, results_json
 from engine.report.text import report_md
 from engine.report.verdict import verdict
 
-__all__ = ["Painter", "RunRecord", "SavedStep", "answers_file", "files", "record", "verdict"]
+__all__ = ["RESULT_FILES", "Painter", "RunRecord", "SavedStep", "answers_file", "files", "record", "verdict"]
+
+RESULT_FILES = ("curve.csv", "curve.png", "results.csv", "report.md", "results.json")
 
 
 def files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[str, bytes]]:

@@ -1,11 +1,12 @@
 """A run as plain data, folded from its events: all that the result files are made of."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from engine.api import protocol as p
+from engine.api.deliverables import Ledger
 from engine.api.errors import Refused
 from engine.api.textsafe import SHORT, escape
 
@@ -78,39 +79,26 @@ class _Fold:
         self.began: p.Began | None = None
         self.opened: p.Opened | None = None
         self.ranked: p.Ranked | None = None
-        self.order: tuple[int, ...] = ()
-        self.steps: dict[int, p.Counts] = {}
-        self.saved: dict[str, SavedStep] = {}
-        self.answers: dict[str, tuple[tuple[int, ...], str | None]] = {}  # by name: the channels, the threshold
+        self.ledger = Ledger()
         self.thresholds: tuple[str, ...] = ()
         self.base: p.Counts | None = None
-        self.looks: dict[tuple[int, ...], p.Counts] = {}  # by channels: with the poisoned validation set
         self.seconds: dict[str, float] = {}
 
     def take(self, event: p.AnyEvent) -> None:
+        self.ledger.take(event)
         match event:
             case p.Began():
                 self.began, self.thresholds = event, event.settings.save_at
             case p.Opened():
                 self.opened = event
             case p.Ranked():
-                self.ranked, self.order = event, event.order
-            case p.Reordered():
-                self.order = event.order
-                self.steps = {step: counts for step, counts in self.steps.items() if step <= event.kept}
+                self.ranked = event
             case p.Stepped():
-                self.steps[event.step] = event.counts
                 self.spend("steps" if event.step else "baseline", event.seconds)
             case p.Thresholds():
                 self.thresholds = event.save_at
-            case p.Saved(what="model", step=int(step)) if step in self.steps:
-                pruned = self.order[:step]
-                counts = self.looks.get(pruned, self.steps[step])
-                self.saved[event.path] = SavedStep(step, event.threshold, event.path, event.sha256, pruned, counts)
-            case p.Saved(what="answers", step=int(step)):
-                self.answers[Path(event.path).name] = self.order[:step], event.threshold
-            case p.SaveMeasured():
-                self.measured(event)
+            case p.SaveMeasured(step=0):
+                self.base = event.counts
             case p.Progress(phase=phase) if phase not in ("steps", "baseline") and event.done >= event.total:
                 self.spend(phase, event.seconds)
             case _:
@@ -119,31 +107,31 @@ class _Fold:
     def spend(self, phase: str, seconds: float) -> None:
         self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
 
-    def measured(self, event: p.SaveMeasured) -> None:
-        """Counts with the poisoned validation set, for B or for whatever is saved, before or after, at that step."""
-        if event.step == 0:
-            self.base = event.counts
-        pruned = self.order[: event.step]
-        self.looks[pruned] = event.counts
-        for path, saved in self.saved.items():
-            if saved.pruned == pruned:
-                self.saved[path] = replace(saved, counts=event.counts)
+    def saved(self) -> list[SavedStep]:
+        """The networks on disk, each with the file of G's answers for the same channels at zero."""
+        files = self.ledger.files.values()
+        answers = {(at.channels, at.threshold): Path(at.path).name for at in files if at.what == "answers"}
+        return [
+            SavedStep(at.step, at.threshold, at.path, at.sha256, at.pruned, at.counts, answers.get(key))
+            for at in files
+            if at.what == "model" and at.step is not None and at.counts
+            for key in [(at.channels, at.threshold)]
+        ]
 
     def result(self) -> RunRecord:
-        if not (self.began and self.opened and self.ranked and 0 in self.steps):
+        steps = self.ledger.steps
+        if not (self.began and self.opened and self.ranked and 0 in steps):
             raise Refused("There is nothing to report yet: B has not been measured.")
-        known = range(next(step for step in range(len(self.steps) + 1) if step not in self.steps))
-        answers = {whose: name for name, whose in self.answers.items()}
-        saved = [replace(at, answers=answers.get((at.pruned, at.threshold))) for at in self.saved.values()]
+        known = range(next(step for step in range(len(steps) + 1) if step not in steps))
         return RunRecord(
             self.began,
             self.opened,
             self.ranked,
-            self.order,
-            tuple(self.steps[step] for step in known),
-            tuple(sorted(saved, key=_place)),
+            self.ledger.order,
+            tuple(steps[step] for step in known),
+            tuple(sorted(self.saved(), key=_place)),
             self.thresholds,
-            self.base or self.steps[0],
+            self.base or steps[0],
             self.seconds,
         )
 

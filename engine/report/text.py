@@ -100,7 +100,8 @@ def thresholds_table(record: RunRecord) -> str:
 
 def _saved_line(record: RunRecord, saved: SavedStep) -> list[str]:
     drop, answers = f"{record.drop(saved.counts):.2f}", code(saved.answers) if saved.answers else ""
-    return [_when(saved), str(saved.step), f"{record.fraction(saved.step):.3f}", drop, code(saved.file), answers]
+    step = str(saved.step) + ("" if set(saved.pruned) == set(record.order[: saved.step]) else " of another order")
+    return [_when(saved), step, f"{record.fraction(saved.step):.3f}", drop, code(saved.file), answers]
 
 
 def _empty_line(record: RunRecord, threshold: str) -> list[str]:

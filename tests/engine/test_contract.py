@@ -14,7 +14,9 @@ from tests.engine.talking import Line, of, play, small_lab, until_idle
 
 REAL = (sys.executable, "-P", "-m", "engine")
 SCRIPT = ("open", "forth", "back", "again", "beyond", "home", "out of turn", "undo", "refused", "save", "save again",
-          "thresholds", "images", "channel", "export", "finish")  # fmt: skip
+          "other step", "save other", "decline", "save other again", "replace", "misnamed", "step misnamed",
+          "gone", "check", "home again", "thresholds", "images", "channel", "export", "finish")  # fmt: skip
+REFUSED = ("refused", "misnamed", "step misnamed")
 
 
 @pytest.fixture(scope="module", params=["fake", pytest.param("real", marks=pytest.mark.keras)])
@@ -37,19 +39,36 @@ def talk(
         "refused": lambda told: p.PruneNext(order_of(told[0])[0]),
         "save": p.SaveHere("mine.h5"),
         "save again": p.SaveHere("mine.h5"),
+        "other step": p.Goto(2),
+        "save other": p.SaveHere("mine.h5"),
+        "decline": lambda told: p.Decline(of(p.Question, told[-1])[0].number),
+        "save other again": p.SaveHere("mine.h5"),
+        "replace": p.SaveHere("mine.h5", overwrite=True, step=2),
+        "misnamed": p.SaveHere("model_prune_99.h5"),
+        "step misnamed": p.SaveHere("model_step_3.h5"),
+        "gone": delete_last,
+        "check": p.CheckFiles(),
+        "home again": p.Goto(1),
         "thresholds": p.SetThresholds(("5",)),
         "images": p.ShowImages("all", 0, 2),
         "channel": p.ShowChannel(1),
         "export": p.Export(),
         "finish": p.Finish(),
     }
-    found = play(list(commands.values()), REAL if request.param == "real" else fake_command())
+    found = play(list(commands.values()), REAL if request.param == "real" else fake_command("--gone", "mine.h5"))
     return dict(zip(commands, found, strict=True))
 
 
 def order_of(events: list[p.AnyEvent]) -> tuple[int, ...]:
     order: tuple[int, ...] = of(p.Ranked, events)[0].order
     return order
+
+
+def delete_last(told: list[list[p.AnyEvent]]) -> p.AnyCommand:
+    """Delete the B' that was saved last; the scripted engine, which writes none, is told of it by an option."""
+    models = [event for events in told for event in of(p.Saved, events) if event.what == "model"]
+    Path(models[-1].path).unlink(missing_ok=True)
+    return p.CheckFiles()
 
 
 Talk = dict[str, list[p.AnyEvent]]
@@ -65,7 +84,7 @@ def test_the_greeting_comes_first(talk: Talk) -> None:
 def test_every_answer_ends_with_idle(talk: Talk, name: str) -> None:
     assert isinstance(talk[name][-1], p.Idle)
     assert len(of(p.Idle, talk[name])) == 1
-    assert talk[name][-1].why == ("failed" if name == "refused" else "done")
+    assert talk[name][-1].why == ("failed" if name in REFUSED else "done")
 
 
 def test_opening_tells_of_inputs_order_and_b_in_turn(talk: Talk) -> None:
@@ -149,6 +168,38 @@ def test_saving_here_writes_b_prime_and_answers(talk: Talk) -> None:
     assert Path(saved["model"].path).name == "mine.h5"
     assert saved["model"].step == saved["answers"].step == 1
     assert of(p.SaveMeasured, talk["save"])[-1].counts.poisoned_valid is not None
+
+
+def test_a_name_that_the_run_uses_for_other_channels_is_asked_about(talk: Talk) -> None:
+    assert [event.status for event in of(p.Saved, talk["save again"]) if event.what == "model"] == ["unchanged"]
+    first, again = of(p.Question, talk["save other"])[0], of(p.Question, talk["save other again"])[0]
+    for event in (first, again):
+        assert (event.about, event.threshold, event.step) == ("replace", None, 2)
+        assert Path(event.path).name == "mine.h5" and "mine.h5" in event.text and "\n" not in event.text
+    assert 0 < first.number < again.number
+    assert not of(p.Saved, talk["save other"]) + of(p.Saved, talk["save other again"])
+    assert of(p.Declined, talk["decline"]) == [p.Declined(first.number)]
+    assert {(event.what, event.step) for event in of(p.Saved, talk["replace"])} == {("model", 2), ("answers", 2)}
+
+
+@pytest.mark.parametrize("name", ["misnamed", "step misnamed"])
+def test_a_name_of_the_labs_own_is_given_only_to_what_it_says(talk: Talk, name: str) -> None:
+    (failed,) = of(p.Failed, talk[name])
+    assert failed.exit_code == 2 and "is the name of B' at" in failed.message
+    assert failed.message.endswith("Choose another name.") and "\n" not in failed.message
+    assert not of(p.Saved, talk[name]) and not of(p.Question, talk[name])
+
+
+def test_a_file_that_is_gone_is_told_of_and_made_again(talk: Talk) -> None:
+    before = next(event for event in of(p.Saved, talk["replace"]) if event.what == "model")
+    assert of(p.FileChanged, talk["gone"]) == [p.FileChanged(before.path, "gone")]
+    assert [(event.path, event.sha256, event.step) for event in of(p.Saved, talk["gone"])] == [
+        (before.path, before.sha256, before.step)
+    ]
+
+
+def test_files_that_are_all_there_are_not_worth_a_word(talk: Talk) -> None:
+    assert [type(event) for event in talk["check"]] == [p.Idle]
 
 
 def test_thresholds_are_told_and_passed_ones_saved_without_computing(talk: Talk) -> None:

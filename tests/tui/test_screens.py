@@ -293,7 +293,7 @@ async def test_a_file_of_somebody_elses_is_replaced_only_when_told() -> None:
         await it.shows("Replace the file?")
         await it.press("o")
         await it.until(lambda: it.commands(p.SaveHere))
-        assert it.commands(p.SaveHere) == [p.SaveHere("mine.h5", overwrite=True)]
+        assert it.commands(p.SaveHere) == [p.SaveHere("mine.h5", overwrite=True, step=1)]
 
 
 async def test_a_threshold_crossed_again_asks() -> None:

@@ -122,7 +122,7 @@ def test_what_a_yes_means() -> None:
     named = p.Question("overwrite", "replace?", None, 46, "/lab/models/mine.h5")
     assert questions.agreed(again) == p.SaveThreshold("2")
     assert questions.agreed(other) == p.SaveThreshold("2", overwrite=True)
-    assert questions.agreed(named) == p.SaveHere("mine.h5", overwrite=True)
+    assert questions.agreed(named) == p.SaveHere("mine.h5", overwrite=True, step=46), "wherever the playhead is by now"
 
 
 # --- paths

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from textual.containers import Vertical
 from textual.widget import Widget
 
+from engine.api.deliverables import File
 from engine.api.protocol import Saved, minus
 from tui.actions import Action
-from tui.state import Figures, RunState, figures, images, saved_at
+from tui.state import Figures, RunState, figures, images, networks, of_order, saved_at
 from tui.widgets.channels import ChannelTable
 from tui.widgets.panel import Panel
 from tui.widgets.rows import Part, Row, row
@@ -139,17 +140,18 @@ class Side(Vertical):
         thresholds.styles.height = max(3, min(thresholds.rows(), room))
 
 
-def _others(state: RunState) -> list[Saved]:
-    """B′ saved by hand, each file once."""
-    return list({s.path: s for s in state.saved if s.what == "model" and s.threshold is None}.values())
+def _others(state: RunState) -> list[File]:
+    """B′ saved by hand."""
+    return [file for file in networks(state) if file.threshold is None]
 
 
 def _threshold(state: RunState, threshold: str, width: int) -> Row:
     name = minus(threshold).ljust(8)
     saved, step = saved_at(state, threshold), state.crossed.get(threshold)
     if saved:
+        other = () if of_order(state, saved) else ((" (another order)", "w"),)
         return row(
-            width, ("◆ ", "s"), (name, "s"), (f"@{saved.step}".ljust(6), "."), (file_name(saved.path), "."),
+            width, ("◆ ", "s"), (name, "s"), (f"@{saved.step}".ljust(6), "."), (file_name(saved.path), "."), *other
         )  # fmt: skip
     if step is not None:
         return row(width, ("◇ ", "t"), (name, "t"), (f"@{step}".ljust(6), "."), ("not saved", "d"))
@@ -173,7 +175,7 @@ class SavedLine(Pane):
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         state, hint = self._state, (f" {_fitting(self._hint, width - 1)}", "d")
-        models = [s for s in state.saved if s.what == "model"]
+        models = [s for s in state.saved if s.what == "model" and s.path in state.files]
         if not models or width >= WIDE:
             return [row(width, hint)]
         if _in_hand(state, models[-1]):

@@ -119,7 +119,7 @@ def computed(state: RunState) -> str:
 
 def question(asked: p.Question) -> Choose:
     """A question of the engine's."""
-    if asked.about == "overwrite":
+    if asked.about in ("overwrite", "replace"):
         title, yes = "Replace the file?", Choice("o", "Overwrite it", "yes")
     else:
         title, yes = "Save again?", Choice("y", "Save it for the channels pruned now", "yes")
@@ -130,7 +130,7 @@ def agreed(asked: p.Question) -> p.AnyCommand:
     """The command that a yes means."""
     if asked.threshold is not None:
         return p.SaveThreshold(asked.threshold, overwrite=asked.about == "overwrite")
-    return p.SaveHere(file_name(asked.path or "") or None, overwrite=True)
+    return p.SaveHere(file_name(asked.path or "") or None, overwrite=True, step=asked.step)
 
 
 def _number_or_none(text: str) -> str:

@@ -6,11 +6,12 @@ from typing import ClassVar, NamedTuple
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from engine.api.protocol import Saved, minus
+from engine.api.deliverables import File
+from engine.api.protocol import minus
 from engine.api.published import applies, published_counts
 from tui.actions import Action, bindings
 from tui.screens.looking import Looking
-from tui.state import Figures, RunState, figures, of_counts
+from tui.state import Figures, RunState, figures, file_figures, networks, of_counts, of_order
 from tui.widgets.channels import scrollbar
 from tui.widgets.events import fold
 from tui.widgets.rows import Part, Row, blank, over, row
@@ -26,24 +27,29 @@ LEAST = 6  # rows that are left to the table, however much there is to say below
 
 
 class Entry(NamedTuple):
-    """A block of the table: B alone, or B′ and G at one step. `path`: the file of B′, empty where none is saved."""
+    """A block of the table: B alone, or B′ and G at one step. `path`: the file of B′, empty where none is saved.
+
+    `file`: what is in it.
+    """
 
     name: str
     step: int
     path: str
+    file: File | None = None
 
 
 def entries(state: RunState) -> list[Entry]:
     """B, each saved step by its drop, and the playhead where it stands elsewhere."""
-    newest = {s.path: s for s in state.saved if s.what == "model" and s.step in state.steps}
-    saved = sorted(newest.values(), key=lambda s: (s.step or 0, float(s.threshold or 0), s.path))
-    found = [Entry("B", 0, ""), *(Entry(_name(s), s.step or 0, s.path) for s in saved)]
-    if state.step not in {entry.step for entry in found}:
+    saved = sorted(
+        (file for file in networks(state) if file.counts), key=lambda s: (s.step or 0, float(s.threshold or 0), s.path)
+    )
+    found = [Entry("B", 0, ""), *(Entry(_name(s), s.step or 0, s.path, s) for s in saved)]
+    if not any(entry.step == state.step and (not entry.file or of_order(state, entry.file)) for entry in found):
         found.append(Entry("now", state.step, ""))
     return found
 
 
-def _name(saved: Saved) -> str:
+def _name(saved: File) -> str:
     return minus(saved.threshold) if saved.threshold else "step"
 
 
@@ -114,11 +120,11 @@ def _widths(width: int, extra: bool) -> tuple[int, ...]:
 
 
 def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool) -> list[Row]:
-    found = figures(state, entry.step)
+    found = file_figures(state, entry.file) if entry.file else figures(state, entry.step)
     if found is None:
         return []
     back = "cursor" if chosen else ""
-    theirs = beside(state, entry.step)
+    theirs = beside(state, entry.file.pruned if entry.file else state.order[: entry.step])
     if entry.step == 0:
         return [
             _line("B", "as it came", _b(found), extra, width, back),
@@ -126,6 +132,7 @@ def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool)
             blank(width),
         ]
     where = f"{entry.name} @{entry.step}" if entry.path else f"step {entry.step}"
+    where += "" if entry.file is None or of_order(state, entry.file) else ", another order"
     file = file_name(entry.path) if entry.path else "not saved"
     drop = f"  ({points(found.drop)})" if width >= ROOMY else ""
     file = file if width >= ROOMY or not entry.path else ""  # the path of the highlighted one stands below
@@ -138,11 +145,11 @@ def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool)
     ]
 
 
-def beside(state: RunState, step: int) -> Figures | None:
-    """What the lab published for the channels pruned at `step`, where the inputs are the lab's own files."""
+def beside(state: RunState, pruned: tuple[int, ...]) -> Figures | None:
+    """What the lab published for these channels at zero, where the inputs are the lab's own files."""
     if state.opened is None or not applies(state.opened):
         return None
-    counts = published_counts(state.order[:step])
+    counts = published_counts(pruned)
     return of_counts(state, counts, state.steps[0].counts) if counts else None
 
 
@@ -199,7 +206,7 @@ class Facts(RowsView):
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         state = self._state
-        there = state.written and any(saved.what == "curve.csv" for saved in state.saved)
+        there = state.written and any(file.what == "curve.csv" for file in state.files.values())
         files = "  curve, results, report are in " if there else f"  {self._key} writes curve, results, report to "
         run = state.opened.run if state.opened else ""
         return [

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from tui.state import Figures, RunState, figures
+from tui.state import Figures, RunState, figures, networks, of_order
 from tui.widgets.curves import AUTO, BRAILLE, ChartData, Curve, Threshold, next_zoom, window
 from tui.widgets.drawing import chart
 from tui.widgets.panel import Panel
@@ -35,7 +35,7 @@ def chart_data(state: RunState, zoom: int = AUTO, with_g: bool = False) -> Chart
 
 def saved_steps(state: RunState) -> tuple[int, ...]:
     """Steps of the current order at which a B′ was saved."""
-    models = (s for s in state.saved if s.what == "model" and s.step in state.steps)
+    models = (file for file in networks(state) if file.step in state.steps and of_order(state, file))
     return tuple(s.step for s in models if s.step and s.threshold in (None, *_crossed_at(state, s.step)))
 
 

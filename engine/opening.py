@@ -15,7 +15,7 @@ from engine import backend
 from engine.api import journal, locks
 from engine.api.enginelog import settle
 from engine.api.errors import Refused
-from engine.api.lab import points
+from engine.api.lab import percentage, points
 from engine.api.protocol import AnyEvent, Began, Moved, Open, Opened, Progress, Settings
 from engine.api.textsafe import escape
 from engine.files.atomic import sweep
@@ -32,7 +32,7 @@ class Opening:
     """One Open command being carried out. `made` is the folder of a new run, once there is one."""
 
     def __init__(self, command: Open, recorder: Recorder, check: Callable[[], None], held: ExitStack) -> None:
-        self.command, self.settings = command, normal(command.settings)
+        self.command, self.settings = command, normal(command.settings, begun=command.run is not None)
         self.recorder, self.check, self.held = recorder, check, held
         self.begin = time.perf_counter()
         self.holder: str | None = None
@@ -126,9 +126,13 @@ def import_keras(device: str | None) -> Future[Any]:
     return future
 
 
-def normal(settings: Settings) -> Settings:
-    """Settings with thresholds written as files are named after them, each once."""
-    return msgspec.structs.replace(settings, save_at=tuple(dict.fromkeys(map(points, settings.save_at))))
+def normal(settings: Settings, begun: bool) -> Settings:
+    """Settings with thresholds written as files are named after them, each once.
+
+    A run that has `begun` keeps what it began with: in old journals there is a threshold of 0. Raises Refused.
+    """
+    spelled = percentage if begun else points
+    return msgspec.structs.replace(settings, save_at=tuple(dict.fromkeys(map(spelled, settings.save_at))))
 
 
 def describe(run: Run, holder: str | None) -> Opened:

@@ -24,6 +24,8 @@ import msgspec
 
 from engine.api import protocol as p
 from engine.api.enginelog import settle
+from engine.api.errors import LabError
+from engine.api.lab import points
 
 CHANNELS, CLASSES, HEIGHT, WIDTH = 60, 1283, 55, 47
 IMAGES: dict[p.SetName, int] = {"valid": 11547, "test": 12830, "poisoned": 12830, "poisoned_valid": 11547}
@@ -146,7 +148,7 @@ class FakeEngine:
                 case _:
                     for event in self.answer(command):
                         self.say(event)
-        except ValueError as error:
+        except (ValueError, LabError) as error:
             self.fail(str(error), 2)
             return "failed"
         return "done"
@@ -196,8 +198,8 @@ class FakeEngine:
             case p.Open():
                 yield from self.open(command)
             case p.SetThresholds(save_at=save_at):
-                self.thresholds = save_at
-                yield p.Thresholds(save_at)
+                self.thresholds = tuple(map(points, save_at))
+                yield p.Thresholds(self.thresholds)
                 yield from self.cross_known()
             case p.SaveHere(name=name, overwrite=overwrite):
                 name = name or f"model_step_{self.step}.h5"
@@ -225,7 +227,7 @@ class FakeEngine:
 
     def open(self, command: p.Open) -> Iterator[p.AnyEvent]:
         self.settings = settings = command.settings
-        self.thresholds = settings.save_at
+        self.thresholds = tuple(map(points, settings.save_at))
         self.order, self.known, self.step = settings.order or ORDER, {}, 0
         self.run = command.run or str(Path(settings.runs or Path(settings.root, "runs")) / "20240501-140200-bd_net")
         if Path(self.run).is_dir():

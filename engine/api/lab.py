@@ -45,7 +45,20 @@ def find(root: Path) -> LabFolder:
 
 
 def points(text: str) -> str:
-    """A threshold in percentage points as files are named after it: "2.0" is "2". Raises Refused."""
+    """A threshold in percentage points as files are named after it: "2.0" is "2". Raises Refused.
+
+    B has lost 0 points itself, so that 0 is no threshold.
+    """
+    value = percentage(text)
+    if value == "0":
+        raise Refused(
+            f"'{escape(text, SHORT)}' is no drop, expected more than 0 percentage points. Example: --save-at 2,4,10,30"
+        )
+    return value
+
+
+def percentage(text: str) -> str:
+    """A number from 0 to 100 in the shortest way to write it. Raises Refused."""
     shown = f"'{escape(text, SHORT)}'"
     try:
         value = Decimal(text.strip())

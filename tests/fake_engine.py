@@ -86,6 +86,8 @@ class FakeEngine:
         self.step = 0
         self.thresholds: tuple[str, ...] = ()
         self.crossed: dict[str, frozenset[int]] = {}
+        self.held: dict[str, tuple[str | None, frozenset[int]]] = {}  # by name: the threshold and the channels of a B'
+        self.asked: set[tuple[str, frozenset[int]]] = set()
         self.files = set(options.exists)
 
     # --- the line ---
@@ -388,6 +390,10 @@ class FakeEngine:
                 continue
             if threshold in self.crossed:
                 self.crossed[threshold] = self.pruned(step)
+                here = (threshold, self.pruned(step))
+                if here in self.asked or self.held.get(f"model_prune_{threshold}.h5") == here:
+                    continue
+                self.asked.add(here)
                 text = f"-{threshold} pt is crossed again, with other channels pruned. Save B' again?"
                 yield p.Question("threshold", text, threshold, step)
                 continue
@@ -405,13 +411,15 @@ class FakeEngine:
     def save(self, name: str, step: int, threshold: str | None, overwrite: bool) -> Iterator[p.AnyEvent]:
         assert self.settings
         path = str(Path(self.settings.out or Path(self.settings.root, "models")) / name)
-        if name in self.files and not (overwrite or self.settings.overwrite):
+        other = name in self.held and self.held[name][0] != threshold
+        if (other or name in self.files) and not (overwrite or self.settings.overwrite):
             text = f"{name} is there already and is not from this run. Write over it?"
             yield p.Question("overwrite", text, threshold, step, path)
             return
         stem = name.rsplit(".", 1)[0]
         answers = str(Path(self.run) / f"g_{stem.removeprefix('model_')}.h5")
         sha = hashlib.sha256(repr(sorted(self.pruned(step))).encode()).hexdigest()
+        self.held[name] = threshold, self.pruned(step)
         yield p.Saved("model", path, sha, "written", step, threshold)
         if "test" in self.sets() or "poisoned" in self.sets():
             yield p.Saved("answers", answers, sha, "written", step, threshold)

@@ -128,7 +128,7 @@ class ShowingApp(DrivingApp):
         default_namespace: DOMNode | None = None,
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
-        """Do an action; one that comes too early is kept until the run is open, the last one where there are several."""
+        """Do an action; the last of those that come too early is kept until the run is open."""
         if isinstance(action, str) and self._too_early(action):
             self._early = action, default_namespace
             label = next(a.label for a in self.actions if a.id == action)

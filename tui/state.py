@@ -83,6 +83,7 @@ class RunState(Struct, frozen=True):
     thresholds: tuple[str, ...] = ()
     crossed: Mapping[str, int] = {}
     saved: tuple[p.Saved, ...] = ()
+    held: Mapping[str, frozenset[int]] = {}  # the channels at zero in each B' that was saved, by path
     measured: Mapping[int, p.Counts] = {}
     questions: tuple[p.Question, ...] = ()
     images: p.Images | None = None
@@ -193,8 +194,18 @@ def next_threshold(state: RunState) -> tuple[str, float] | None:
 
 
 def saved_at(state: RunState, threshold: str) -> p.Saved | None:
-    """The newest B' saved for a threshold."""
-    return next((s for s in reversed(state.saved) if s.what == "model" and s.threshold == threshold), None)
+    """The newest B' saved for a threshold, where nothing was saved in its place since."""
+    return next((s for s in networks(state) if s.threshold == threshold), None)
+
+
+def networks(state: RunState) -> list[p.Saved]:
+    """What each file of a B' holds now: the newest that was saved there, in the order of saving."""
+    return list({s.path: s for s in state.saved if s.what == "model"}.values())
+
+
+def of_this_order(state: RunState, saved: p.Saved) -> bool:
+    """Whether a saved B' has the very channels at zero that its step means now: the order may have changed since."""
+    return state.held.get(saved.path) == frozenset(state.order[: saved.step or 0])
 
 
 def seconds_a_step(state: RunState) -> float | None:
@@ -332,6 +343,8 @@ def _crossed(state: RunState, event: p.Crossed) -> RunState:
 def _saved(state: RunState, event: p.Saved) -> RunState:
     same = " (unchanged)" if event.status == "unchanged" else ""
     written = state.written or event.what == "curve.csv"
+    if event.what == "model":
+        state = replace(state, held={**state.held, event.path: frozenset(state.order[: event.step or 0])})
     state = replace(state, saved=(*state.saved, event), written=written)
     return _log(state, "saved", f"saved {event.path}{same}", event.step)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from engine.api import protocol as p
-from tui.state import Figures, RunState, figures, of_counts
+from tui.state import Figures, RunState, figures, networks, of_counts, of_this_order
 from tui.wording import EMPTY, file_name
 
 HEADER = (
@@ -61,8 +61,8 @@ def _body(state: RunState) -> Iterable[Sequence[str]]:
 
 def saved_models(state: RunState) -> list[p.Saved]:
     """What was saved at steps of the current order, each file once, in the order of the steps."""
-    newest = {saved.path: saved for saved in state.saved if saved.what == "model" and saved.step in state.steps}
-    return sorted(newest.values(), key=lambda saved: (saved.step or 0, float(saved.threshold or 1000), saved.path))
+    here = [saved for saved in networks(state) if saved.step in state.steps and of_this_order(state, saved)]
+    return sorted(here, key=lambda saved: (saved.step or 0, float(saved.threshold or 1000), saved.path))
 
 
 def _figures_at(state: RunState, step: int) -> Figures:

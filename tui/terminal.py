@@ -26,7 +26,9 @@ from textual.events import Key
 from engine.api.errors import ExitCode
 
 ESCAPE = "\x1b"
-STARTS = {sequence[1] for sequence in ANSI_SEQUENCES_KEYS if sequence[0] == ESCAPE and len(sequence) > 2} | set("[OP]^_X")
+STARTS = {sequence[1] for sequence in ANSI_SEQUENCES_KEYS if sequence[0] == ESCAPE and len(sequence) > 2} | set(
+    "[OP]^_X"
+)
 SIGNALS = {signal.SIGTERM: ExitCode.TERMINATED, signal.SIGHUP: ExitCode.HUNG_UP}
 PATIENCE = 3.0  # seconds for leaving properly before leaving anyway
 

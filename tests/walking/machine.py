@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -18,6 +18,7 @@ from tests.walking.worlds import World
 from tui.actions import ACTIONS
 from tui.screens.dialogs import Ask, Choose
 from tui.screens.opening import OpenScreen
+from tui.screens.picker import ChannelPicker
 from tui.screens.sized import Sized
 
 SIZES = ((80, 24), (120, 40), (200, 60), (60, 16), (100, 30), (40, 10), (1, 1))
@@ -26,16 +27,22 @@ LEAVING = {"ctrl+c", "q"}
 ANYWHERE = sorted({key for action in ACTIONS for key in action.keys} - LEAVING)
 OPENING = [a.keys[0] for a in ACTIONS if a.scope == "run" and a.id not in ("command_palette",)]
 TYPED = (
-    "0", "5", "+5", "-3", "60", "61", "2,4", "2, 4, 10, 30", "0.5", "0,2", "2,2", "", "x", "abc", "1e9", "é", "-0",
+    "0", "5", "+5", "-3", "60", "61", "2,4", "2,4,10,30", "0.5", "0,2", "2,2", "", "x", "abc", "1e9", "é", "-0",
     "model_prune_30.h5", "model_prune_2.h5", "model_step_5.h5", "mine", "bd_net.h5", "../x", "/nowhere/at.h5",
 )  # fmt: skip
 PATIENCE = 5.0  # seconds that the screen has to show what the state says
 
 
+def size_of(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    return int(width), int(height)
+
+
 class Walks(RuleBasedStateMachine):
     """One lab folder, and the workbenches that are opened on it one after the other. Subclasses say what `world` is."""
 
-    counts: Counter[str] = Counter()
+    counts: ClassVar[Counter[str]] = Counter()
+    until = float("inf")  # no key is pressed after this time
 
     def make_world(self, folder: Path) -> World:
         raise NotImplementedError
@@ -52,6 +59,7 @@ class Walks(RuleBasedStateMachine):
         self.counts["walks"] += 1
 
     def teardown(self) -> None:
+        self.counts["files"] += self.world.checked
         if self.walk is not None:
             self.walk.close()
         os.chdir(self.here)
@@ -70,6 +78,8 @@ class Walks(RuleBasedStateMachine):
     def act(self, *keys: str) -> None:
         """Press keys without waiting in between, then look whether all is well."""
         assert self.walk
+        if time.monotonic() > self.until:
+            return
         self.counts["keys"] += len(keys)
         screen = self.walk.app.screen
         self.guarded(lambda walk: walk.press(*keys))
@@ -116,6 +126,20 @@ class Walks(RuleBasedStateMachine):
     def screen(self) -> Any:
         assert self.walk
         return self.walk.app.screen
+
+    def replay(self, keys: list[str]) -> None:
+        """Press what a failure listed."""
+        for key in keys:
+            what, _, value = key.partition(":")
+            if what == "start" and not self.walk:
+                self.start(size_of(value))
+            elif what == "size":
+                self.guarded(lambda walk, value=value: walk.resize(*size_of(value)))
+            elif what == "kill":
+                self.guarded(lambda walk: walk.kill_engine())
+            elif what != "start":
+                self.guarded(lambda walk, key=key: walk.press(key))
+            self.check()
 
     # --- what users do
 
@@ -172,11 +196,27 @@ class Walks(RuleBasedStateMachine):
         if isinstance(self.screen, Sized) and not isinstance(self.screen, OpenScreen):
             self.act("t", "ctrl+u", *points, "enter")
 
-    @rule(down=st.integers(0, 8))
+    @rule(down=st.integers(0, 50))
     def prune_out_of_turn(self, down: int) -> None:
         """Prune a channel further down in the table, or in the picker where there is no room for one."""
         if isinstance(self.screen, Sized) and not isinstance(self.screen, OpenScreen):
-            self.act("p", *["j"] * down, "p")
+            self.act(*["j"] * down, "p")
+            if isinstance(self.screen, ChannelPicker):
+                self.act(*["j"] * down, "p")
+
+    @rule(step=st.sampled_from(("0", "10", "30")), down=st.integers(0, 50), points=st.sampled_from(("2,4", "1,2")))
+    def prune_out_of_turn_and_take_it_back(self, step: str, down: int, points: str) -> None:
+        """Run, run again with a channel out of turn, go back, set thresholds: nobody asks about what is saved."""
+        self.act("end")
+        self.act("r")
+        self.go_to(step)
+        self.prune_out_of_turn(down)
+        self.act("r")
+        for _ in range(5):
+            if isinstance(self.screen, Choose):
+                self.act("escape")
+        self.go_to(step)
+        self.set_thresholds(points)
 
     @precondition(lambda self: self.kills < 2 and self.walk.state.hello is not None)
     @rule()

@@ -26,7 +26,7 @@ def wrong(walk: Walk) -> list[str]:
     """All that does not hold now; empty where all is well."""
     if walk.ended:
         return []
-    found = [*engine_failures(walk), *questions(walk)]
+    found = [*engine_failures(walk), *questions(walk), *still_open(walk)]
     if walk.state.ready and walk.state.busy != "opening":
         found += [*one_step(walk), *drawn(walk), *files(walk), *replayed(walk)]
     return found
@@ -39,6 +39,13 @@ def engine_failures(walk: Walk) -> Iterator[str]:
             yield f"the engine failed: {event.message}"
 
 
+def still_open(walk: Walk) -> Iterator[str]:
+    """A run that was open is open still, or escape leads back to it."""
+    state = walk.state
+    if walk.app.opened_once and not (state.ready or state.death or state.busy or getattr(walk.app, "left", None)):
+        yield "the run that was open is closed, and nothing stands in its place"
+
+
 def seen(walk: Walk) -> list[Any]:
     """The screens that are seen: the one in front, and what lies behind a window."""
     return [walk.app.screen, *walk.app._background_screens]
@@ -49,9 +56,9 @@ def one_step(walk: Walk) -> Iterator[str]:
     state = walk.state
     for screen in seen(walk):
         for header in screen.query(Header):
-            if header.size.width and (line := header._rows[1].text if len(header._rows) > 1 else "").strip():
-                if f"step {state.step}/{state.channels} " not in line:
-                    yield f"the header says '{line.strip()}', the state is at step {state.step}"
+            line = header._rows[1].text.strip() if header.size.width and len(header._rows) > 1 else ""
+            if line and not line.startswith(f"step {state.step}/{state.channels} "):
+                yield f"the header says '{line}', the state is at step {state.step}"
         for table in screen.query(ChannelTable):
             if isinstance(screen, Workbench) and table._state.step != state.step:
                 yield f"the table stands at step {table._state.step}, the state at {state.step}"

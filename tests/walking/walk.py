@@ -36,12 +36,14 @@ class Watched(LabApp):
         self.asked: list[tuple[p.Question, frozenset[int]]] = []
         self.false_questions: list[str] = []
         self.offered = False
+        self.opened_once = False
         self._saved: dict[str | None, frozenset[int]] = {}  # the channels that a threshold was saved for last
         super().__init__(world.launch(), Config(theme="lab3-dark", restart_after=0), lambda: world.connect(self._run))
 
     def told(self, before: RunState, event: Happening) -> None:
         if isinstance(event, p.Event):
             self.world.events.append(event)  # type: ignore[arg-type]
+        self.opened_once = self.opened_once or self.latest.ready
         if isinstance(event, p.Saved) and event.what == "model":
             self._saved[event.threshold] = frozenset(self.latest.order[: event.step or 0])
         super().told(before, event)

@@ -30,6 +30,7 @@ class World(Protocol):
 
     patience: float
     events: list[p.AnyEvent]
+    checked: int  # files that were read
 
     def launch(self) -> Launch: ...
     def connect(self, run: str | None) -> Client: ...
@@ -39,16 +40,15 @@ class World(Protocol):
 
 
 class Scripted:
-    """The scripted engine, a process that answers at once. It writes nothing: what it says that it saved is its disk."""
+    """The scripted engine, a process that answers at once. It writes nothing: what it says it saved is its disk."""
 
     patience = 20.0
 
-    def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, lab: Path, options: Sequence[str] = ()) -> None:
         self.root = folder / "lab"
-        for part in ("models/bd_net.h5", "data/cl/valid.h5", "data/cl/test.h5", "data/bd/bd_test.h5"):
-            (self.root / part).parent.mkdir(parents=True, exist_ok=True)
-            (self.root / part).touch()
+        shutil.copytree(lab, self.root, copy_function=os.link)
         self.events: list[p.AnyEvent] = []
+        self.checked = 0
         self._options = tuple(options)
 
     def launch(self) -> Launch:

@@ -85,7 +85,7 @@ def unfit(name: str, found: Description, layer: str) -> str:
         return f"{found.name}: is {what}, expected {wanted}. Choose it for another line instead."
     layers = [each.name for each in found.layers if each.refusal is None]
     if name == "model" and layer and layer not in layers:
-        return f"{found.name}: has no layer '{layer}' whose channels can be pruned. Expected one of {', '.join(layers)}."
+        return f"{found.name}: channels cannot be pruned in '{layer}'. Expected one of {', '.join(layers)}."
     return ""
 
 

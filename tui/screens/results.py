@@ -10,7 +10,7 @@ from engine.api.protocol import Saved, minus
 from engine.api.published import applies, published_counts
 from tui.actions import Action, bindings
 from tui.screens.looking import Looking
-from tui.state import Figures, RunState, figures, of_counts
+from tui.state import Figures, RunState, figures, networks, of_counts, of_this_order
 from tui.widgets.channels import scrollbar
 from tui.widgets.events import fold
 from tui.widgets.rows import Part, Row, blank, over, row
@@ -35,8 +35,8 @@ class Entry(NamedTuple):
 
 def entries(state: RunState) -> list[Entry]:
     """B, each saved step by its drop, and the playhead where it stands elsewhere."""
-    newest = {s.path: s for s in state.saved if s.what == "model" and s.step in state.steps}
-    saved = sorted(newest.values(), key=lambda s: (s.step or 0, float(s.threshold or 0), s.path))
+    here = [s for s in networks(state) if s.step in state.steps and of_this_order(state, s)]
+    saved = sorted(here, key=lambda s: (s.step or 0, float(s.threshold or 0), s.path))
     found = [Entry("B", 0, ""), *(Entry(_name(s), s.step or 0, s.path) for s in saved)]
     if state.step not in {entry.step for entry in found}:
         found.append(Entry("now", state.step, ""))

@@ -26,9 +26,8 @@ from textual.events import Key
 from engine.api.errors import ExitCode
 
 ESCAPE = "\x1b"
-STARTS = {sequence[1] for sequence in ANSI_SEQUENCES_KEYS if sequence[0] == ESCAPE and len(sequence) > 2} | set(
-    "[OP]^_X"
-)
+LONGER = {sequence[1] for sequence in ANSI_SEQUENCES_KEYS if sequence[0] == ESCAPE and len(sequence) > 2}
+STARTS = LONGER | set("[OP]^_X")  # what may stand between escape and the rest of a sequence
 SIGNALS = {signal.SIGTERM: ExitCode.TERMINATED, signal.SIGHUP: ExitCode.HUNG_UP}
 PATIENCE = 3.0  # seconds for leaving properly before leaving anyway
 
@@ -84,9 +83,9 @@ class PatientWriter(WriterThread):
 class EscapeParser(XTermParser):
     """Takes escape and a key soon after it for these two keys.
 
-    Textual waits a tenth of a second for the rest of a sequence, then reports alt and the key, which means nothing here:
-    over SSH, where keys travel together, both were lost. What is the beginning of a sequence is still waited for, and
-    what a keyboard's own keys send is still that key.
+    Textual waits a tenth of a second for the rest of a sequence, then reports alt and the key, which means nothing
+    here: over SSH, where keys travel together, both would be lost. What begins a sequence is still waited for, and what
+    a keyboard's own keys send is still that key.
     """
 
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[Key]:

@@ -34,7 +34,11 @@ class Opening:
     def __init__(
         self, command: Open, recorder: Recorder, check: Callable[[], None], used: ExitStack, held: ExitStack
     ) -> None:
-        self.command, self.settings, self.resumed = command, normal(command.settings), False
+        self.command, self.settings, self.resumed = (
+            command,
+            normal(command.settings, begun=command.run is not None),
+            False,
+        )
         self.recorder, self.check, self.used, self.held = recorder, check, used, held
         self.begin = time.perf_counter()
         self.holder: str | None = None
@@ -157,9 +161,13 @@ def import_keras(device: str | None) -> Future[Any]:
     return future
 
 
-def normal(settings: Settings) -> Settings:
-    """Settings with thresholds written as files are named after them, each once."""
-    return msgspec.structs.replace(settings, save_at=lab.thresholds(settings.save_at))
+def normal(settings: Settings, begun: bool) -> Settings:
+    """Settings with thresholds written as files are named after them, each once.
+
+    A run that has `begun` keeps what it began with: in old journals there is a threshold of 0. Raises Refused.
+    """
+    spelled = lab.percentage if begun else lab.points
+    return msgspec.structs.replace(settings, save_at=lab.thresholds(settings.save_at, spelled))
 
 
 def describe(run: Run, holder: str | None, unlocked: str = "") -> Opened:

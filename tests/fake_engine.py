@@ -27,7 +27,7 @@ from engine.api import lab
 from engine.api import protocol as p
 from engine.api.enginelog import settle
 from engine.api.errors import LabError
-from engine.api.lab import refuse_steps
+from engine.api.lab import points, refuse_steps
 
 CHANNELS, CLASSES, HEIGHT, WIDTH = 60, 1283, 55, 47
 IMAGES: dict[p.SetName, int] = {"valid": 11547, "test": 12830, "poisoned": 12830, "poisoned_valid": 11547}
@@ -202,8 +202,8 @@ class FakeEngine:
             case p.Open():
                 yield from self.open(command)
             case p.SetThresholds(save_at=save_at):
-                self.thresholds = save_at
-                yield p.Thresholds(save_at)
+                self.thresholds = tuple(map(points, save_at))
+                yield p.Thresholds(self.thresholds)
                 yield from self.cross_known()
             case p.SaveHere(overwrite=overwrite):
                 yield from self.save_here(command, overwrite)
@@ -237,7 +237,7 @@ class FakeEngine:
         settings = command.settings
         refuse_steps(settings.save_steps, len(settings.order or ORDER))
         self.settings = settings
-        self.thresholds = settings.save_at
+        self.thresholds = tuple(map(points, settings.save_at))
         self.order, self.known, self.step = settings.order or ORDER, {}, 0
         self.run = command.run or str(Path(settings.runs or Path(settings.root, "runs")) / "20240501-140200-bd_net")
         if Path(self.run).is_dir():

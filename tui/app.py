@@ -56,6 +56,7 @@ class LabApp(AskingApp):
         self._find = launch if callable(launch) else lambda: launch
         self.launch = Launch(Path())
         self._run: str | None = None  # the run folder that the next engine goes on with
+        self.left: p.Open | None = None  # the run that was open, until another one stands in its place
         self.config = config or Config()
         self.clock = clock
         self.actions = rebound(self.config.keys)
@@ -108,13 +109,14 @@ class LabApp(AskingApp):
             self.run_worker(self._offer_runs(self.launch))
 
     async def _offer_runs(self, launch: Launch) -> None:
-        """Begin anew, but where a run could go on ask first."""
-        from engine.api.journal import unfinished_runs
+        """Begin anew, but where there is a run with a step ask first: one that was left running may have ended."""
+        from engine.api.journal import all_runs
 
         settings = launch.settings
         if settings is None:
             return self.ask_open()
-        runs = await asyncio.to_thread(unfinished_runs, Path(settings.runs or Path(settings.root) / "runs"))
+        found = await asyncio.to_thread(all_runs, Path(settings.runs or Path(settings.root) / "runs"))
+        runs = [run for run in found if run.step]
 
         def answer(result: str | None) -> None:
             if result == "quit":
@@ -150,6 +152,7 @@ class LabApp(AskingApp):
         if words := self._teller.words(before, event):
             self.tell(*words)
         if self.latest.ready and not before.ready:
+            self.left = None
             self.call_later(self.show_workbench)
         elif isinstance(event, p.Failed) and before.busy == "opening":
             self.call_later(self._refused, event)
@@ -163,6 +166,7 @@ class LabApp(AskingApp):
         from tui.screens.opening import OpenScreen
 
         settings = self._asked_for()
+        self._early = None
         if not self.latest.ready:
             self._unstack()
         self.push_screen(OpenScreen(Path(settings.root) if settings else self.launch.root, settings, refusal))
@@ -183,11 +187,19 @@ class LabApp(AskingApp):
 
     def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:
         """Open these files; `run`: go on with this run. An engine opens once, so that another one starts."""
+        now = self.latest
+        if now.ready and now.settings and now.opened:
+            self.left = p.Open(now.settings, now.opened.run)
         self._run = run
-        if self.latest.settings or self.latest.death or run:
+        if now.settings or now.death or run:
             self.start_engine()
         self.do(p.Open(settings, run, demo))
         self._unstack()
+
+    def open_left(self) -> None:
+        """Open the run again that was open when something else was asked for, and refused."""
+        if self.left is not None:
+            self.open(self.left.settings, self.left.run)
 
     def open_demo(self) -> None:
         """Open the embedded demo, on which the defence fails as it does in the lab."""

@@ -12,7 +12,7 @@ from tui.link import Client, Link
 from tui.pace import Pacer
 from tui.state import Died, Happening, RunState, Sent, reduce
 
-SHOW_EVERY = 1 / 30  # seconds; events in between share a frame
+SHOW_EVERY = 0.1  # seconds; events in between share a frame, and all that tells of the run is painted in it
 
 
 class EngineApp(FrugalApp):
@@ -25,7 +25,11 @@ class EngineApp(FrugalApp):
         self._connect = connect
         self.latest = RunState()
         self.link = Link(connect)
-        self._show = Pacer(self._publish, SHOW_EVERY)
+        self._show = Pacer(self._publish, self.pace)
+
+    def pace(self) -> float:
+        """Seconds between two states on the screen."""
+        return SHOW_EVERY
 
     @property
     def fault(self) -> Exception | None:
@@ -63,6 +67,11 @@ class EngineApp(FrugalApp):
 
     def _publish(self) -> None:
         self.state = self.latest
+
+    def show_latest(self) -> None:
+        """Show at once what waits for its turn."""
+        if self.state is not self.latest:
+            self._publish()
 
     async def _serve(self, link: Link, before: Link) -> None:
         await before.close()  # it holds locks that the new one wants

@@ -7,9 +7,9 @@ MOMENT = 0.004  # seconds; a step and the move to it come as two events, and mus
 
 
 class Pacer:
-    """Calls `work` a moment after the first request, and once more after `interval` seconds for all in between."""
+    """Calls `work` a moment after the first request, and once more after `interval()` seconds for all in between."""
 
-    def __init__(self, work: Callable[[], None], interval: float) -> None:
+    def __init__(self, work: Callable[[], None], interval: Callable[[], float]) -> None:
         self._work = work
         self._interval = interval
         self._timer: asyncio.TimerHandle | None = None
@@ -23,7 +23,7 @@ class Pacer:
 
     def _now(self) -> None:
         self._again = False
-        self._timer = asyncio.get_running_loop().call_later(self._interval, self._over)
+        self._timer = asyncio.get_running_loop().call_later(self._interval(), self._over)
         self._work()
 
     def _over(self) -> None:

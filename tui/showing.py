@@ -1,7 +1,9 @@
 """Which screen is in front: the workbench, and those that look at a run without changing it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from engine.api import protocol as p
@@ -10,6 +12,12 @@ from tui.config import Config
 from tui.driving import DrivingApp
 from tui.screens.sized import Sized
 from tui.screens.start import StartScreen
+from tui.state import Happening, RunState
+
+if TYPE_CHECKING:
+    from textual.actions import ActionParseResult
+
+BEHIND = 1.0  # seconds between two states behind a window: there each change paints the whole screen again
 
 
 class ShowingApp(DrivingApp):
@@ -17,6 +25,11 @@ class ShowingApp(DrivingApp):
 
     config: Config
     actions: tuple[Action, ...]
+    _early: tuple[str, DOMNode | None] | None = None  # the action asked for while the run was opened, and where
+
+    def pace(self) -> float:
+        behind = any(screen.is_modal for screen in self.screen_stack[-1:])
+        return BEHIND if behind else super().pace()
 
     def show_workbench(self) -> None:
         """Put the workbench over the checklist; where something lies there, when that has gone."""
@@ -99,13 +112,40 @@ class ShowingApp(DrivingApp):
 
     async def action_back(self) -> None:
         if isinstance(self.screen, Sized) and self.screen.may_leave():
-            self.pop_screen()
+            self.screen.go_back()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys do nothing that a run, or a living engine, is needed for and not there."""
         needs = next((a.needs for a in self.actions if a.id == action), "")
         missing = (needs and not self.latest.ready) or (needs == "engine" and self.latest.death and action != "run")
         return None if missing else True
+
+    def _too_early(self, name: str) -> bool:
+        """Whether an action has to wait until the run is open: what is told before is an old run's way to its end."""
+        needs = next((a.needs for a in self.actions if a.id == name), "")
+        opening = self.latest.busy == "opening" or (not self.latest.settings and isinstance(self.screen, StartScreen))
+        return opening and (needs == "engine" or (needs == "run" and not self.latest.ready))
+
+    async def run_action(
+        self,
+        action: "str | ActionParseResult",
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do an action; the last of those that come too early is kept until the run is open."""
+        if isinstance(action, str) and self._too_early(action):
+            self._early = action, default_namespace
+            label = next(a.label for a in self.actions if a.id == action)
+            self.tell(f"{label}: waits until the network is open.")
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
+
+    def told(self, before: RunState, event: Happening) -> None:
+        super().told(before, event)
+        if before.busy == "opening" and not self.latest.busy:
+            early, self._early = self._early, None
+            if early and self.latest.ready:
+                self.call_later(self.run_action, *early)
 
     def action_command_palette(self) -> None:
         from textual.command import CommandPalette

@@ -10,18 +10,24 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from queue import Empty, Full
 from types import FrameType
 from typing import IO, Any
 
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+from textual._xterm_parser import XTermParser
 from textual.drivers import linux_driver
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key
 
 from engine.api.errors import ExitCode
 
+ESCAPE = "\x1b"
+LONGER = {sequence[1] for sequence in ANSI_SEQUENCES_KEYS if sequence[0] == ESCAPE and len(sequence) > 2}
+STARTS = LONGER | set("[OP]^_X")  # what may stand between escape and the rest of a sequence
 SIGNALS = {signal.SIGTERM: ExitCode.TERMINATED, signal.SIGHUP: ExitCode.HUNG_UP}
 PATIENCE = 3.0  # seconds for leaving properly before leaving anyway
 
@@ -74,13 +80,31 @@ class PatientWriter(WriterThread):
                 PatientWriter.repaint()
 
 
+class EscapeParser(XTermParser):
+    """Takes escape and a key soon after it for these two keys.
+
+    Textual waits a tenth of a second for the rest of a sequence, then reports alt and the key, which means nothing
+    here: over SSH, where keys travel together, both would be lost. What begins a sequence is still waited for, and what
+    a keyboard's own keys send is still that key.
+    """
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[Key]:
+        after = sequence if alt else sequence[1:] if sequence[:1] == ESCAPE else ""
+        whole = alt or not (after in STARTS or isinstance(ANSI_SEQUENCES_KEYS.get(sequence), tuple))
+        if len(after) == 1 and whole:
+            return [Key("escape", ESCAPE), *super()._sequence_to_key_events(after)]
+        return super()._sequence_to_key_events(sequence, alt)
+
+
 class LabDriver(LinuxDriver):
     """Textual's driver, with input that may hold any byte and output that never blocks."""
 
     def start_application_mode(self) -> None:
         loop = asyncio.get_running_loop()
         PatientWriter.repaint = partial(loop.call_soon_threadsafe, self._repaint)
-        vars(linux_driver).update(WriterThread=PatientWriter, getincrementaldecoder=forgiving_decoder)
+        vars(linux_driver).update(
+            WriterThread=PatientWriter, getincrementaldecoder=forgiving_decoder, XTermParser=EscapeParser
+        )
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def _get_terminal_size(self) -> tuple[int, int]:

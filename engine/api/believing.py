@@ -13,7 +13,7 @@ import msgspec
 
 from engine.api import protocol as p
 from engine.api.errors import Refused
-from engine.api.lab import points
+from engine.api.lab import percentage
 from engine.api.textsafe import escape_path, escape_rest
 
 UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.Idle, p.Failed)  # greeting, answers to looking, state of the queue
@@ -35,7 +35,7 @@ def believed(event: p.AnyEvent) -> p.AnyEvent:
         return event
     for threshold in _thresholds(event):
         try:
-            usual = points(threshold)
+            usual = percentage(threshold)  # 0 is in old journals
         except Refused as refused:
             raise Unbelievable(str(refused)) from None
         if usual != threshold:

@@ -50,7 +50,20 @@ def find(root: Path) -> LabFolder:
 
 
 def points(text: str) -> str:
-    """A threshold in percentage points as files are named after it: "2.0" is "2". Raises Refused."""
+    """A threshold in percentage points as files are named after it: "2.0" is "2". Raises Refused.
+
+    B has lost 0 points itself, so that 0 is no threshold.
+    """
+    value = percentage(text)
+    if value == "0":
+        raise Refused(
+            f"'{escape(text, SHORT)}' is no drop, expected more than 0 percentage points. Example: --save-at 2,4,10,30"
+        )
+    return value
+
+
+def percentage(text: str) -> str:
+    """A number from 0 to 100 in the shortest way to write it. Raises Refused."""
     shown = f"'{escape(text, SHORT)}'"
     try:
         value = Decimal(text.strip())
@@ -63,9 +76,9 @@ def points(text: str) -> str:
     return f"{abs(value).normalize():f}"
 
 
-def thresholds(texts: Iterable[str]) -> tuple[str, ...]:
+def thresholds(texts: Iterable[str], spelled: Callable[[str], str] = points) -> tuple[str, ...]:
     """Thresholds as files are named after them, each once, in the order given. Raises Refused."""
-    found = tuple(dict.fromkeys(map(points, texts)))
+    found = tuple(dict.fromkeys(map(spelled, texts)))
     if len(found) > MOST_THRESHOLDS:
         raise Refused(f"--save-at: names {len(found):,} thresholds, {MOST_THRESHOLDS:,} are the most.")
     return found

@@ -12,6 +12,7 @@ from engine.api import protocol as p
 from engine.api.journal import Journal
 from engine.api.lab import PLACES
 from engine.api.published import MODEL
+from tests.faults.labs import make_lab
 from tui.launch import Launch, demo_launch
 from tui.screens.checklist import Checklist
 
@@ -494,8 +495,11 @@ async def test_files_of_others_are_replaced_only_after_a_question() -> None:
         await it.shows("next save")
 
 
-async def test_opening_another_network_starts_another_engine() -> None:
-    async with measured() as it:
+async def test_opening_another_network_starts_another_engine(tmp_path: Path) -> None:
+    lab = make_lab(tmp_path / "lab")
+    settings = p.Settings(str(lab), str(lab / "models/bd_net.h5"), str(lab / "data/cl/valid.h5"))
+    async with bench(launch=Launch(lab, settings, fresh=True)) as it:
+        await it.shows("next save")
         await it.press("o")
         await it.shows("open a network")
         assert "esc Back" in it.text()

@@ -69,6 +69,7 @@ def test_version_and_config_path(tmp_path: Path) -> None:
         (["--headless", "--save-at", ""], "--save-at"),
         (["--headless", "--save-at", "2,2"], "more than once"),
         (["--headless", "--save-at", "101"], "outside 0..100"),
+        (["--headless", "--save-at", "2,0"], "'0' is no drop"),
         (["--headless", "--save-step", "x"], "--save-step"),
         (["--headless", "--order", "missing.txt"], "missing.txt: no such file"),
         (["--headless", "--resume"], "no unfinished run"),

@@ -132,7 +132,7 @@ def test_a_step_beyond_the_last_is_refused_before_anything_is_computed(headless:
 
 
 def test_a_short_order_ends_the_run_there(headless: Headless) -> None:
-    code, out, _ = headless(settings=p.Settings("/lab", "/m.h5", "/v.h5", order=(3, 1, 2), save_at=("0",)))
+    code, out, _ = headless(settings=p.Settings("/lab", "/m.h5", "/v.h5", order=(3, 1, 2), save_at=()))
     assert code == ExitCode.DONE
     assert [line.split()[1] for line in out[:4]] == ["0/3", "1/3", "2/3", "3/3"]
 

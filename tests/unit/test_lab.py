@@ -42,11 +42,8 @@ def test_an_empty_folder_says_what_is_missing(tmp_path: Path) -> None:
         ("2.50", "2.5"),
         (" 10 ", "10"),
         ("1e1", "10"),
-        ("0", "0"),
         ("100", "100"),
         ("+4", "4"),
-        ("-0", "0"),
-        ("-0.00", "0"),
         ("2.123456", "2.123456"),
         ("2." + "0" * 60, "2"),
     ],
@@ -59,6 +56,13 @@ def test_points_are_named_one_way(typed: str, named: str) -> None:
 def test_what_is_no_threshold_is_refused(typed: str) -> None:
     with pytest.raises(Refused, match="--save-at"):
         lab.points(typed)
+
+
+@pytest.mark.parametrize("typed", ["0", "-0", "0.00", "0e5", " 0 "])
+def test_a_drop_of_nothing_is_no_threshold(typed: str) -> None:
+    with pytest.raises(Refused, match="is no drop"):
+        lab.points(typed)
+    assert lab.percentage(typed) == "0"
 
 
 @pytest.mark.parametrize("typed", ["1e-400", "2.1234567", "2." + "0" * 60 + "1", "1e-999999999"])

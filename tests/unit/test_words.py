@@ -102,12 +102,12 @@ def test_steps_count_from_the_playhead() -> None:
     assert questions.step_of("-3", replace(READY, step=10)) == 7
 
 
-@pytest.mark.parametrize("text", ["2, 4", "", "2.5", "100", "0"])
+@pytest.mark.parametrize("text", ["2, 4", "", "2.5", "100"])
 def test_good_thresholds(text: str) -> None:
     assert questions.wrong_thresholds(text) == ""
 
 
-@pytest.mark.parametrize("text", ["2, 2.0", "101", "-1", "x", "nan"])
+@pytest.mark.parametrize("text", ["2, 2.0", "101", "-1", "x", "nan", "0", "-0", "2, 0.0"])
 def test_wrong_thresholds(text: str) -> None:
     assert questions.wrong_thresholds(text)
 

@@ -83,6 +83,19 @@ def misfit(name: str, typed: str, path: Path) -> str:
     return f"{typed}: is a folder. Name a file in it." if name in FILES else f"{typed}: is a file. Name a folder."
 
 
+def unfit(name: str, found: Description, layer: str) -> str:
+    """Why the file of this line cannot be opened, as far as its own content tells; empty where it can."""
+    if found.refusal:
+        return found.refusal
+    if (found.kind == "model") != (name == "model"):
+        what, wanted = ("a data set", "a network") if name == "model" else ("a network", "a data set")
+        return f"{found.name}: is {what}, expected {wanted}. Choose it for another line instead."
+    layers = [each.name for each in found.layers if each.refusal is None]
+    if name == "model" and layer and layer not in layers:
+        return f"{found.name}: channels cannot be pruned in '{layer}'. Expected one of {', '.join(layers)}."
+    return ""
+
+
 def absolute(path: str, root: str) -> str:
     """A typed path, made absolute; relative ones count from `root`. Empty stays empty."""
     base = os.path.abspath(os.path.expanduser(root or "."))

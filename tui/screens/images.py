@@ -65,7 +65,7 @@ def _grid(room: Size, height: int, width: int, widest: int, tallest: int, down: 
     widest = max(1, min(widest, room.width // 2 - GAP))
     tallest = max(1, min(tallest, room.height // down - CAPTION))
     columns, lines = fitted(height, width, widest, tallest)
-    tile = min(max(columns + GAP, TILE), room.width // 2)
+    tile = max(1, min(max(columns + GAP, TILE), room.width // 2))
     return Grid(max(1, room.width // (2 * tile)), down, columns, lines, tile)
 
 
@@ -91,9 +91,8 @@ class Gallery(RowsView):
             self.refresh()
 
     def places(self, height: int, width: int) -> int:
-        """Pairs that fit, for pictures of this shape."""
-        self._grid = grid(self.content_size, height, width, self.small)
-        return self._grid.pairs
+        """Pairs that fit, for pictures of this shape; 0 before the first layout, when nobody knows."""
+        return grid(self.content_size, height, width, self.small).pairs if self.content_size else 0
 
     def draw(self, width: int, height: int) -> list[Row]:
         images = self._images
@@ -277,7 +276,7 @@ class ImagesScreen(Looking):
         seen = state.images
         count = self.query_one(Gallery).places(seen.height, seen.width) if seen else 1
         wanted = ShowImages(self._filter, self._offset, count)
-        if self._pictured(state) and not state.computing and self._asked != (wanted, state.step):
+        if count and self._pictured(state) and not state.computing and self._asked != (wanted, state.step):
             self._asked = (wanted, state.step)
             self.lab.do(wanted)
 
@@ -302,7 +301,7 @@ class ImagesScreen(Looking):
     def _turn(self, by: int) -> None:
         """A page on or back, staying among the images that pass."""
         found = self.lab.state.images
-        page = self.query_one(Gallery).places(found.height, found.width) if found else 1
+        page = self.query_one(Gallery).places(found.height, found.width) if found else 0
         last = max(0, (found.total if found else 1) - 1)
         target = self._offset + by * page
         self._offset = max(0, target) if target <= last else self._offset

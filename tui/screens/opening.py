@@ -45,6 +45,8 @@ class OpenScreen(Sized):
         self._values = form.values(root, settings)
         self._refusal = refusal
         self._seen: dict[str, Description] = {}
+        self._root = self._values["root"]
+        self._found = form.values(Path(self._root), None)  # what the folder itself has for each line
 
     # --- what is shown
 
@@ -71,7 +73,14 @@ class OpenScreen(Sized):
                     yield FieldInput(value, hint, id=line.id, compact=True)
 
     def may_leave(self) -> bool:
-        return self.lab.latest.ready
+        return self.lab.latest.ready or self.lab.left is not None
+
+    def go_back(self) -> None:
+        """Back to the run that is open; where another one was refused in its place, open it again."""
+        if self.lab.latest.ready:
+            super().go_back()
+        else:
+            self.lab.open_left()
 
     def on_mount(self) -> None:
         self.query_one("#refusal").display = bool(self._refusal)
@@ -136,13 +145,14 @@ class OpenScreen(Sized):
     def _typed(self, event: Input.Changed) -> None:
         name = event.input.id or ""
         self._seen.pop(name, None)
-        if name == "root":
+        if name == "root" and self._value("root") != self._root:
+            self._root = self._value("root")
             self._refill()
         self._mark_all()
         self._focused()
 
     def _refill(self) -> None:
-        """The folder changed: find its files, and let relative paths count from it."""
+        """The folder changed: find its files, and let relative paths count from it. What was typed stays."""
         root = Path(form.absolute(self._value("root"), ""))
         self.query_one("#found", Static).update(form.found_here(root) if os.path.isdir(root) else "No such folder.")
         if not os.path.isdir(root):
@@ -151,8 +161,9 @@ class OpenScreen(Sized):
         for name in FILES:
             line = self.query_one(f"#{name}", PathInput)
             line.rebase(str(root))
-            if found[name] or not os.path.exists(self._path(name)):
+            if line.value in ("", self._found[name]):
                 line.value = found[name]
+        self._found = found
         self.run_worker(self._look_for_runs(), group="runs", exclusive=True)
 
     async def _inspect(self, name: str, path: str) -> None:
@@ -187,7 +198,29 @@ class OpenScreen(Sized):
             self.query_one(f"#{empty.id}").focus()
             self.lab.tell(f"{empty.label} is needed.", "warning")
         else:
+            self.run_worker(self._open_these(), group="open", exclusive=True)
+
+    async def _open_these(self) -> None:
+        """Open the files. While a run is open, look first whether they can be: that run is closed for them."""
+        name, why = await self._first_wrong() if self.lab.latest.ready else ("", "")
+        if why:
+            self.query_one(f"#{name}").focus()
+            self.lab.tell(why, "warning")
+        else:
             self.lab.open(form.settings({line.id: self._value(line.id) for line in LINES}, self._before))
+
+    async def _first_wrong(self) -> tuple[str, str]:
+        """The first line that holds what cannot be opened, and what is wrong with it."""
+        for line in LINES:
+            if line.id in PATHS and self._value(line.id) and not self._there(line):
+                return line.id, form.misfit(line.id, self._value(line.id), Path(self._path(line.id)))
+        for name in filter(self._value, FILES):
+            if name not in self._seen:
+                self._seen[name] = await asyncio.to_thread(describe, self._path(name))
+            self._mark_all()
+            if why := form.unfit(name, self._seen[name], self._value("layer")):
+                return name, why
+        return "", ""
 
     def action_demo(self) -> None:
         self.lab.open_demo()

@@ -16,6 +16,7 @@ from tui.widgets.view import css_beside
 from tui.wording import EMPTY, file_name, key_of, rate
 
 COLUMN = 8
+OTHER = "other channels "  # what a file holds that was saved before the order changed
 WIDE = 110  # columns from which the thresholds have a pane of their own
 
 
@@ -97,9 +98,7 @@ class ThresholdsPane(Pane):
     def draw(self, width: int, height: int) -> Sequence[Row]:
         state = self._state
         rows = [_threshold(state, x, width) for x in sorted(state.thresholds, key=float)]
-        rows += [
-            row(width, ("◆ ", "s"), (f"step {s.step}".ljust(10), "."), (file_name(s.path), ".")) for s in _others(state)
-        ]
+        rows += [_by_hand(state, saved, width) for saved in _others(state)]
         if len(rows) > height:
             rows[height - 1 :] = [row(width, (f"  and {len(rows) - height + 1} more", "d"))]
         return rows or [row(width, ("none; ", "d"), (self._key, "k"), (" sets them", "d"))]
@@ -158,6 +157,13 @@ def _threshold(state: RunState, threshold: str, width: int) -> Row:
     now = figures(state)
     left = f"{max(0.0, float(threshold) - now.drop):.2f} pt left" if now else ""
     return row(width, ("┄ ", "t"), (name, "t"), (left, "d"))
+
+
+def _by_hand(state: RunState, saved: File, width: int) -> Row:
+    """A B′ that was saved by hand; of another order its step says nothing now."""
+    same = of_order(state, saved)
+    step = f"step {saved.step}".ljust(10) if same else OTHER
+    return row(width, ("◆ ", "s" if same else "t"), (step, "." if same else "d"), (file_name(saved.path), "."))
 
 
 class SavedLine(Pane):

@@ -38,7 +38,7 @@ def run_until(state: RunState) -> Ask:
     ]
     if (now := figures(state)) and now.asr is not None:
         label = "Attack success at most, % (looks at poisoned test data: no defender has it)"
-        fields.append(Field("asr", label, check=_number_or_none))
+        fields.append(Field("asr", label, check=_wrong_percentage))
     return Ask(
         "Run until", text, fields, "Run", lambda answers: "" if any(answers.values()) else "Fill in one of them."
     )
@@ -92,16 +92,31 @@ def leave(state: RunState) -> Choose:
 
 
 def go_on(runs: list[RunSummary]) -> Choose:
-    """Before a new run begins where others could go on; the newest is offered."""
+    """Before a new run begins where there are others; the newest is offered."""
     newest = runs[0]
+    if newest.finished:
+        return look_at(newest, sum(not run.finished for run in runs))
     when = newest.started[:16].replace("T", " at ")
     text = f"A run in this folder is not finished: {newest.model}, begun {when}, step {newest.step} of {newest.steps}."
-    more = f" {len(runs) - 1} older ones are listed under o." if len(runs) > 1 else ""
+    older = sum(not run.finished for run in runs) - 1
+    more = f" {older} older ones are listed under o." if older else ""
     choices = [
         Choice("r", f"Go on from step {newest.step}", "resume", "nothing is computed again"),
         Choice("q", "Quit", "quit"),
     ]
     return Choose("Go on?", text + more, choices, "Begin a new run", interrupted="quit")
+
+
+def look_at(newest: RunSummary, unfinished: int) -> Choose:
+    """Before a new run begins where the newest one is finished."""
+    when = newest.started[:16].replace("T", " at ")
+    text = f"The newest run in this folder is finished: {newest.model}, begun {when}, {newest.step} steps."
+    more = f" {unfinished} older ones, not finished, are listed under o." if unfinished else ""
+    choices = [
+        Choice("r", "Open it", "resume", "its curves, results and faces; nothing is computed again"),
+        Choice("q", "Quit", "quit"),
+    ]
+    return Choose("Open the finished run?", text + more, choices, "Begin a new run", interrupted="quit")
 
 
 def overwrite(files: Sequence[str], settings: p.Settings) -> Choose:
@@ -135,6 +150,14 @@ def agreed(asked: p.Question) -> p.AnyCommand:
 
 def _number_or_none(text: str) -> str:
     return wrong_thresholds(text) if text else ""
+
+
+def _wrong_percentage(text: str) -> str:
+    try:
+        lab.percentage(text or "0")
+    except Refused as refused:
+        return str(refused).split(" Example")[0]
+    return ""
 
 
 def _file_name(text: str) -> str:

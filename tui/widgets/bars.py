@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from tui.state import RunState
 from tui.widgets.curves import column
@@ -102,7 +101,6 @@ class MeanBars(Panel):
     """Shows BarsData."""
 
     DEFAULT_CSS = css_beside(__file__)
-    INTERVAL: ClassVar[float] = 0.2
 
     def __init__(self, data: BarsData | None = None, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)

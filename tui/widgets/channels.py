@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from tui.state import RunState, images
 from tui.widgets.panel import Panel
@@ -103,7 +103,6 @@ class ChannelTable(Panel):
 
     DEFAULT_CSS = css_beside(__file__)
     can_focus = False
-    INTERVAL: ClassVar[float] = 0.1
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)

@@ -1,7 +1,6 @@
 """The chart of the workbench: clean validation accuracy and attack success rate after every pruned channel."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from tui.state import Figures, RunState, figures, networks, of_order
 from tui.widgets.curves import AUTO, BRAILLE, ChartData, Curve, Threshold, next_zoom, window
@@ -48,10 +47,9 @@ def _values(at: Sequence[Figures | None], field: str) -> tuple[float | None, ...
 
 
 class Chart(Panel):
-    """Shows a ChartData; at most five redraws a second, the newest data replacing what waits."""
+    """Shows a ChartData."""
 
     DEFAULT_CSS = css_beside(__file__)
-    INTERVAL: ClassVar[float] = 0.2
 
     def __init__(self, data: ChartData | None = None, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
@@ -65,13 +63,9 @@ class Chart(Panel):
     def data(self, data: ChartData) -> None:
         if data == self._data:
             return
-        asked = (data.zoom, len(data.curves)) != (self._data.zoom, len(self._data.curves))
         self._data = data
         self.entitle(legend(data), zoom_name(data))
-        if asked:
-            self.flush()  # what a key asked for does not wait
-        else:
-            self.redraw()
+        self.redraw()
 
     def on_mount(self) -> None:
         self.entitle(legend(self._data), zoom_name(self._data))

@@ -30,8 +30,8 @@ def css_beside(module: str) -> str:
 class RowsView(Widget):
     """Shows the rows that `draw` makes. `redraw` compares them with those on the screen and repaints the difference.
 
-    `INTERVAL`: seconds that pass at least between two redraws; newer contents replace those that wait. A view that has
-    one also lets those without go first: figures are on the screen before the curves that take longer to draw.
+    `INTERVAL`: seconds that pass at least between two redraws; newer contents replace those that wait. Views of where
+    the run stands have none: what is put on all of them at once is painted in one frame.
     """
 
     DEFAULT_CSS = css_beside(__file__)
@@ -51,30 +51,16 @@ class RowsView(Widget):
         """The rows to show in a content area of this size; missing ones stay empty."""
         raise NotImplementedError
 
-    @property
-    def interval(self) -> float:
-        """INTERVAL; a second behind a dialog, for there each change paints the whole screen again."""
-        behind = self.screen.is_current and not self.screen.is_active
-        return max(self.INTERVAL, 1.0) if behind else self.INTERVAL
-
     def redraw(self) -> None:
         """What is shown has changed: repaint at once, or when it is this view's turn."""
         if not self.is_mounted:
             return
-        interval = self.interval
-        wait = interval - (monotonic() - self._drawn_at)
-        if not interval:
+        wait = self.INTERVAL - (monotonic() - self._drawn_at)
+        if wait <= 0 or not self.INTERVAL:
             self.flush()
-        elif wait <= 0:
-            self._waiting = True
-            self.call_after_refresh(self._turn)
         elif not self._waiting:
             self._waiting = True
             self._timer = self.set_timer(wait, self.flush)
-
-    def _turn(self) -> None:
-        if self._waiting:
-            self.flush()
 
     def flush(self) -> None:
         """Draw now, and repaint the cells that differ from those on the screen."""

@@ -34,11 +34,8 @@ class Opening:
     def __init__(
         self, command: Open, recorder: Recorder, check: Callable[[], None], used: ExitStack, held: ExitStack
     ) -> None:
-        self.command, self.settings, self.resumed = (
-            command,
-            normal(command.settings, begun=command.run is not None),
-            False,
-        )
+        self.command, self.resumed = command, False
+        self.settings = normal(command.settings, begun=command.run is not None)
         self.recorder, self.check, self.used, self.held = recorder, check, used, held
         self.begin = time.perf_counter()
         self.holder: str | None = None
@@ -91,7 +88,7 @@ class Opening:
         if self.command.run is None or began is None:
             return True
         self.resumed = True
-        self.settings = normal(msgspec.structs.replace(began.settings, overwrite=self.settings.overwrite))
+        self.settings = normal(msgspec.structs.replace(began.settings, overwrite=self.settings.overwrite), begun=True)
         return journal.begun_here(Path(self.command.run))
 
     def progress(self, phase: str, done: int, total: int, note: str = "") -> None:
@@ -124,7 +121,7 @@ class Opening:
 
     def goes_by(self, settings: Settings) -> bool:
         """Whether these are the settings that the inputs were opened by; what may be overwritten is apart."""
-        return normal(msgspec.structs.replace(settings, overwrite=self.settings.overwrite)) == self.settings
+        return normal(msgspec.structs.replace(settings, overwrite=self.settings.overwrite), begun=True) == self.settings
 
     def go_on(self, run: Run, past: list[AnyEvent], opened: Opened) -> None:
         """Tell again what the journal holds; nothing of it is computed again."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from engine.api.errors import ExitCode, LabError
-from tui.outputs import OutputLost, complain, give_up_lost_outputs, hold_streams, unflushed
+from tui.outputs import complain, give_up_lost_outputs, hold_streams, unflushed
 
 if TYPE_CHECKING:
     from tui.launch import Launch
@@ -45,16 +45,14 @@ def ending(program: Callable[[], int]) -> int:
         code = ExitCode.INTERRUPTED
     except Exception as error:
         code = unforeseen(error)
-    if lost := unflushed():
-        complain(str(OutputLost(lost)))
-        code = code or ExitCode.NOT_WRITTEN
+    if not code and (lost := unflushed()):
+        complain(str(lost))
+        code = lost.exit_code
     return code
 
 
 def unforeseen(error: Exception) -> ExitCode:
-    """Say of a fault that nobody foresaw what it is; a stdout that takes nothing is no fault of the program's."""
-    if isinstance(error, OSError) and unflushed():
-        return ExitCode.NOT_WRITTEN  # said once the program has ended
+    """Say in one line what a fault is that nobody foresaw."""
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
     words = " ".join(str(error).split())[:300]

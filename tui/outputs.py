@@ -1,6 +1,7 @@
 """stdout and stderr: closed, full, or with a reader that has gone; and what is said on them."""
 
 import contextlib
+import io
 import os
 import sys
 from typing import TextIO
@@ -14,6 +15,22 @@ class OutputLost(NotWritten):
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"stdout: {(error.strerror or str(error)).lower()}.")
+
+
+class Output(io.TextIOWrapper):
+    """stdout for whoever prints there, the parser of the command line too: what is not taken raises OutputLost."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            raise OutputLost(error) from error
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            raise OutputLost(error) from error
 
 
 def put(stream: TextIO, text: str) -> None:
@@ -47,15 +64,21 @@ def hold_streams() -> None:
             os.set_inheritable(os.open(os.devnull, flags), True)  # gets the lowest number that is free
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    before = sys.stdout
+    if isinstance(before, io.TextIOWrapper):
+        encoding, errors, by_lines = before.encoding, before.errors, before.line_buffering
+        sys.stdout = Output(before.detach(), encoding, errors, line_buffering=by_lines)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
-def unflushed() -> OSError | None:
+def unflushed() -> OutputLost | None:
     """Why stdout does not take what was written to it; None where it does."""
     try:
         sys.stdout.flush()
+    except OutputLost as lost:
+        return lost
     except OSError as error:
-        return error
+        return OutputLost(error)
     return None
 
 
@@ -64,7 +87,7 @@ def give_up_lost_outputs() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:
+        except (OSError, OutputLost):
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, stream.fileno())
             os.close(nothing)

@@ -45,9 +45,10 @@ def short_path(path: str, width: int) -> str:
 
     text = cells(path)
     if len(text) > width:
-        head = max(0, width - 1) // 3
-        text = text[:head].rstrip() + "…" + text[len(text) - (width - 1 - head) :].removeprefix(TAIL)
-        text = text[: max(0, width)]
+        room = max(0, width - 1)
+        head, tail = text[: room // 3], text[len(text) - (room - room // 3) :]
+        head = head[:-1] if text[len(head)] == TAIL else head  # no half of a wide character
+        text = f"{head}…{tail.removeprefix(TAIL)}"[: max(0, width)]
     return text.replace(TAIL, "")
 
 

@@ -1,4 +1,4 @@
-"""A few of the surroundings of `python -m tests.faults.surroundings`: streams that take nothing, limits, no folder."""
+"""A few of the surroundings of `tests.faults.surroundings`: streams that take nothing, limits, lost folders."""
 
 import subprocess
 import sys
@@ -77,7 +77,7 @@ def test_a_good_network_is_not_hostile_where_nothing_can_be_written(tmp_path: Pa
 
 
 def test_a_new_run_on_a_full_disk_is_not_to_be_resumed(lab: Path) -> None:
-    code, said = shell(f"ulimit -f 0; {PROGRAM} --headless --device cpu", lab)
+    code, said = shell(f"ulimit -f 1; {PROGRAM} --headless --device cpu", lab)
     assert code == ExitCode.NOT_WRITTEN, said
     assert "--resume" not in said and "Your work is safe" not in said and "hostile" not in said
     assert not list((lab / "runs").glob("*"))

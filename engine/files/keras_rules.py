@@ -10,6 +10,7 @@ from typing import Any
 from engine.files.calls import NO_MODEL
 from engine.files.finding import Finding, layer_line, quoted
 from engine.files.layers import ALIASES, LAYERS
+from engine.files.operations import CONSTANT
 from engine.files.settings import Check, Unfit, either, flag, maybe, one_of, pair, real, several, whole
 
 MODELS = ("Model", "Functional", "Sequential")
@@ -267,7 +268,7 @@ def _references(node: Any) -> list[Any]:
     """All [layer, node, tensor] that a call names. Raises Finding for tensors that Keras cannot make."""
     if isinstance(node, list):
         if node and isinstance(node[0], str):  # an operation of Keras 2
-            return [node[:3]]
+            return [] if node[0] == CONSTANT else [node[:3]]
         return [
             item[:3] if isinstance(item, list) and len(item) == 4 and isinstance(item[3], dict) else item
             for item in node

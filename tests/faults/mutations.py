@@ -134,6 +134,7 @@ def nested_h5(path: Path) -> Path:
         layer("BatchNormalization", "norm", ["conv"]),
     ]
     model = model_config(*inner, inputs=("start",))
+    model["config"]["name"] = "conv_1"
     nodes = outer["config"]["layers"][1]["inbound_nodes"]
     outer["config"]["layers"][1] = {**model, "name": "conv_1", "inbound_nodes": nodes}
     weights = small_weights()

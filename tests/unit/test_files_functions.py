@@ -99,9 +99,15 @@ FORMS = {  # what tf.keras wrote for an expression, and what it computes of the 
 }  # fmt: skip
 FORMS["tf.concat([x[..., 0:1], x[..., 1:3]], -1)"][0].insert(
     1,
-    called("__operators__.getitem", "input", "SlicingOpLambda",
-           slice_spec=[{"class_name": "__ellipsis__"}, {"start": 1, "stop": 3, "step": 1}]) | {"name": "more"},
-)  # fmt: skip
+    called(
+        "__operators__.getitem",
+        "input",
+        "SlicingOpLambda",
+        slice_spec=[{"class_name": "__ellipsis__"}, {"start": 1, "stop": 3, "step": 1}],
+    ),
+)
+FORMS["tf.concat([x[..., 0:1], x[..., 1:3]], -1)"][0][1]["name"] = "more"
+FORMS["tf.concat([x[..., 0:1], x[..., 1:3]], -1)"][0][1]["config"]["name"] = "more"
 
 
 @pytest.mark.keras

@@ -92,7 +92,7 @@ def test_weights_of_another_network_are_told_as_such_by_both_who_read_them(tmp_p
     line = "contains weights only, no architecture. Save the whole model with model.save('model.h5')."
     assert line_of_model(weights_of_another_net, tmp_path) == line
     with pytest.raises(Finding) as caught:
-        describe_file(open_source(tmp_path / "file.h5"), "file.h5")
+        describe_file(open_source(tmp_path / "file.h5").descriptor, "file.h5")
     assert str(caught.value) == line
 
 
@@ -111,7 +111,8 @@ def test_weights_of_the_labs_network_in_keras_3s_own_form(tmp_path: Path) -> Non
     assert found.spec.format == "weights.h5"
     assert found.spec.notes == ("holds weights only: taken for the lab's network, DeepID",)
     assert default_layer(found.spec) == "conv_3"
-    described = describe_file(open_source(path), "deepid.weights.h5")
+    source = open_source(path)
+    described = describe_file(source.descriptor, "deepid.weights.h5")
     assert (described.format, described.layer, described.classes) == ("weights.h5", "conv_3", 1283)
 
 

@@ -53,7 +53,7 @@ def run_in(lab: p.Settings, *events: p.AnyEvent, own: bool = False, name: str = 
 
 def go_on(run: Path, settings: p.Settings) -> None:
     with ExitStack() as held:
-        Opening(p.Open(settings, str(run)), Recorder(lambda event: None), lambda: None, held).carry_out()
+        Opening(p.Open(settings, str(run)), Recorder(lambda event: None), lambda: None, held, held).carry_out()
 
 
 @pytest.fixture
@@ -115,7 +115,9 @@ def test_a_journal_is_nobodys_consent_to_overwrite(lab: p.Settings) -> None:
     run = run_in(lab, overwrite=True)
     found = journal.summary(run)
     assert found and not found.settings.overwrite
-    opening = Opening(p.Open(found.settings, str(run)), Recorder(lambda event: None), lambda: None, ExitStack())
+    opening = Opening(
+        p.Open(found.settings, str(run)), Recorder(lambda event: None), lambda: None, ExitStack(), ExitStack()
+    )
     assert not opening.take_up()
     assert not opening.settings.overwrite and opening.settings == lab
 
@@ -124,7 +126,9 @@ def test_whoever_began_a_run_keeps_his_consent(lab: p.Settings) -> None:
     run = run_in(lab, own=True, overwrite=True)
     found = journal.summary(run)
     assert found and found.settings.overwrite
-    opening = Opening(p.Open(found.settings, str(run)), Recorder(lambda event: None), lambda: None, ExitStack())
+    opening = Opening(
+        p.Open(found.settings, str(run)), Recorder(lambda event: None), lambda: None, ExitStack(), ExitStack()
+    )
     assert opening.take_up() and opening.settings.overwrite
 
 
@@ -140,7 +144,7 @@ def test_consent_is_given_on_the_command_line_that_goes_on(said: bool, lab: p.Se
 def test_settings_are_those_of_the_journal_whatever_comes_with_the_command(lab: p.Settings, tmp_path: Path) -> None:
     run = run_in(lab)
     other = replace(lab, model=str(tmp_path / "elsewhere/net.h5"), save_at=("7",))
-    opening = Opening(p.Open(other, str(run)), Recorder(lambda event: None), lambda: None, ExitStack())
+    opening = Opening(p.Open(other, str(run)), Recorder(lambda event: None), lambda: None, ExitStack(), ExitStack())
     opening.take_up()
     assert opening.settings == lab
 
@@ -159,4 +163,4 @@ def test_what_a_foreign_run_says_it_saved_is_nobodys_to_replace(lab: p.Settings)
 def test_a_run_without_a_network_or_images_is_one_line(lab: p.Settings) -> None:
     for lacking in (replace(lab, model=""), replace(lab, valid="")):
         with ExitStack() as held, pytest.raises(Refused, match="--model and --valid"):
-            Opening(p.Open(lacking), Recorder(lambda event: None), lambda: None, held).carry_out()
+            Opening(p.Open(lacking), Recorder(lambda event: None), lambda: None, held, held).carry_out()

@@ -21,11 +21,11 @@ from tui.options import Options
 from tui.session_command import headless_command
 from tui.state import RunState, Sent, reduce
 
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=8).filter(
-    lambda name: name not in (".", "..") and name == os.path.basename(os.path.abspath(f"/{name}"))
-)
+NAMES = st.text(
+    st.characters(exclude_categories=("C", "Zl", "Zp"), exclude_characters="/"), min_size=1, max_size=8
+).filter(lambda name: name not in (".", "..") and name == os.path.basename(os.path.abspath(f"/{name}")))
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda names: "/" + "/".join(names))
-THRESHOLDS = st.decimals(0, 100, places=2).map(lambda value: points(str(value)))
+THRESHOLDS = st.decimals("0.01", 100, places=2).map(lambda value: points(str(value)))
 PLACED: tuple[p.SetName, ...] = p.SETS
 
 

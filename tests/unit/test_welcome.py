@@ -11,7 +11,7 @@ from engine.frontends import FrontEnds, lines
 from engine.service import Service
 
 BEGAN = p.Began(p.Settings("/lab", "/lab/m.h5", "/lab/v.h5"), {}, {}, "2024-05-01T14:02:00")
-ASKED = p.Question("threshold", "-2 pt is crossed again. Save B' again?", "2", 1)
+ASKED = p.Question("threshold", "-2 pt is crossed again. Save B' again?", "2", 1, number=1)
 EVENTS: list[p.AnyEvent] = [BEGAN, p.Thresholds(("2",)), ASKED, p.Thresholds(("3",)), p.Thresholds(("4",))]
 SOON = 1.0  # seconds; a front end that need not wait is welcomed in far less
 

@@ -39,7 +39,7 @@ def most(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[Path]]:
 
 
 def test_nobody_else_reads_while_images_are_shown(tmp_path: Path, most: Counter[Path]) -> None:
-    settings = replace(small_lab(tmp_path), batch_size=16)
+    settings = replace(small_lab(tmp_path), batch_size=4)
     told: list[p.AnyEvent] = []
     service = Service(told.append)
     service.carry_out(p.Open(settings))

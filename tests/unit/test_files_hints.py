@@ -91,8 +91,9 @@ def test_weights_of_another_network_are_told_as_such_by_both_who_read_them(tmp_p
 
     line = "contains weights only, no architecture. Save the whole model with model.save('model.h5')."
     assert line_of_model(weights_of_another_net, tmp_path) == line
+    source = open_source(tmp_path / "file.h5")
     with pytest.raises(Finding) as caught:
-        describe_file(open_source(tmp_path / "file.h5").descriptor, "file.h5")
+        describe_file(source.descriptor, "file.h5")
     assert str(caught.value) == line
 
 

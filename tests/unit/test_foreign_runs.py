@@ -115,9 +115,8 @@ def test_a_journal_is_nobodys_consent_to_overwrite(lab: p.Settings) -> None:
     run = run_in(lab, overwrite=True)
     found = journal.summary(run)
     assert found and not found.settings.overwrite
-    opening = Opening(
-        p.Open(found.settings, str(run)), Recorder(lambda event: None), lambda: None, ExitStack(), ExitStack()
-    )
+    used = ExitStack()
+    opening = Opening(p.Open(found.settings, str(run)), Recorder(lambda event: None), lambda: None, used, used)
     assert not opening.take_up()
     assert not opening.settings.overwrite and opening.settings == lab
 
@@ -126,9 +125,8 @@ def test_whoever_began_a_run_keeps_his_consent(lab: p.Settings) -> None:
     run = run_in(lab, own=True, overwrite=True)
     found = journal.summary(run)
     assert found and found.settings.overwrite
-    opening = Opening(
-        p.Open(found.settings, str(run)), Recorder(lambda event: None), lambda: None, ExitStack(), ExitStack()
-    )
+    used = ExitStack()
+    opening = Opening(p.Open(found.settings, str(run)), Recorder(lambda event: None), lambda: None, used, used)
     assert opening.take_up() and opening.settings.overwrite
 
 

@@ -17,7 +17,7 @@ from engine.files.description import ModelFile
 from engine.files.finding import Finding, refused
 from engine.files.graph import default_layer, output_shapes, prunable, ranking_feature, refuse_layer
 from engine.files.model import read_model
-from engine.ranking import checked
+from engine.orders.given import checked, refuse_missing
 
 
 def paths(settings: Settings) -> dict[str, Path]:
@@ -124,6 +124,8 @@ def open_inputs(settings: Settings) -> Inputs:
     sets = {name: open_dataset(files[name], (height, width, colours), classes) for name in present}
     inputs = Inputs(model, layer, feature, classes, sets)
     check_steps(settings, inputs.channels)
+    if settings.order is None:
+        refuse_missing(settings.order_by, sets)
     return inputs
 
 

@@ -16,6 +16,7 @@ from engine.api import journal, locks
 from engine.api.enginelog import settle
 from engine.api.errors import Refused
 from engine.api.lab import points
+from engine.api.orders import order_name
 from engine.api.protocol import AnyEvent, Began, Moved, Open, Opened, Progress, Settings
 from engine.api.textsafe import escape
 from engine.files.atomic import sweep
@@ -127,8 +128,9 @@ def import_keras(device: str | None) -> Future[Any]:
 
 
 def normal(settings: Settings) -> Settings:
-    """Settings with thresholds written as files are named after them, each once."""
-    return msgspec.structs.replace(settings, save_at=tuple(dict.fromkeys(map(points, settings.save_at))))
+    """Settings with thresholds written as files are named after them, each once, and orders by their one name."""
+    save_at = tuple(dict.fromkeys(map(points, settings.save_at)))
+    return msgspec.structs.replace(settings, save_at=save_at, order_by=order_name(settings.order_by))
 
 
 def describe(run: Run, holder: str | None) -> Opened:

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.api import journal, lab
 from engine.api.errors import Refused
+from engine.api.orders import method_of
 from engine.api.protocol import Question, Saved, Settings
 from engine.api.textsafe import escape
 from engine.evaluation import repaired
@@ -100,7 +101,13 @@ class Saver:
                 name: {"label": at.labels, "B": b[at.rows], "B_prime": b_prime[at.rows], "G": g[at.rows]}
                 for name, at in sets.items()
             }
-            self.put(run.folder / name, answers_file(columns), "answers", step, threshold)
+            self.put(run.folder / name, answers_file(columns, self.oracle), "answers", step, threshold)
+
+    @property
+    def oracle(self) -> str:
+        """The name of the run's order, where it looked at poisoned images."""
+        settings = self.run.settings
+        return settings.order_by if method_of(settings.order_by).oracle and not settings.order else ""
 
     def results(self, files: Iterable[tuple[str, bytes]]) -> list[str]:
         """Write result files into the run folder; returns their paths."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.api.errors import LabError, Refused
+from engine.api.orders import DEFAULT, METHODS
 from tui.help import GroupedHelp
 
 if TYPE_CHECKING:
@@ -75,6 +76,16 @@ Order = Annotated[
     typer.Option(
         metavar="FILE",
         help="Prune in the order of this file: a JSON list of channels, or one a line.",
+        rich_help_panel=PRUNING,
+    ),
+]
+OrderBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=f"Prune in this order: {', '.join(METHODS)} (random:7 names a seed). Default: {DEFAULT}. "
+        f"{', '.join(name for name, method in METHODS.items() if method.oracle)} are oracles: they look at poisoned "
+        "images, which no defender has.",
         rich_help_panel=PRUNING,
     ),
 ]
@@ -153,6 +164,7 @@ def main_command(
     attack: AttackOption = None,
     layer: Layer = None,
     order: Order = None,
+    order_by: OrderBy = None,
     save_at: SaveAt = None,
     save_step: SaveStep = None,
     out: Out = None,
@@ -178,7 +190,7 @@ def main_command(
 
     options = Options(
         root, model, valid, test, poisoned, layer, order, save_at, save_step, out, runs, overwrite,
-        scale, batch_size, feature_memory, device,
+        scale, batch_size, feature_memory, device, order_by,
     )  # fmt: skip
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = choose(options, wanted, resume, run, headless)

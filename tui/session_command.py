@@ -28,7 +28,7 @@ def headless_command(state: RunState) -> str:
     words += ["--save-at", ",".join(state.thresholds or settings.save_at)]
     steps = sorted({s.step for s in state.saved if s.what == "model" and s.threshold is None and s.step})
     words += ["--save-step", ",".join(map(str, steps))] if steps else []
-    for name in ("layer", "out", "runs", "scale", "batch_size", "device"):
+    for name in ("layer", "out", "runs", "order_by", "scale", "batch_size", "device"):
         value = getattr(settings, name)
         if value != getattr(DEFAULTS, name):
             words += [f"--{name.replace('_', '-')}", str(value)]

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from engine.api import protocol as p
 from engine.api.demo import Attack
+from engine.api.orders import BADGES, DEFAULT, ORACLE
 
 LOG_LINES = 1000
 PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
@@ -268,7 +269,12 @@ def _opened(state: RunState, event: p.Opened) -> RunState:
 
 
 def _ranked(state: RunState, event: p.Ranked) -> RunState:
-    return replace(state, ranked=event, order=event.order)
+    state = replace(state, ranked=event, order=event.order)
+    if event.given or event.order_by == DEFAULT:
+        return state
+    if event.oracle:
+        return _log(state, "warning", f"order by {event.order_by}: {ORACLE}")
+    return _log(state, "info", f"order by {event.order_by}, which looks at {BADGES[event.looks_at]}")
 
 
 def _reordered(state: RunState, event: p.Reordered) -> RunState:

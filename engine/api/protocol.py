@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.api.errors import LabError
+from engine.api.orders import DEFAULT, LooksAt
 
 PROTOCOL = 1
 LINE_LIMIT = 2**22  # bytes; longer lines are never sent
@@ -49,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poisoned: str | None = None
     poisoned_valid: str | None = None
     layer: str | None = None  # None: the last convolution on every path from input to output
-    order: tuple[int, ...] | None = None  # None: increasing mean activation
+    order: tuple[int, ...] | None = None  # None: as `order_by` says
     save_at: tuple[str, ...] = ("2", "4", "10", "30")  # percentage points of drop, as decimals
     save_steps: tuple[int, ...] = ()
     out: str = ""  # folder for B'; empty: ROOT/models
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_size: int = 2048
     feature_memory: int | None = None  # bytes of features held in memory, mapped above it; None: half of what is free
     device: str | None = None  # "cpu", "gpu", "gpu:1"; None: the first GPU where there is one
+    order_by: str = DEFAULT  # a name as `engine.api.orders.order_name` writes it
 
 
 # --- commands -------------------------------------------------------------------------------------------------
@@ -255,13 +257,21 @@ class Opened(Event, frozen=True, tag="opened"):
 
 
 class Ranked(Event, frozen=True, tag="ranked"):
-    """The order in which channels go, and by channel: mean activation, and images it is active on."""
+    """The order in which channels go, and by channel: mean activation, images it is active on, and its score."""
 
     order: tuple[int, ...]
-    given: bool  # the order came from the user, not from the means
+    given: bool  # the order came from the user, not from `order_by`
     means: tuple[float, ...]
     active_valid: tuple[int, ...]
     active_poisoned: tuple[int, ...] | None = None
+    order_by: str = DEFAULT
+    looks_at: LooksAt = "clean"
+    scores: tuple[float, ...] | None = None  # None: the means are, or the user gave the order
+
+    @property
+    def oracle(self) -> bool:
+        """The order looked at poisoned images."""
+        return self.looks_at == "poisoned" and not self.given
 
 
 class Reordered(Event, frozen=True, tag="reordered"):
@@ -425,7 +435,7 @@ _encode = msgspec.json.Encoder().encode
 # numbers in an event that may come out of a computation
 FLOATS: dict[type, Callable[[Any], Iterable[float]]] = {
     Progress: lambda event: (event.seconds,),
-    Ranked: lambda event: event.means,
+    Ranked: lambda event: (*event.means, *(event.scores or ())),
     Stepped: lambda event: (event.seconds,),
     ChannelView: lambda event: (*event.valid_map, *(event.poisoned_map or ())),
     Finished: lambda event: (event.seconds,),

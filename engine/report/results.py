@@ -7,7 +7,7 @@ import msgspec
 
 from engine.api import protocol as p
 from engine.report.differences import differences
-from engine.report.figures import RATES, Row, compares, published_rate, published_step, rate, rows
+from engine.report.figures import RATES, Row, compares, oracle_cells, published_rate, published_step, rate, rows
 from engine.report.record import RunRecord
 from engine.report.table import csv_text
 from engine.report.verdict import verdict
@@ -20,10 +20,11 @@ BESIDE = tuple(title for title in RATES if title not in UNPUBLISHED)
 def results_csv(record: RunRecord) -> bytes:
     """A row a network: how many channels are pruned and, last, which. Rates are in percent, the drop in points.
 
-    Published values have columns of their own where the inputs are the lab's.
+    Published values have columns of their own where the inputs are the lab's, and an oracle's order has one.
     """
     beside = ("published_step", *(f"published_{title}" for title in BESIDE)) if compares(record) else ()
-    return csv_text((*HEAD, *beside, "pruned"), (results_row(record, row) for row in rows(record)))
+    last = ("oracle",) if record.ranked.oracle else ()
+    return csv_text((*HEAD, *beside, "pruned", *last), (results_row(record, row) for row in rows(record)))
 
 
 def results_row(record: RunRecord, row: Row) -> list[object]:
@@ -40,6 +41,7 @@ def results_row(record: RunRecord, row: Row) -> list[object]:
         *own,
         *_beside(record, row),
         pruned,
+        *oracle_cells(record),
     ]
 
 
@@ -86,6 +88,10 @@ def results_json(record: RunRecord) -> bytes:
         "target": opened.target,
         "order": record.order,
         "order_given": record.ranked.given,
+        "order_by": None if record.ranked.given else record.ranked.order_by,
+        "order_looks_at": None if record.ranked.given else record.ranked.looks_at,
+        "oracle": record.ranked.oracle,
+        "order_scores": record.ranked.scores,
         "mean_activation": record.ranked.means,
         "active_valid": record.ranked.active_valid,
         "active_poisoned": record.ranked.active_poisoned,

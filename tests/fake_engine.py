@@ -24,6 +24,7 @@ import msgspec
 
 from engine.api import protocol as p
 from engine.api.enginelog import settle
+from engine.api.orders import method_of
 
 CHANNELS, CLASSES, HEIGHT, WIDTH = 60, 1283, 55, 47
 IMAGES: dict[p.SetName, int] = {"valid": 11547, "test": 12830, "poisoned": 12830, "poisoned_valid": 11547}
@@ -212,6 +213,8 @@ class FakeEngine:
                 yield self.images(command)
             case p.ShowChannel(channel=channel):
                 yield self.channel_view(channel)
+            case p.Compare(orders=names):
+                yield from map(self.compared, names)
             case p.Export():
                 yield from self.export()
             case p.Finish():
@@ -223,6 +226,12 @@ class FakeEngine:
                 yield p.Progress("steps", 1, 1, 0.1, "training")
                 yield p.Saved("model", path, "d" * 64, "written")
 
+    def compared(self, name: str) -> p.Compared:
+        """A comparison of the default order under any name, so that the first order of a list is no better."""
+        self.phase("orders")
+        steps = tuple(self.count(frozenset(ORDER[:step])) for step in range(CHANNELS + 1))
+        return p.Compared(name, method_of(name).looks_at, ORDER, steps, seconds=0.1)
+
     def open(self, command: p.Open) -> Iterator[p.AnyEvent]:
         self.settings = settings = command.settings
         self.thresholds = settings.save_at
@@ -232,7 +241,7 @@ class FakeEngine:
             settle(Path(self.run))
         sets = self.sets()
         yield p.Began(settings, {"model": "0" * 64}, {"keras": "3.0"}, "2024-05-01T14:02:00")
-        for phase in p.PHASES[1:-2]:
+        for phase in p.PHASES[1 : p.PHASES.index("steps")]:
             self.phase(phase)
             if phase == "demo" and command.demo is None:
                 continue

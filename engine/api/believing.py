@@ -59,6 +59,10 @@ class Course:
                 by_channel = (event.means, event.active_valid, event.active_poisoned or event.active_valid)
                 self.check(event.scores is None or len(event.scores) == self.channels)
                 self.check(all(len(each) == self.channels for each in by_channel))
+            case p.Compared():
+                self.refuse_strange(event.order)
+                self.refuse_strange(event.chosen or ())
+                self.check(len(event.steps) == len(event.order) + 1)
             case p.Reordered():
                 self.turn_to(event.order)
                 self.check(0 <= event.kept <= self.steps)
@@ -66,8 +70,11 @@ class Course:
                 self.check(event.step is None or 0 <= event.step <= self.steps)
 
     def turn_to(self, order: tuple[int, ...]) -> None:
-        self.check(len(set(order)) == len(order) and all(0 <= channel < self.channels for channel in order))
+        self.refuse_strange(order)
         self.steps = len(order)
+
+    def refuse_strange(self, channels: tuple[int, ...]) -> None:
+        self.check(len(set(channels)) == len(channels) and all(0 <= channel < self.channels for channel in channels))
 
     def check(self, sound: bool) -> None:
         if not sound:
@@ -77,12 +84,12 @@ class Course:
 def _refuse_order(event: p.AnyEvent) -> None:
     """Raises Unbelievable for an order of another name than ours, or one that looks at something else than it says."""
     match event:
-        case p.Began(settings=p.Settings(order_by=name)) | p.Ranked(order_by=name):
+        case p.Began(settings=p.Settings(order_by=name)) | p.Ranked(order_by=name) | p.Compared(name=name):
             try:
                 known = order_name(name) == name
             except Refused as refused:
                 raise Unbelievable(str(refused)) from None
-            if not known or (isinstance(event, p.Ranked) and event.looks_at != method_of(name).looks_at):
+            if not known or (not isinstance(event, p.Began) and event.looks_at != method_of(name).looks_at):
                 raise Unbelievable("an order that is written in another way")
 
 

@@ -35,6 +35,7 @@ PHASES = (
     "ranking",
     "baseline",
     "steps",
+    "orders",
     "files",
 )
 ImageFilter = Literal["all", "wrong", "attack works", "caught", "false alarm"]
@@ -135,6 +136,16 @@ class ShowChannel(Command, frozen=True, tag="show_channel"):
     """Ask for the mean activation maps of a channel, and what pruning it alone would cost."""
 
     channel: int
+
+
+class Compare(Command, frozen=True, tag="compare"):
+    """Walk each of these orders to its last step, on the run's own images; those compared before are left out.
+
+    Names as `engine.api.orders.order_name` writes them. The run stays as it is; its folder gets orders.csv and
+    orders.png.
+    """
+
+    orders: tuple[str, ...]
 
 
 class Export(Command, frozen=True, tag="export"):
@@ -304,6 +315,21 @@ class Crossed(Event, frozen=True, tag="crossed"):
     step: int
 
 
+class Compared(Event, frozen=True, tag="compared"):
+    """An order that was compared with others: its channels, and counts at each step from 0 on. The run did not change.
+
+    `chosen`: the channels that the method would prune as it was published, where that is a set (CLP).
+    """
+
+    name: str
+    looks_at: LooksAt
+    order: tuple[int, ...]
+    steps: tuple[Counts, ...]
+    chosen: tuple[int, ...] | None = None
+    chosen_counts: Counts | None = None
+    seconds: float = 0.0
+
+
 class Saved(Event, frozen=True, tag="saved"):
     """A file is complete on disk. `what`: "model" (B'), "answers" (G), or the name of a result file."""
 
@@ -421,11 +447,11 @@ class Failed(Event, frozen=True, tag="failed"):
 
 AnyCommand = (
     Open | Goto | PruneNext | Pause | SetThresholds | SaveHere | SaveThreshold | ShowImages | ShowChannel
-    | Export | Finish | Evaluate | TrainDemo | Detach | Quit
+    | Compare | Export | Finish | Evaluate | TrainDemo | Detach | Quit
 )  # fmt: skip
 AnyEvent = (
     Hello | Began | Progress | Opened | Ranked | Reordered | Stepped | Moved | Crossed | Saved | SaveMeasured
-    | Question | Thresholds | Images | ChannelView | Evaluated | Note | Idle | Finished | Failed
+    | Compared | Question | Thresholds | Images | ChannelView | Evaluated | Note | Idle | Finished | Failed
 )  # fmt: skip
 
 decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode
@@ -437,6 +463,7 @@ FLOATS: dict[type, Callable[[Any], Iterable[float]]] = {
     Progress: lambda event: (event.seconds,),
     Ranked: lambda event: (*event.means, *(event.scores or ())),
     Stepped: lambda event: (event.seconds,),
+    Compared: lambda event: (event.seconds,),
     ChannelView: lambda event: (*event.valid_map, *(event.poisoned_map or ())),
     Finished: lambda event: (event.seconds,),
 }

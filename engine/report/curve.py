@@ -32,8 +32,13 @@ def curve_csv(record: RunRecord) -> bytes:
 
 
 def curve_row(record: RunRecord, step: int, counts: p.Counts) -> list[object]:
+    return [*figures_row(record, step, counts), *oracle_cells(record)]
+
+
+def figures_row(record: RunRecord, step: int, counts: p.Counts) -> list[object]:
+    """A step of the record's order in the columns of COLUMNS."""
     channel = record.order[step - 1] if step else None
     mean = None if channel is None else record.ranked.means[channel]
     shown = [rate(record, counts, column) for column in RATES]
     valid = rate(record, counts, "valid")
-    return [step, channel, record.fraction(step), mean, valid, record.drop(counts), *shown, *oracle_cells(record)]
+    return [step, channel, record.fraction(step), mean, valid, record.drop(counts), *shown]

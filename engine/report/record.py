@@ -44,6 +44,7 @@ class RunRecord:
     thresholds: tuple[str, ...]
     base: p.Counts  # B, with the poisoned validation set where there is one
     seconds: dict[str, float]  # by phase, over every time that the run was taken up
+    compared: tuple[p.Compared, ...] = ()  # orders, as they were compared
 
     def images(self, name: p.SetName) -> int | None:
         """Images in a set, None where it is not there."""
@@ -86,6 +87,7 @@ class _Fold:
         self.base: p.Counts | None = None
         self.looks: dict[tuple[int, ...], p.Counts] = {}  # by channels: with the poisoned validation set
         self.seconds: dict[str, float] = {}
+        self.compared: dict[str, p.Compared] = {}
 
     def take(self, event: p.AnyEvent) -> None:
         match event:
@@ -103,6 +105,8 @@ class _Fold:
                 self.spend("steps" if event.step else "baseline", event.seconds)
             case p.Thresholds():
                 self.thresholds = event.save_at
+            case p.Compared():
+                self.compared[event.name] = event
             case p.Saved(what="model", step=int(step)) if step in self.steps:
                 pruned = self.order[:step]
                 counts = self.looks.get(pruned, self.steps[step])
@@ -145,6 +149,7 @@ class _Fold:
             self.thresholds,
             self.base or self.steps[0],
             self.seconds,
+            tuple(self.compared.values()),
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from engine.api import protocol as p
+from engine.api.comparison import summary
 from engine.report.differences import differences
 from engine.report.figures import RATES, Row, compares, oracle_cells, published_rate, published_step, rate, rows
 from engine.report.record import RunRecord
@@ -97,6 +98,7 @@ def results_json(record: RunRecord) -> bytes:
         "active_poisoned": record.ranked.active_poisoned,
         "thresholds": {threshold: record.first_reached(threshold) for threshold in record.thresholds},
         "curve": [curve_entry(record, step, counts) for step, counts in enumerate(record.steps)],
+        "orders": [order_entry(record, compared) for compared in record.compared],
         "saved": [saved_entry(record, row) for row in rows(record)],
         "published_differences": differences(record) if compares(record) else None,
         "verdict": verdict(record),
@@ -108,6 +110,19 @@ def curve_entry(record: RunRecord, step: int, counts: p.Counts) -> dict[str, Any
     """A step as image counts."""
     channel = record.order[step - 1] if step else None
     return {"step": step, "channel": channel, "drop": record.drop(counts), **msgspec.to_builtins(counts)}
+
+
+def order_entry(record: RunRecord, compared: p.Compared) -> dict[str, Any]:
+    """An order that was compared: what it looks at, its channels, and how good it is."""
+    images = {name: info.images for name, info in record.opened.sets.items()}
+    found = summary(compared, images)
+    entry: dict[str, Any] = {"name": compared.name, "looks_at": compared.looks_at, "order": compared.order}
+    entry["score"] = found.score
+    entry["asr_under"] = {str(at.percent): at._asdict() for at in found.under}
+    entry["channels_within_points"] = found.within
+    if compared.chosen is not None:
+        entry["published_set"] = {"channels": compared.chosen, **msgspec.to_builtins(compared.chosen_counts)}
+    return entry
 
 
 def saved_entry(record: RunRecord, row: Row) -> dict[str, Any]:

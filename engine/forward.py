@@ -19,11 +19,18 @@ class Forward:
 
     The first `batched` arrays hold a row an image; the others go along whole. `threads` may call it at once. Where the
     device runs out of memory the batch is halved, down to one image, and stays so; `on_halved` hears what fits.
+    `call`: what to compute instead of the model's outputs.
     """
 
-    def __init__(self, model: Any, batched: int, on_halved: Callable[[int], None] = lambda size: None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        batched: int,
+        on_halved: Callable[[int], None] = lambda size: None,
+        call: Callable[..., Any] | None = None,
+    ) -> None:
         self.model, self.batched, self.on_halved = model, batched, on_halved
-        self.call = graph(model)
+        self.call = call or graph(model)
         self.fixed_shapes, self.threads = fixed_shapes(), threads()
         self.limit: int | None = None
         self.told: int | None = None  # the limit that `on_halved` has heard of
@@ -91,23 +98,24 @@ def threads() -> int:
 def graph(model: Any) -> Callable[..., Any]:
     """`model` as a function of its inputs. TensorFlow's plain graph, made once for every shape, beats XLA on CPUs."""
     if keras.backend.backend() == "tensorflow":
-        return plain_graph(model)
+        import tensorflow as tf
+
+        signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+        return plain_graph(lambda *arrays: model(list(arrays), training=False), signature)
     model.compile(jit_compile=fixed_shapes())
     return lambda *arrays: model.predict_on_batch(list(arrays))
 
 
-def plain_graph(model: Any) -> Callable[..., Any]:
-    """`model` as a graph of TensorFlow's.
+def plain_graph(computed: Callable[..., Any], signature: list[Any]) -> Callable[..., Any]:
+    """A function of tensors as a graph of TensorFlow's.
 
     Its optimiser joins neighbouring operations, some into one that it has no kernel for (a convolution with
     hard_silu, then LeakyReLU): such a network is computed as it stands.
     """
     import tensorflow as tf
 
-    signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-
     def traced() -> Any:
-        return tf.function(lambda *arrays: model(list(arrays), training=False), signature, autograph=False)
+        return tf.function(computed, signature, autograph=False)
 
     joined = traced()
 

@@ -29,7 +29,7 @@ from engine.files.graph import (
 )
 from engine.files.model import read_model
 from engine.files.source import Source, open_source
-from engine.ranking import checked
+from engine.orders.given import checked, refuse_missing
 
 
 def paths(settings: Settings) -> dict[str, Path]:
@@ -166,6 +166,8 @@ def open_inputs(settings: Settings, files: dict[str, Source] | None = None) -> I
         for name in present:
             inputs.sets[name] = open_dataset(files[name], (height, width, colours), known)
         check_steps(settings, inputs.channels)
+        if settings.order is None:
+            refuse_missing(settings.order_by, inputs.sets)
         opened.pop_all()  # they stay open
     return inputs
 

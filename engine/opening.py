@@ -14,6 +14,7 @@ from engine import backend
 from engine.api import journal, lab, locks
 from engine.api.enginelog import settle
 from engine.api.errors import Refused
+from engine.api.orders import order_name
 from engine.api.protocol import AnyEvent, Began, Moved, Open, Opened, Progress, Settings
 from engine.api.textsafe import escape
 from engine.files.atomic import sweep
@@ -159,12 +160,13 @@ def import_keras(device: str | None) -> Future[Any]:
 
 
 def normal(settings: Settings, begun: bool) -> Settings:
-    """Settings with thresholds written as files are named after them, each once.
+    """Settings with thresholds written as files are named after them, each once, and orders by their one name.
 
     A run that has `begun` keeps what it began with: in old journals there is a threshold of 0. Raises Refused.
     """
     spelled = lab.percentage if begun else lab.points
-    return msgspec.structs.replace(settings, save_at=lab.thresholds(settings.save_at, spelled))
+    save_at = lab.thresholds(settings.save_at, spelled)
+    return msgspec.structs.replace(settings, save_at=save_at, order_by=order_name(settings.order_by))
 
 
 def describe(run: Run, holder: str | None, unlocked: str = "") -> Opened:

@@ -111,7 +111,7 @@ class Rest:
     """Answers of B with channels pruned, from the features alone."""
 
     def __init__(self, network: Network, at: Cut, store: FeatureStore, batch: int, note: Callable[[int], None]) -> None:
-        self.store = store
+        self.network, self.at, self.store = network, at, store
         self.ever_active = store.active.any(axis=1)
         self.readers = None if store.base.any() else readers(network, at)
         model = rest_model(network, at, [array.shape[1:] for array in store.others], self.readers)

@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from engine.ahead import ahead
 from engine.answers import AnswersFile
+from engine.api.orders import DEFAULT, method_of
 from engine.api.protocol import ChannelView, Counts, Note, Progress, Ranked, SetName, Settings
 from engine.backend import smaller_batches
 from engine.evaluation import Evaluator, ImageSet, counted
 from engine.inputs import Inputs
-from engine.ranking import increasing, mean_activations
+from engine.orders.mean import mean_activations
 from engine.session import Session, mask_of
+
+if TYPE_CHECKING:  # which imports Keras
+    from engine.orders.material import Material
 
 Emit = Callable[..., None]
 Check = Callable[[], None]
@@ -112,20 +117,44 @@ class Run:
     def halved(self, size: int) -> None:
         self.emit(Note(smaller_batches(size)))
 
+    @property
+    def material(self) -> "Material":
+        """What orders may look at."""
+        from engine.features import SCALES
+        from engine.orders.material import Material
+
+        rest, sets = self.evaluator.rest, self.inputs.sets
+        return Material(
+            network=rest.network,
+            at=rest.at,
+            rest=rest,
+            rows=self.inputs.rows,
+            labels={name: data.labels for name, data in sets.items()},
+            images=lambda name, size: sets[name].batches(size),
+            scale=SCALES[self.settings.scale],
+            batch=min(FEATURE_BATCH, self.settings.batch_size),
+            check=self.check,
+            halved=self.halved,
+        )
+
     def rank(self) -> Ranked:
-        """The order: as given, or by increasing mean activation on clean validation images."""
+        """The order: as given, or by the method that the settings name."""
+        from engine.orders.compute import order_of, scored
+
         begin = perf_counter()
-        store, rows = self.evaluator.rest.store, self.inputs.rows
-        means = mean_activations(store, rows["valid"])
-        given = self.settings.order
-        order = increasing(means) if given is None else given
+        store, rows, name = self.evaluator.rest.store, self.inputs.rows, self.settings.order_by
+        means, given = mean_activations(store, rows["valid"]), self.settings.order
+        scores = means if name == DEFAULT or given else scored(name, self.material)
         poisoned = rows.get("poisoned")
         event = Ranked(
-            order,
+            order_of(name, scores) if given is None else given,
             given is not None,
             tuple(means.tolist()),
             tuple(store.active[:, rows["valid"]].sum(axis=1).tolist()),
             tuple(store.active[:, poisoned].sum(axis=1).tolist()) if poisoned else None,
+            order_by=name,
+            looks_at=method_of(name).looks_at,
+            scores=None if name == DEFAULT or given else tuple(scores.tolist()),
         )
         self.emit(Progress("ranking", 1, 1, perf_counter() - begin))
         return event

@@ -12,6 +12,7 @@ import numpy as np
 from engine.api import journal, lab
 from engine.api.deliverables import Channels, File
 from engine.api.errors import Foreign, Refused
+from engine.api.orders import method_of
 from engine.api.protocol import FileChanged, Question, Saved, Settings, minus
 from engine.api.textsafe import escape
 from engine.evaluation import repaired
@@ -159,7 +160,13 @@ class Saver:
                 for name, at in sets.items()
             }
             path = run.folder / lab.g_name(threshold=threshold, step=step)
-            self.put(path, answers_file(columns), "answers", step, threshold, pruned)
+            self.put(path, answers_file(columns, self.oracle), "answers", step, threshold, pruned)
+
+    @property
+    def oracle(self) -> str:
+        """The name of the run's order, where it looked at poisoned images."""
+        settings = self.run.settings
+        return settings.order_by if method_of(settings.order_by).oracle and not settings.order else ""
 
     def results(self, files: Iterable[tuple[str, bytes]]) -> list[str]:
         """Write result files into the run folder; returns their paths."""

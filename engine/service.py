@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine import backend, looking, report
+from engine.analysis import comparison
 from engine.api import lab
 from engine.api import protocol as p
 from engine.api.demo import Attack
@@ -81,6 +82,7 @@ class Service:
             p.CheckFiles: self.check_files,
             p.ShowImages: self.show_images,
             p.ShowChannel: self.show_channel,
+            p.Compare: self.compare,
             p.Export: self.export,
             p.Finish: self.finish,
             p.Evaluate: self.evaluate,
@@ -279,6 +281,14 @@ class Service:
 
     def show_channel(self, command: p.ShowChannel) -> None:
         self.emit(self.run.channel_view(command.channel))
+
+    def compare(self, command: p.Compare) -> None:
+        """Orders side by side, each told of as soon as it is computed; in a run of one's own, kept and drawn."""
+        known = {event.name for event in self.recorder.events if isinstance(event, p.Compared)}
+        for event in comparison.compared(self.run, [name for name in command.orders if name not in known]):
+            self.emit(event)
+        if self.recorder.journal is not None:
+            self.saver.results(report.comparison(report.record(self.recorder.events), self.painter))
 
     # --- results ---
 

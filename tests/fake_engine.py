@@ -28,6 +28,7 @@ from engine.api import protocol as p
 from engine.api.enginelog import settle
 from engine.api.errors import LabError
 from engine.api.lab import points, refuse_steps
+from engine.api.orders import method_of
 
 CHANNELS, CLASSES, HEIGHT, WIDTH = 60, 1283, 55, 47
 IMAGES: dict[p.SetName, int] = {"valid": 11547, "test": 12830, "poisoned": 12830, "poisoned_valid": 11547}
@@ -222,6 +223,8 @@ class FakeEngine:
                 yield self.images(command)
             case p.ShowChannel(channel=channel):
                 yield self.channel_view(channel)
+            case p.Compare(orders=names):
+                yield from map(self.compared, names)
             case p.Export():
                 yield from self.export()
             case p.Finish():
@@ -232,6 +235,12 @@ class FakeEngine:
             case p.TrainDemo(path=path):
                 yield p.Progress("steps", 1, 1, 0.1, "training")
                 yield p.Saved("model", path, "d" * 64, "written")
+
+    def compared(self, name: str) -> p.Compared:
+        """A comparison of the default order under any name, so that the first order of a list is no better."""
+        self.phase("orders")
+        steps = tuple(self.count(frozenset(ORDER[:step])) for step in range(CHANNELS + 1))
+        return p.Compared(name, method_of(name).looks_at, ORDER, steps, seconds=0.1)
 
     def open(self, command: p.Open) -> Iterator[p.AnyEvent]:
         settings = command.settings
@@ -244,7 +253,7 @@ class FakeEngine:
             settle(Path(self.run))
         sets = self.sets()
         yield p.Began(settings, {"model": "0" * 64}, {"keras": "3.0"}, "2024-05-01T14:02:00")
-        for phase in p.PHASES[1:-2]:
+        for phase in p.PHASES[1 : p.PHASES.index("steps")]:
             self.phase(phase)
             if phase == "demo" and command.demo is None:
                 continue

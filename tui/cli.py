@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.api.errors import ExitCode, Refused
+from engine.api.orders import DEFAULT, METHODS
 from tui.help import GroupedHelp
 from tui.outputs import complain, put
 
@@ -91,6 +92,16 @@ Order = Annotated[
         rich_help_panel=PRUNING,
     ),
 ]
+OrderBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=f"Prune in this order: {', '.join(METHODS)} (random:7 names a seed). Default: {DEFAULT}. "
+        f"{', '.join(name for name, method in METHODS.items() if method.oracle)} are oracles: they look at poisoned "
+        "images, which no defender has.",
+        rich_help_panel=PRUNING,
+    ),
+]
 SaveAt = Annotated[
     str | None,
     typer.Option(
@@ -171,6 +182,7 @@ def main_command(
     attack: AttackOption = None,
     layer: Layer = None,
     order: Order = None,
+    order_by: OrderBy = None,
     save_at: SaveAt = None,
     save_step: SaveStep = None,
     out: Out = None,
@@ -196,7 +208,7 @@ def main_command(
 
     options = Options(
         root, model, valid, test, poisoned, poisoned_valid, layer, order, save_at, save_step, out, runs, overwrite,
-        scale, batch_size, feature_memory, device,
+        scale, batch_size, feature_memory, device, order_by,
     )  # fmt: skip
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = choose(options, wanted, resume, run, headless)
@@ -267,6 +279,50 @@ def eval_command(
         options.device(device) if device else None,
     )
     raise typer.Exit(evaluate(command))
+
+
+@app.command("compare", short_help="Several orders on one network, or several runs, side by side.")
+def compare_command(
+    orders: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="mean,clp,random:0-19. Default: all but oracles, and three random ones."),
+    ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="RUN", help="Write into this run; given twice or more, compare these runs."),
+    ] = None,
+    root: Root = None,
+    model: Model = None,
+    valid: Valid = None,
+    test: Test = None,
+    poisoned: Poisoned = None,
+    scale: ScaleOption = None,
+    demo: Demo = False,
+    attack: AttackOption = None,
+    layer: Layer = None,
+    runs: Runs = None,
+    json: Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")] = False,
+    batch_size: BatchSize = None,
+    feature_memory: FeatureMemory = None,
+    device: Device = None,
+) -> None:
+    """Walk several orders of one network to their last steps, on the same images, and set them side by side.
+
+    The run that they are compared in stays as it is; its folder gets orders.csv and orders.png.
+    """
+    from tui import compare
+    from tui.options import Options, attack_name
+
+    named = tuple(run or ())
+    options = Options(
+        root, model, valid, test, poisoned, layer=layer, runs=runs, scale=scale, batch_size=batch_size,
+        feature_memory=feature_memory, device=device,
+    )  # fmt: skip
+    if len(named) > 1:
+        raise typer.Exit(compare.runs(named, options, orders, json))
+    wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
+    launch = compare.launch(options, wanted, named[0] if named else None)
+    raise typer.Exit(compare.run(launch, compare.names(orders), json, client_for(launch)))
 
 
 @app.command("inspect", short_help="What files hold; nothing in them is run.")

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from engine.api import lab
 from engine.api.demo import Attack
 from engine.api.errors import Refused
+from engine.api.orders import order_name
 from engine.api.protocol import SETS, SetName, Settings
 from engine.api.textsafe import SHORT, escape
 
@@ -51,6 +52,7 @@ class Options:
     batch_size: int | None = None
     feature_memory: str | None = None
     device: str | None = None
+    order_by: str | None = None
 
     @property
     def home(self) -> str:
@@ -97,7 +99,11 @@ def with_options(settings: Settings, options: Options) -> Settings:
     if options.layer is not None:
         changed["layer"] = options.layer
     if options.order is not None:
+        if options.order_by is not None:
+            raise Refused("--order and --order-by: each says in which order to prune. Give one of them.")
         changed["order"] = given_order(options.order)
+    if options.order_by is not None:
+        changed["order_by"] = order_name(options.order_by)
     if options.save_at is not None:
         changed["save_at"] = thresholds(options.save_at)
     if options.save_step is not None:

@@ -23,6 +23,7 @@ LABELS = {
     "ranking": "ranking the channels",
     "baseline": "measuring B",
     "steps": "pruning",
+    "orders": "comparing orders",
     "files": "writing the results",
 }
 

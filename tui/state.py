@@ -12,8 +12,10 @@ from msgspec.structs import replace
 
 from engine.api import deliverables
 from engine.api import protocol as p
+from engine.api.comparison import summary
 from engine.api.deliverables import Channels, File, Files
 from engine.api.demo import Attack
+from engine.api.orders import BADGES, DEFAULT, ORACLE
 
 LOG_LINES = 1000
 PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
@@ -92,6 +94,7 @@ class RunState(Struct, frozen=True):
     images: p.Images | None = None
     view: p.ChannelView | None = None
     evaluated: p.Evaluated | None = None
+    compared: Mapping[str, p.Compared] = {}  # orders by name
     finished: p.Finished | None = None
     written: bool = True  # the result files on disk hold every step computed
     idle: p.Idle | None = None
@@ -256,6 +259,8 @@ def _sent(state: RunState, event: Sent) -> RunState:
             return replace(state, step=step, ahead=(*state.ahead, step), failed=None)
         case p.Goto(step=step):
             return replace(state, goal=step, busy="running", failed=None)
+        case p.Compare():
+            return replace(state, busy="running", failed=None)
         case p.PruneNext() | p.SetThresholds() | p.SaveHere() | p.SaveThreshold():
             return replace(state, goal=None, busy="running", failed=None)
         case p.Export() | p.Finish():
@@ -275,7 +280,7 @@ def _began(state: RunState, event: p.Began) -> RunState:
 
 def _progress(state: RunState, event: p.Progress) -> RunState:
     state = replace(state, phases={**state.phases, event.phase: event})
-    if event.done < event.total or event.phase in ("steps", "files"):
+    if event.done < event.total or event.phase in ("steps", "orders", "files"):
         return state
     note = f" · {event.note}" if event.note else ""
     return _log(state, "info", f"{event.phase}: {event.seconds:.1f} s{note}")
@@ -289,7 +294,12 @@ def _opened(state: RunState, event: p.Opened) -> RunState:
 
 
 def _ranked(state: RunState, event: p.Ranked) -> RunState:
-    return replace(state, ranked=event, order=event.order)
+    state = replace(state, ranked=event, order=event.order)
+    if event.given or event.order_by == DEFAULT:
+        return state
+    if event.oracle:
+        return _log(state, "warning", f"order by {event.order_by}: {ORACLE}")
+    return _log(state, "info", f"order by {event.order_by}, which looks at {BADGES[event.looks_at]}")
 
 
 def _reordered(state: RunState, event: p.Reordered) -> RunState:
@@ -426,6 +436,13 @@ def _evaluated(state: RunState, event: p.Evaluated) -> RunState:
     return replace(state, evaluated=event)
 
 
+def _compared(state: RunState, event: p.Compared) -> RunState:
+    state = replace(state, compared={**state.compared, event.name: event})
+    found = summary(event, {name: info.images for name, info in state.opened.sets.items()} if state.opened else {})
+    told = "" if found.score is None else f", score {found.score:.3f}"
+    return _log(state, "info", f"compared order {event.name}{told} ({event.seconds:.1f} s)")
+
+
 def _note(state: RunState, event: p.Note) -> RunState:
     return _log(state, "info", event.text)
 
@@ -475,6 +492,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     p.Images: _images,
     p.ChannelView: _view,
     p.Evaluated: _evaluated,
+    p.Compared: _compared,
     p.Note: _note,
     p.Idle: _idle,
     p.Finished: _finished,

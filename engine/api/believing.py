@@ -14,6 +14,7 @@ import msgspec
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.lab import percentage
+from engine.api.orders import method_of, order_name
 from engine.api.textsafe import escape_path, escape_rest
 
 UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.Idle, p.Failed)  # greeting, answers to looking, state of the queue
@@ -40,8 +41,21 @@ def believed(event: p.AnyEvent) -> p.AnyEvent:
             raise Unbelievable(str(refused)) from None
         if usual != threshold:
             raise Unbelievable("a threshold that is written in another way")
+    _refuse_order(event)
     fit: p.AnyEvent = _fit(event, False)
     return fit
+
+
+def _refuse_order(event: p.AnyEvent) -> None:
+    """Raises Unbelievable for an order of another name than ours, or one that looks at something else than it says."""
+    match event:
+        case p.Began(settings=p.Settings(order_by=name)) | p.Ranked(order_by=name) | p.Compared(name=name):
+            try:
+                known = order_name(name) == name
+            except Refused as refused:
+                raise Unbelievable(str(refused)) from None
+            if not known or (not isinstance(event, p.Began) and event.looks_at != method_of(name).looks_at):
+                raise Unbelievable("an order that is written in another way")
 
 
 def _thresholds(event: p.AnyEvent) -> Iterable[str]:

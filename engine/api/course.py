@@ -56,6 +56,8 @@ class Course:
                 self.open(event)
             case p.Ranked():
                 self.rank(event)
+            case p.Compared():
+                self.compare(event)
             case p.Reordered():
                 self.reorder(event)
             case p.Stepped():
@@ -96,6 +98,7 @@ class Course:
         need(event.given or len(event.order) == channels, "an order without some of the channels")
         need((event.active_poisoned is None) == ("poisoned" not in sets), "a set that is not there")
         need(len(event.means) == channels and all(map(math.isfinite, event.means)), "an impossible mean")
+        need(event.scores is None or len(event.scores) == channels, "an impossible score")
         active = {"valid": event.active_valid, "poisoned": event.active_poisoned or (0,) * channels}
         for name, found in active.items():
             most = sets[name].images if name in sets else 0
@@ -107,6 +110,13 @@ class Course:
         need(0 <= kept <= min(len(before), len(event.order)) and before[:kept] == event.order[:kept], NOT_THERE)
         self.counts = {step: counts for step, counts in self.counts.items() if step <= kept}
         self.waiting = {step: thresholds for step, thresholds in self.waiting.items() if step <= kept}
+
+    def compare(self, event: p.Compared) -> None:
+        self.name_channels(event.order)
+        self.name_channels(event.chosen or ())
+        need(len(event.steps) == len(event.order) + 1, NOT_THERE)
+        for counts in (*event.steps, *((event.chosen_counts,) if event.chosen_counts else ())):
+            self.fit(counts)
 
     def turn_to(self, order: tuple[int, ...]) -> None:
         need(self.ranked, NOT_THERE)

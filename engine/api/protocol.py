@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.api.errors import LabError, Refused
+from engine.api.orders import DEFAULT, LooksAt
 from engine.api.textsafe import escape
 
 PROTOCOL = 1
@@ -35,6 +36,7 @@ PHASES = (
     "ranking",
     "baseline",
     "steps",
+    "orders",
     "files",
 )
 ImageFilter = Literal["all", "wrong", "attack works", "caught", "false alarm"]
@@ -50,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poisoned: str | None = None
     poisoned_valid: str | None = None
     layer: str | None = None  # None: the last convolution on every path from input to output
-    order: tuple[int, ...] | None = None  # None: increasing mean activation
+    order: tuple[int, ...] | None = None  # None: as `order_by` says
     save_at: tuple[str, ...] = ("2", "4", "10", "30")  # percentage points of drop, as decimals
     save_steps: tuple[int, ...] = ()
     out: str = ""  # folder for B'; empty: ROOT/models
@@ -60,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_size: int = 2048
     feature_memory: int | None = None  # bytes of features held in memory, mapped above it; None: half of what is free
     device: str | None = None  # "cpu", "gpu", "gpu:1"; None: the first GPU where there is one
+    order_by: str = DEFAULT  # a name as `engine.api.orders.order_name` writes it
 
 
 # --- commands -------------------------------------------------------------------------------------------------
@@ -149,6 +152,16 @@ class ShowChannel(Command, frozen=True, tag="show_channel"):
     """Ask for the mean activation maps of a channel, and what pruning it alone would cost."""
 
     channel: int
+
+
+class Compare(Command, frozen=True, tag="compare"):
+    """Walk each of these orders to its last step, on the run's own images; those compared before are left out.
+
+    Names as `engine.api.orders.order_name` writes them. The run stays as it is; its folder gets orders.csv and
+    orders.png.
+    """
+
+    orders: tuple[str, ...]
 
 
 class Export(Command, frozen=True, tag="export"):
@@ -271,13 +284,21 @@ class Opened(Event, frozen=True, tag="opened"):
 
 
 class Ranked(Event, frozen=True, tag="ranked"):
-    """The order in which channels go, and by channel: mean activation, and images it is active on."""
+    """The order in which channels go, and by channel: mean activation, images it is active on, and its score."""
 
     order: tuple[int, ...]
-    given: bool  # the order came from the user, not from the means
+    given: bool  # the order came from the user, not from `order_by`
     means: tuple[float, ...]
     active_valid: tuple[int, ...]
     active_poisoned: tuple[int, ...] | None = None
+    order_by: str = DEFAULT
+    looks_at: LooksAt = "clean"
+    scores: tuple[float, ...] | None = None  # None: the means are, or the user gave the order
+
+    @property
+    def oracle(self) -> bool:
+        """The order looked at poisoned images."""
+        return self.looks_at == "poisoned" and not self.given
 
 
 class Reordered(Event, frozen=True, tag="reordered"):
@@ -308,6 +329,21 @@ class Crossed(Event, frozen=True, tag="crossed"):
 
     threshold: str
     step: int
+
+
+class Compared(Event, frozen=True, tag="compared"):
+    """An order that was compared with others: its channels, and counts at each step from 0 on. The run did not change.
+
+    `chosen`: the channels that the method would prune as it was published, where that is a set (CLP).
+    """
+
+    name: str
+    looks_at: LooksAt
+    order: tuple[int, ...]
+    steps: tuple[Counts, ...]
+    chosen: tuple[int, ...] | None = None
+    chosen_counts: Counts | None = None
+    seconds: float = 0.0
 
 
 class Saved(Event, frozen=True, tag="saved"):
@@ -458,12 +494,12 @@ class Failed(Event, frozen=True, tag="failed"):
 
 AnyCommand = (
     Open | Goto | PruneNext | Pause | SetThresholds | SaveHere | SaveThreshold | Decline | CheckFiles | ShowImages
-    | ShowChannel | Export | Finish | Evaluate | TrainDemo | Detach | Quit
+    | ShowChannel | Compare | Export | Finish | Evaluate | TrainDemo | Detach | Quit
 )  # fmt: skip
 AnyEvent = (
     Hello | Began | Progress | Opened | Ranked | Reordered | Stepped | Moved | Crossed | Saved | SaveMeasured
-    | FileChanged | Question | Declined | Thresholds | Images | ChannelView | Evaluated | Note | Idle | Finished
-    | Failed
+    | Compared | FileChanged | Question | Declined | Thresholds | Images | ChannelView | Evaluated | Note | Idle
+    | Finished | Failed
 )  # fmt: skip
 
 decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode
@@ -473,8 +509,9 @@ _encode = msgspec.json.Encoder().encode
 # numbers in an event that may come out of a computation
 FLOATS: dict[type, Callable[[Any], Iterable[float]]] = {
     Progress: lambda event: (event.seconds,),
-    Ranked: lambda event: event.means,
+    Ranked: lambda event: (*event.means, *(event.scores or ())),
     Stepped: lambda event: (event.seconds,),
+    Compared: lambda event: (event.seconds,),
     ChannelView: lambda event: (*event.valid_map, *(event.poisoned_map or ())),
     Finished: lambda event: (event.seconds,),
 }

@@ -117,15 +117,20 @@ def refuse_layer(spec: ModelSpec, name: str) -> None:
 
 
 def ranking_feature(spec: ModelSpec, layer: str) -> str:
-    """The last layer reached from `layer` by a chain of normalisation, activation, dropout and pooling layers.
+    """The last layer reached from `layer` by a chain of normalisation, activation, dropout and pooling layers."""
+    return next((link.name for link in reversed(channel_chain(spec, layer))), layer)
+
+
+def channel_chain(spec: ModelSpec, layer: str) -> list[LayerSpec]:
+    """The normalisation, activation, dropout and pooling layers that follow `layer` and act on each channel alone.
 
     Each link is the only one that its forerunner feeds; a softmax mixes channels and ends the chain.
     """
-    while True:
-        fed = consumers(spec)[layer]
-        if len(fed) != 1 or not _keeps_channels_apart(fed[0]):
-            return layer
-        layer = fed[0].name
+    fed, chain = consumers(spec), []
+    while len(fed[layer]) == 1 and _keeps_channels_apart(fed[layer][0]):
+        chain.append(fed[layer][0])
+        layer = chain[-1].name
+    return chain
 
 
 def consumers(spec: ModelSpec) -> dict[str, list[LayerSpec]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from engine.report.answers import answers_file
 from engine.report.curve import curve_csv
+from engine.report.orders import orders_csv, tradeoff_of
 from engine.report.painter import Painter
 from engine.report.picture import png
 from engine.report.plot import plot_of
@@ -12,7 +13,17 @@ from engine.report.results import results_csv, results_json
 from engine.report.text import report_md
 from engine.report.verdict import verdict
 
-__all__ = ["RESULT_FILES", "Painter", "RunRecord", "SavedStep", "answers_file", "files", "record", "verdict"]
+__all__ = [
+    "RESULT_FILES",
+    "Painter",
+    "RunRecord",
+    "SavedStep",
+    "answers_file",
+    "comparison",
+    "files",
+    "record",
+    "verdict",
+]
 
 RESULT_FILES = ("curve.csv", "curve.png", "results.csv", "report.md", "results.json")
 
@@ -27,3 +38,11 @@ def files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[s
     yield "results.csv", results_csv(record)
     yield "report.md", report_md(record)
     yield "results.json", results_json(record)
+    yield from comparison(record, painter)
+
+
+def comparison(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[str, bytes]]:
+    """The files of the orders that were compared; none where none were."""
+    if record.compared:
+        yield "orders.csv", orders_csv(record)
+        yield "orders.png", painter.paint(tradeoff_of(record)) if painter else png(tradeoff_of(record))

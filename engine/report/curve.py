@@ -1,7 +1,7 @@
 """curve.csv: a row a step of the current order, B itself first."""
 
 from engine.api import protocol as p
-from engine.report.figures import rate
+from engine.report.figures import oracle_cells, rate
 from engine.report.record import RunRecord
 from engine.report.table import csv_text
 
@@ -23,11 +23,20 @@ RATES = ("test", "poisoned", "g_test", "g_poisoned", "detected", "false_alarms")
 
 
 def curve_csv(record: RunRecord) -> bytes:
-    """Every figure in full precision; cells of sets that are not there stay empty."""
-    return csv_text(COLUMNS, (curve_row(record, step, counts) for step, counts in enumerate(record.steps)))
+    """Every figure in full precision; cells of sets that are not there stay empty.
+
+    Where the order looked at poisoned images, a last column names it.
+    """
+    columns = (*COLUMNS, "oracle") if record.ranked.oracle else COLUMNS
+    return csv_text(columns, (curve_row(record, step, counts) for step, counts in enumerate(record.steps)))
 
 
 def curve_row(record: RunRecord, step: int, counts: p.Counts) -> list[object]:
+    return [*figures_row(record, step, counts), *oracle_cells(record)]
+
+
+def figures_row(record: RunRecord, step: int, counts: p.Counts) -> list[object]:
+    """A step of the record's order in the columns of COLUMNS."""
     channel = record.order[step - 1] if step else None
     mean = None if channel is None else record.ranked.means[channel]
     shown = [rate(record, counts, column) for column in RATES]

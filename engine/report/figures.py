@@ -80,6 +80,11 @@ def published_step(record: RunRecord, row: Row) -> int | None:
     return published().thresholds.get(row.saved.threshold)
 
 
+def oracle_cells(record: RunRecord) -> list[object]:
+    """The cell that a row of a table has more, where the order looked at poisoned images: the order's name."""
+    return [record.ranked.order_by] if record.ranked.oracle else []
+
+
 def compares(record: RunRecord) -> bool:
     """Whether the published numbers are about this run."""
     return applies(record.opened)

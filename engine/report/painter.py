@@ -7,7 +7,7 @@ from subprocess import PIPE
 import msgspec
 
 from engine.report.picture import png
-from engine.report.plot import Plot
+from engine.report.plot import Picture
 
 COMMAND = (sys.executable, "-P", "-c", "from engine.report.picture import serve; serve()")
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -29,7 +29,7 @@ class Painter:
             except OSError:
                 self._child = None
 
-    def paint(self, plot: Plot) -> bytes:
+    def paint(self, plot: Picture) -> bytes:
         """The picture as PNG; drawn in this process where the other one fails."""
         self.start()
         child, self._child = self._child, None

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from engine.report.plot import Curve, Mark, Plot
+from engine.report.plot import Curve, Mark, Picture, Plot, Tradeoff
+from engine.report.tradeoff import draw_tradeoff
 
 SIZE, DPI = (8.0, 5.0), 150  # inches, pixels per inch
 INK, FAINT, GRID = "#222222", "#8a8a8a", "#e6e6e6"
@@ -44,13 +45,16 @@ STYLES = {
 }
 
 
-def png(plot: Plot) -> bytes:
+def png(plot: Picture) -> bytes:
     """The picture; the same plot gives the same bytes on the same machine, whatever the user has configured."""
     with private_matplotlib() as matplotlib, warnings.catch_warnings(), matplotlib.rc_context():
         warnings.simplefilter("ignore")  # a letter that the font lacks is drawn as a box
         matplotlib.rcdefaults()
         figure = matplotlib.figure.Figure(SIZE, DPI)
-        draw(figure, plot)
+        if isinstance(plot, Tradeoff):
+            draw_tradeoff(figure, plot)
+        else:
+            draw(figure, plot)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()
@@ -159,4 +163,4 @@ def serve() -> None:
     os.nice(NICE)
     png(Plot("", 1, (Curve("test", (100.0, 0.0)),), ()))  # the first picture takes long, whatever it shows
     if asked := sys.stdin.buffer.read():
-        sys.stdout.buffer.write(png(msgspec.json.decode(asked, type=Plot)))
+        sys.stdout.buffer.write(png(msgspec.json.decode(asked, type=Plot | Tradeoff)))

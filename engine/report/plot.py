@@ -23,13 +23,38 @@ class Mark(msgspec.Struct, frozen=True):
     text: str
 
 
-class Plot(msgspec.Struct, frozen=True):
+class Plot(msgspec.Struct, frozen=True, tag="curve"):
     """A picture to be drawn. Step k lies at k/channels."""
 
     title: str
     channels: int
     curves: tuple[Curve, ...]
     marks: tuple[Mark, ...]
+
+
+class Path(msgspec.Struct, frozen=True):
+    """An order on the trade-off: a point (x, y) a step. `oracle`: it looks at poisoned images."""
+
+    name: str
+    oracle: bool
+    points: tuple[tuple[float, float], ...]
+
+
+class Tradeoff(msgspec.Struct, frozen=True, tag="tradeoff"):
+    """What an attack success rate costs in clean accuracy, one path an order; `band`: low and high of random orders.
+
+    `chosen`: the points of the sets that methods prune as they were published. Without poisoned images, `attack` is
+    false and y is clean validation accuracy over the percent of channels pruned.
+    """
+
+    title: str
+    attack: bool
+    paths: tuple[Path, ...]
+    band: tuple[tuple[float, float, float], ...] = ()  # x, low, high
+    chosen: tuple[tuple[str, float, float], ...] = ()  # order, x, y
+
+
+Picture = Plot | Tradeoff
 
 
 def plot_of(record: RunRecord) -> Plot:
@@ -40,6 +65,7 @@ def plot_of(record: RunRecord) -> Plot:
         columns.insert(0, "valid")
     curves = (Curve(column, tuple(_values(record, column))) for column in columns)
     title = f"Pruning {record.opened.layer} of {record.opened.model.name}"
+    title += f", ORACLE order {record.ranked.order_by}" if record.ranked.oracle else ""
     return Plot(title, record.opened.channels, tuple(curves), _marks(record))
 
 

@@ -45,6 +45,7 @@ class RunRecord:
     thresholds: tuple[str, ...]
     base: p.Counts  # B, with the poisoned validation set where there is one
     seconds: dict[str, float]  # by phase, over every time that the run was taken up
+    compared: tuple[p.Compared, ...] = ()  # orders, as they were compared
 
     def images(self, name: p.SetName) -> int | None:
         """Images in a set, None where it is not there."""
@@ -83,6 +84,7 @@ class _Fold:
         self.thresholds: tuple[str, ...] = ()
         self.base: p.Counts | None = None
         self.seconds: dict[str, float] = {}
+        self.compared: dict[str, p.Compared] = {}
 
     def take(self, event: p.AnyEvent) -> None:
         self.ledger.take(event)
@@ -99,6 +101,8 @@ class _Fold:
                 self.thresholds = event.save_at
             case p.SaveMeasured(step=0):
                 self.base = event.counts
+            case p.Compared():
+                self.compared[event.name] = event
             case p.Progress(phase=phase) if phase not in ("steps", "baseline") and event.done >= event.total:
                 self.spend(phase, event.seconds)
             case _:
@@ -133,6 +137,7 @@ class _Fold:
             self.thresholds,
             self.base or steps[0],
             self.seconds,
+            tuple(self.compared.values()),
         )
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from engine.api import protocol as p
+from engine.api.comparison import summary
 from engine.report.differences import differences
-from engine.report.figures import RATES, Row, compares, published_rate, published_step, rate, rows
+from engine.report.figures import RATES, Row, compares, oracle_cells, published_rate, published_step, rate, rows
 from engine.report.record import RunRecord
 from engine.report.table import csv_text
 from engine.report.verdict import verdict
@@ -20,10 +21,11 @@ BESIDE = tuple(title for title in RATES if title not in UNPUBLISHED)
 def results_csv(record: RunRecord) -> bytes:
     """A row a network: how many channels are pruned and, last, which. Rates are in percent, the drop in points.
 
-    Published values have columns of their own where the inputs are the lab's.
+    Published values have columns of their own where the inputs are the lab's, and an oracle's order has one.
     """
     beside = ("published_step", *(f"published_{title}" for title in BESIDE)) if compares(record) else ()
-    return csv_text((*HEAD, *beside, "pruned"), (results_row(record, row) for row in rows(record)))
+    last = ("oracle",) if record.ranked.oracle else ()
+    return csv_text((*HEAD, *beside, "pruned", *last), (results_row(record, row) for row in rows(record)))
 
 
 def results_row(record: RunRecord, row: Row) -> list[object]:
@@ -40,6 +42,7 @@ def results_row(record: RunRecord, row: Row) -> list[object]:
         *own,
         *_beside(record, row),
         pruned,
+        *oracle_cells(record),
     ]
 
 
@@ -86,11 +89,16 @@ def results_json(record: RunRecord) -> bytes:
         "target": opened.target,
         "order": record.order,
         "order_given": record.ranked.given,
+        "order_by": None if record.ranked.given else record.ranked.order_by,
+        "order_looks_at": None if record.ranked.given else record.ranked.looks_at,
+        "oracle": record.ranked.oracle,
+        "order_scores": record.ranked.scores,
         "mean_activation": record.ranked.means,
         "active_valid": record.ranked.active_valid,
         "active_poisoned": record.ranked.active_poisoned,
         "thresholds": {threshold: record.first_reached(threshold) for threshold in record.thresholds},
         "curve": [curve_entry(record, step, counts) for step, counts in enumerate(record.steps)],
+        "orders": [order_entry(record, compared) for compared in record.compared],
         "saved": [saved_entry(record, row) for row in rows(record)],
         "published_differences": differences(record) if compares(record) else None,
         "verdict": verdict(record),
@@ -102,6 +110,19 @@ def curve_entry(record: RunRecord, step: int, counts: p.Counts) -> dict[str, Any
     """A step as image counts."""
     channel = record.order[step - 1] if step else None
     return {"step": step, "channel": channel, "drop": record.drop(counts), **msgspec.to_builtins(counts)}
+
+
+def order_entry(record: RunRecord, compared: p.Compared) -> dict[str, Any]:
+    """An order that was compared: what it looks at, its channels, and how good it is."""
+    images = {name: info.images for name, info in record.opened.sets.items()}
+    found = summary(compared, images)
+    entry: dict[str, Any] = {"name": compared.name, "looks_at": compared.looks_at, "order": compared.order}
+    entry["score"] = found.score
+    entry["asr_under"] = {str(at.percent): at._asdict() for at in found.under}
+    entry["channels_within_points"] = found.within
+    if compared.chosen is not None:
+        entry["published_set"] = {"channels": compared.chosen, **msgspec.to_builtins(compared.chosen_counts)}
+    return entry
 
 
 def saved_entry(record: RunRecord, row: Row) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """report.md: the picture, the results table, what the curve says, and what was measured on what."""
 
+from engine.api.orders import DEFAULT, ORACLE, method_of
 from engine.api.protocol import SetName, minus
 from engine.api.published import CLOSE
 from engine.report.differences import compared, differences
@@ -43,6 +44,7 @@ def report_md(record: RunRecord) -> bytes:
     opened = record.opened
     parts = [
         f"# Pruning {code(opened.layer)} of {code(opened.model.name)}",
+        *oracle(record),
         f"**{plain(verdict(record))}**",
         "![Clean test accuracy and attack success rate of B′ and G over the fraction of channels pruned](curve.png)",
         "## Results",
@@ -148,8 +150,7 @@ def _known(place: str | None) -> str:
 def how(record: RunRecord) -> str:
     """What was pruned, and in which order."""
     opened, given = record.opened, record.ranked.given
-    ranking = f"by increasing mean of {code(opened.feature)} over clean validation images and positions"
-    order = "in the order given" if given else f"{ranking}, equal means by lower index"
+    order = "in the order given" if given else ranking(record)
     if record.order != record.ranked.order:
         order += ", changed by hand"
     target = f" The attack's target is class {plain(opened.target)} of {opened.classes}." if opened.target else ""
@@ -157,6 +158,23 @@ def how(record: RunRecord) -> str:
         f"Pruned: the {opened.channels} channels of {code(opened.layer)}, {order}.{target} "
         f"Computed by Keras with {plain(opened.backend)} on {plain(opened.device)}."
     )
+
+
+def ranking(record: RunRecord) -> str:
+    """How the run's order came about."""
+    name, feature = record.ranked.order_by, code(record.opened.feature)
+    if name == DEFAULT:
+        return f"by increasing mean of {feature} over clean validation images and positions, equal means by lower index"
+    method = method_of(name)
+    told = plain(method.help.rstrip("."))
+    return f"in the order {code(name)}: {told}; the {method.first} first, equal scores by lower index"
+
+
+def oracle(record: RunRecord) -> list[str]:
+    """What a run says whose order looked at poisoned images."""
+    if not record.ranked.oracle:
+        return []
+    return [f"**Order by {code(record.ranked.order_by)}, an {ORACLE}.**"]
 
 
 def notes(record: RunRecord) -> list[str]:

@@ -81,6 +81,28 @@ def all_convolutions() -> Any:
     return keras.Model(start, layers.Activation("linear", name="scores")(x))
 
 
+def normalised_on_both_sides() -> Any:
+    """As in networks that activate before they convolve: one normalisation in front of the pruned layer, one behind."""
+    start = keras.Input(SHAPE)
+    x = layers.Conv2D(5, 3, name="first")(start)
+    x = layers.ReLU()(layers.BatchNormalization(name="in_front")(x))
+    x = layers.Conv2D(8, 3, name="last")(x)
+    x = layers.BatchNormalization(name="behind", epsilon=0.01)(x)
+    x = layers.LeakyReLU(negative_slope=0.2, name="leaky")(x)
+    x = layers.Flatten()(layers.MaxPooling2D(2, name="pool")(x))
+    return keras.Model(start, layers.Dense(CLASSES, activation="softmax")(x))
+
+
+def normalised_after_a_sum() -> Any:
+    """The normalisation that follows belongs to a sum of two tensors, not to the pruned layer alone."""
+    start = keras.Input(SHAPE)
+    side = layers.Conv2D(6, 3, padding="same", activation="relu", name="side")(start)
+    x = layers.Conv2D(6, 3, padding="same", name="last")(side)
+    x = layers.BatchNormalization(name="of_the_sum")(layers.Add()([x, side]))
+    x = layers.Flatten()(layers.MaxPooling2D(3)(layers.ReLU()(x)))
+    return keras.Model(start, layers.Dense(CLASSES, activation="softmax")(x))
+
+
 Case = tuple[Callable[[], Any], str | None, str]
 CASES: dict[str, Case] = {  # network, --layer (None: the default), ranking feature
     "sequential": (sequential, None, "pool"),
@@ -91,6 +113,8 @@ CASES: dict[str, Case] = {  # network, --layer (None: the default), ranking feat
     "sigmoid": (awake_at_zero, None, "pool"),
     "branching": (branching, None, "pool"),
     "crossing": (crossing, "last", "pool"),
+    "normalised on both sides": (normalised_on_both_sides, None, "pool"),
+    "normalised after a sum": (normalised_after_a_sum, "last", "last"),
     "all convolutions": (all_convolutions, None, "scores"),
     "all convolutions, early": (all_convolutions, "early", "early"),
 }

@@ -186,7 +186,7 @@ class ScriptedEngine:
             self._say(failed, p.Idle(0, "failed"))
             return
         self._save_at = command.settings.save_at
-        for phase in p.PHASES[:-2]:
+        for phase in p.PHASES[: p.PHASES.index("steps")]:
             if phase == self._die_in:
                 return self.die()
             if phase != "features poisoned_valid":

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from engine.api.orders import DEFAULT
 from engine.api.protocol import minus
 from tui.screens.checklist import NAMES
 from tui.state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
@@ -87,6 +88,16 @@ def where(state: RunState, width: int) -> Row:
     return row(width, *parts)
 
 
+def order_part(state: RunState) -> Part:
+    """By what the channels are ordered; in the colour of a warning where that looks at poisoned images."""
+    ranked = state.ranked
+    if ranked is None or ranked.given:
+        return ("given" if ranked else "mean activation", ".")
+    if ranked.oracle:
+        return f"{ranked.order_by} (ORACLE)", "e"
+    return "mean activation" if ranked.order_by == DEFAULT else ranked.order_by, "."
+
+
 def ahead(state: RunState, width: int) -> Row:
     """The next threshold, the time left, and how the order came about."""
     if not state.ready:
@@ -101,5 +112,5 @@ def ahead(state: RunState, width: int) -> Row:
     ahead_of = state.known - state.step
     parts += [("   undo ", "d"), (str(state.step), ".")]
     parts += [("   redo ", "d"), (str(ahead_of), ".")] if ahead_of else []
-    parts += [("   order ", "d"), ("given" if state.ranked and state.ranked.given else "mean activation", ".")]
+    parts += [("   order ", "d"), order_part(state)]
     return row(width, *parts)

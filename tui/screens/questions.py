@@ -45,7 +45,7 @@ def run_until(state: RunState) -> Ask:
 def save_here(state: RunState) -> Ask:
     folder = f"{state.settings.root}/models" if state.settings and not state.settings.out else ""
     folder = state.settings.out if state.settings and state.settings.out else folder
-    suffix = ".keras" if state.opened and state.opened.model.name.endswith(".keras") else ".h5"
+    suffix = ".keras" if state.settings and state.settings.model.endswith(".keras") else ".h5"
     text = f"B′ with {state.step} of {state.channels} channels pruned, and G's answers. Into {folder}"
     name = Field("name", "File name", f"model_step_{state.step}{suffix}", check=_file_name)
     return Ask("Save B′ here", text, [name], "Save")

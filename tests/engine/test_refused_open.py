@@ -146,3 +146,10 @@ def test_what_was_hashed_for_a_refused_run_is_not_told_in_the_next(
     run = Path(of(p.Opened, told)[-1].run)
     hashed = [event for event in of(p.Progress, journal.read(run)) if event.phase == "hash"]
     assert [(event.done, event.total) for event in hashed] == [(5, 5)]
+
+
+def test_files_of_others_are_named_beside_the_message(tmp_path: Path, service: Service, told: Told) -> None:
+    service.carry_out(refuse_an_output(small_lab(tmp_path / "lab"), service, told))
+    (failed,) = of(p.Failed, told)
+    assert failed.foreign == ("model_prune_2.h5",)
+    assert failed.message.endswith("Choose another folder with --out, or replace them with --overwrite.")

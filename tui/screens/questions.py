@@ -47,7 +47,7 @@ def run_until(state: RunState) -> Ask:
 def save_here(state: RunState) -> Ask:
     folder = f"{state.settings.root}/models" if state.settings and not state.settings.out else ""
     folder = state.settings.out if state.settings and state.settings.out else folder
-    model = state.opened.model.name if state.opened else ""
+    model = state.settings.model if state.settings else ""
     suffix = next((ending for ending in (".keras", ".weights.h5") if model.endswith(ending)), ".h5")
     text = f"B′ with {state.step} of {state.channels} channels pruned, and G's answers. Into {short_path(folder, PATH)}"
     name = Field("name", "File name", f"model_step_{state.step}{suffix}", check=_file_name)

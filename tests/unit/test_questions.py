@@ -38,9 +38,7 @@ def test_a_refusal_knows_what_was_found_without_how_to_fix_it() -> None:
     assert questions.wrong_thresholds("x Example") == "'x Example' is no number of percentage points."
 
 
-@pytest.mark.parametrize(
-    ("model", "name"), [("b.h5", "model_step_0.h5"), ("n" * 90 + ".keras", "model_step_0.keras")]
-)
+@pytest.mark.parametrize(("model", "name"), [("b.h5", "model_step_0.h5"), ("n" * 90 + ".keras", "model_step_0.keras")])
 def test_the_suffix_is_that_of_the_file_and_not_of_the_name_as_it_is_shown(model: str, name: str) -> None:
     asked = questions.save_here(opened(p.Settings("/lab", f"/lab/{model}", "/lab/valid.h5")))
     assert asked._fields[0].value == name

@@ -19,7 +19,7 @@ from engine.api.textsafe import escape_path, escape_rest
 
 UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.Idle, p.Failed)  # greeting, answers to looking, state of the queue
 # numbers alone: nothing in them is shown as text
-NUMBERS = (p.Stepped, p.Moved, p.SaveMeasured, p.Ranked, p.Reordered)
+NUMBERS = (p.Stepped, p.Moved, p.SaveMeasured, p.Reordered)
 PATHS = {"settings", "path", "run", "files"}  # fields that hold them
 TEXT = 1000  # characters
 

@@ -10,7 +10,7 @@ from typing import Any
 from engine.files.calls import NO_MODEL
 from engine.files.finding import Finding, layer_line, quoted
 from engine.files.layers import ALIASES, LAYERS
-from engine.files.operations import CONSTANT
+from engine.files.operations import CONSTANT, is_operation
 from engine.files.settings import Check, Unfit, either, flag, maybe, one_of, pair, real, several, whole
 
 MODELS = ("Model", "Functional", "Sequential")
@@ -101,6 +101,8 @@ OTHERS: Mapping[str, Mapping[str, Check]] = {
     "AveragePooling2D": LAYOUT,
     "GlobalMaxPooling2D": LAYOUT,
     "GlobalAveragePooling2D": LAYOUT,
+    "GlobalMaxPooling1D": LAYOUT,
+    "GlobalAveragePooling1D": LAYOUT,
     "ZeroPadding2D": LAYOUT,
     "Cropping2D": LAYOUT,
     "UpSampling2D": LAYOUT,
@@ -169,7 +171,7 @@ def _check_layer(data: dict[str, Any], new: bool, functional: bool, home: tuple[
         return
     if kind in TRAINING and kind != "ActivityRegularization":
         built["/".join(path)] = [[None, None, None]]
-    if new:
+    if new and not is_operation(data):
         _check_module(name, data)
         _check_settings(name, kind, config)
         inner = config.get("activation")

@@ -32,6 +32,8 @@ class NoPainter:
     def paint(self, plot: object) -> bytes:
         return b"picture"
 
+    def close(self) -> None: ...
+
 
 @pytest.fixture(scope="module", autouse=True)
 def here() -> Iterator[None]:

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 pytest.importorskip("keras")
 
-from engine import inputs
 from engine.api import journal, locks
 from engine.api import protocol as p
+from engine.files.source import Source
 from engine.service import Service
 from tests.engine.talking import of, small_lab
 from tests.making import CLASSES, IMAGE, write_data
@@ -124,15 +124,15 @@ def test_what_was_hashed_for_a_refused_run_is_not_told_in_the_next(
     tmp_path: Path, service: Service, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = small_lab(tmp_path / "lab")
-    gate, real, hashing = threading.Event(), inputs.sha256_file, []
+    gate, real, hashing = threading.Event(), Source.hash, []
 
-    def slow(path: Path, *check: Callable[[], None]) -> str:
+    def slow(source: Source, *check: Callable[[], None]) -> str:
         """As a large file is: still being read when the run is refused."""
-        hashing.append(path)
+        hashing.append(source.path)
         assert gate.wait(PATIENCE)
-        return real(path, *check)
+        return real(source, *check)
 
-    monkeypatch.setattr(inputs, "sha256_file", slow)
+    monkeypatch.setattr(Source, "hash", slow)
     timer = threading.Timer(2.0, gate.set)
     timer.start()
     service.carry_out(p.Open(replace(settings, save_steps=(99,))))

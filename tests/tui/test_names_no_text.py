@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-from piloted import bench, measured
+from msgspec.structs import replace
+from piloted import bench
+from scripted import SETTINGS
 from textual.widgets import DirectoryTree, Input
 
 from engine.api import protocol as p
+from tests.making import write_data, write_h5
 from tui.launch import Launch
 from tui.screens.tree import LabTree
 
@@ -25,14 +28,18 @@ def name_no_text(folder: Path) -> str:
     return os.fsdecode(path)
 
 
-async def test_a_path_that_is_no_text_is_refused_with_a_line() -> None:
-    async with measured() as it:
+async def test_a_path_that_is_no_text_is_refused_with_a_line(tmp_path: Path) -> None:
+    other = write_h5(tmp_path / "other.h5")
+    settings = replace(SETTINGS, root=str(tmp_path), model=str(other), valid=str(write_data(tmp_path / "valid.h5")))
+    settings = replace(settings, test=None, poisoned=None)
+    async with bench(launch=Launch(tmp_path, settings, fresh=True)) as it:
+        await it.shows("next save")
         await it.press("o")
         await it.shows("open a network")
         it.app.screen.query_one("#model", Input).value = "/lab/\udcff.h5"
         await it.press("f5")
         await it.shows("is not valid UTF-8")
-        it.app.screen.query_one("#model", Input).value = "/lab/other.h5"
+        it.app.screen.query_one("#model", Input).value = str(other)
         await it.press("f5")
         await it.until(lambda: it.commands(p.Open))
         await it.shows("next save")

@@ -21,6 +21,7 @@ INFINITE = {
     p.Ranked: p.Ranked((0, 1), False, (1.0, math.inf), (1, 1)),
     p.Stepped: p.Stepped(1, 0, ONE, 1, math.inf),
     p.ChannelView: p.ChannelView(0, 1, 2, (0.0, 1.0), (0.0, -math.inf), ONE),
+    p.Compared: p.Compared("mean", "clean", (), (), seconds=math.inf),
     p.Finished: p.Finished("", (), (), "done.", math.nan),
 }
 

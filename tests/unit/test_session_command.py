@@ -43,6 +43,7 @@ def labs(draw: st.DrawFn) -> tuple[set[str], dict[str, Any]]:
         "order": draw(st.none() | st.lists(st.integers(0, 9999), min_size=1, unique=True).map(tuple)),
         "save_at": draw(st.lists(THRESHOLDS, unique=True, max_size=5).map(tuple)),
         "save_steps": draw(st.lists(st.integers(0, 999_999), unique=True, max_size=5).map(tuple)),
+        "order_by": draw(st.sampled_from(["mean", "clp:2.5", "random:7", "apoz"])),
         "out": draw(st.just("") | PATHS),
         "runs": draw(st.just("") | PATHS),
         "overwrite": draw(st.booleans()),
@@ -51,6 +52,8 @@ def labs(draw: st.DrawFn) -> tuple[set[str], dict[str, Any]]:
         "feature_memory": draw(st.none() | st.integers(0, 2**70)),
         "device": draw(st.sampled_from([None, "cpu", "gpu", "gpu:1", "gpu:12"])),
     }
+    if said["order"] is not None:  # which says in which order to prune by itself
+        said["order_by"] = "mean"
     return there, said
 
 

@@ -19,7 +19,9 @@ from tui.widgets.rows import blank
 from tui.widgets.view import RowsView
 
 BY_THE_CLOCK = ("Checklist",)  # views that change by themselves
-SAVED = re.compile(r"◆ (?:-(?P<threshold>\S+) pt +@|step )(?P<step>\d+) +(?P<name>.*?) *$")
+SAVED = re.compile(
+    r"◆ (?:-(?P<threshold>\S+) pt +@|step )(?P<step>\d+) +(?P<name>.*?)(?P<other> \(another order\))? *$"
+)
 
 
 def wrong(walk: Walk) -> list[str]:
@@ -84,18 +86,23 @@ def drawn(walk: Walk) -> Iterator[str]:
 def files(walk: Walk) -> Iterator[str]:
     """Every B' that a line names is there, and holds the channels at zero that the line claims."""
     state, world = walk.state, walk.world
-    claims: dict[tuple[str, int], str] = {}
+    claims: dict[tuple[str, int, frozenset[int]], str] = {}
     for entry in entries(state):
-        if entry.path:
-            claims[entry.path, entry.step] = "the results"
+        if entry.file:
+            claims[entry.path, entry.step, entry.file.channels] = "the results"
     paths = {saved.path.rsplit("/", 1)[-1]: saved.path for saved in state.saved if saved.what == "model"}
     for screen in walk.app.screen_stack:
         for pane in screen.query(ThresholdsPane):
             for line in pane.draw(200, 60):
                 if told := SAVED.match(line.text):
-                    claims[paths[told["name"]], int(told["step"])] = "the thresholds"
-    for (path, step), where in claims.items():
-        if why := world.wrong_file(path, frozenset(state.order[:step]), state):
+                    path, step = paths[told["name"]], int(told["step"])
+                    here = frozenset(state.order[:step])
+                    if told["other"] and state.files[path].channels == here:
+                        yield f"the thresholds tell of another order for {path}, which is of this one"
+                    channels = state.files[path].channels if told["other"] else here
+                    claims[path, step, channels] = "the thresholds"
+    for (path, step, channels), where in claims.items():
+        if why := world.wrong_file(path, channels, state):
             yield f"{where} tell of step {step}, but {why}"
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from engine.api import lab
 from engine.api.inspection import Description
 from engine.api.protocol import Settings
+from engine.api.textsafe import escape
 from tui.wording import short_path
 
 PATH = 50  # cells of a path among words
@@ -77,6 +78,10 @@ def fits(name: str, path: Path) -> bool:
 
 def misfit(name: str, typed: str, path: Path) -> str:
     """What is wrong with a path that does not fit."""
+    try:
+        typed.encode()
+    except UnicodeEncodeError:
+        return f"{escape(typed)}: is not valid UTF-8. Rename it."
     typed = short_path(typed, PATH)
     if not os.path.exists(path):
         return f"{typed}: not there. Check the spelling, or press Tab to complete."
@@ -137,6 +142,8 @@ def settings(typed: dict[str, str], before: Settings | None) -> Settings:
 
 def found_here(root: Path) -> str:
     """Whether a folder is a lab folder, and what it lacks."""
+    if not os.path.isdir(root):
+        return "No such folder."
     found = lab.find(root)
     if found.complete:
         more = f" Not there, and not needed: {', '.join(found.missing)}." if found.missing else ""

@@ -154,7 +154,7 @@ class OpenScreen(Sized):
     def _refill(self) -> None:
         """The folder changed: find its files, and let relative paths count from it. What was typed stays."""
         root = Path(form.absolute(self._value("root"), ""))
-        self.query_one("#found", Static).update(form.found_here(root) if os.path.isdir(root) else "No such folder.")
+        self.query_one("#found", Static).update(form.found_here(root))
         if not os.path.isdir(root):
             return
         found = form.values(root, None)

@@ -127,7 +127,7 @@ def test_every_channel_has_a_score() -> None:
                 course.take(event)
             if isinstance(event, p.Ranked):
                 with nullcontext() if sound else pytest.raises(Unbelievable):
-                    course.take(msgspec.structs.replace(event, scores=scores))
+                    course.take(msgspec.structs.replace(event, scores=scores, active_poisoned=(1, 1, 1)))
                 break
 
 

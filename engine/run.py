@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
@@ -144,7 +144,8 @@ class Run:
         begin = perf_counter()
         store, rows, name = self.evaluator.rest.store, self.inputs.rows, self.settings.order_by
         means, given = mean_activations(store, rows["valid"]), self.settings.order
-        scores = means if name == DEFAULT or given else scored(name, self.material)
+        done, channels = self.progress("ranking", self.inputs.channels), self.inputs.channels
+        scores = means if name == DEFAULT or given else scored(name, replace(self.material, progress=done))
         poisoned = rows.get("poisoned")
         event = Ranked(
             order_of(name, scores) if given is None else given,
@@ -156,7 +157,7 @@ class Run:
             looks_at=method_of(name).looks_at,
             scores=None if name == DEFAULT or given else tuple(scores.tolist()),
         )
-        self.emit(Progress("ranking", 1, 1, perf_counter() - begin))
+        self.emit(Progress("ranking", channels, channels, perf_counter() - begin))
         return event
 
     def measured(self, step: int) -> Counts:

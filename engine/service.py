@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from engine import backend, looking, report
 from engine.analysis import comparison
+from engine.analysis.findings import analysed
 from engine.api import lab
 from engine.api import protocol as p
 from engine.api.demo import Attack
@@ -296,10 +297,19 @@ class Service:
         begin, saver = time.perf_counter(), self.saver
         self.emit(p.Progress("files", 0, 1))
         saver.check()
+        self.analyse()
         record = report.record(self.recorder.events)
         written = tuple(saver.results(report.files(record, self.painter)))
         self.emit(p.Progress("files", 1, 1, time.perf_counter() - begin))
         return written
+
+    def analyse(self) -> None:
+        """Find what the kept answers say of what is saved, and tell of it where that is new."""
+        saved = [network.pruned for network in report.record(self.recorder.events).saved]
+        before = next((at for at in reversed(self.recorder.events) if isinstance(at, p.Analysed)), None)
+        found = analysed(self.run, saved, before)
+        if found != before:
+            self.emit(found)
 
     def finish(self, _command: p.Finish) -> None:
         files = self.export(p.Export())
@@ -319,7 +329,10 @@ class Service:
             self.check()
             self.emit(p.Progress(f"features {name}", done, total, time.perf_counter() - begin))
 
-        self.emit(evaluate(command, lambda size: self.emit(p.Note(backend.smaller_batches(size))), progress))
+        def smaller(size: int) -> None:
+            self.emit(p.Note(backend.smaller_batches(size)))
+
+        self.emit(evaluate(command, smaller, progress, self.check))
 
     def train_demo(self, command: p.TrainDemo) -> None:
         backend.configure(None)

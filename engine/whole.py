@@ -1,7 +1,7 @@
 """The whole network on whole files: the lab's eval.py, for a network or for G made of two."""
 
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from engine.ahead import ahead
+from engine.analysis.trigger import Trigger, find_trigger
 from engine.api.errors import Refused
-from engine.api.protocol import Evaluate, Evaluated
+from engine.api.protocol import Evaluate, Evaluated, TriggerRegion
 from engine.api.textsafe import escape
 from engine.evaluation import repaired
 from engine.features import SCALES, with_pixels
@@ -30,8 +31,25 @@ def answers_model(network: Network, scale: float) -> Any:
     return keras.Model([images], answers(scores[network.spec.output]))
 
 
-def evaluate(command: Evaluate, note: Callable[[int], None], progress: Callable[[str, int, int], None]) -> Evaluated:
+def evaluate(
+    command: Evaluate,
+    note: Callable[[int], None],
+    progress: Callable[[str, int, int], None],
+    check: Callable[[], None] = lambda: None,
+) -> Evaluated:
     """Hits of MODEL on a clean and a poisoned file, or of G: both of a badnet and MODEL, else "backdoored"."""
+    with ExitStack() as used:
+        return _evaluated(command, note, progress, check, used)
+
+
+def _evaluated(
+    command: Evaluate,
+    note: Callable[[int], None],
+    progress: Callable[[str, int, int], None],
+    check: Callable[[], None],
+    used: ExitStack,
+) -> Evaluated:
+    """As `evaluate`; `used` gets the data sets, which the trigger is looked for in once they are answered."""
     files = [Path(name) for name in (command.model, command.badnet) if name]
     networks = [build(model.spec, model.arrays) for model in map(read_model, files)]
     shape, classes = described(networks[0])
@@ -39,17 +57,18 @@ def evaluate(command: Evaluate, note: Callable[[int], None], progress: Callable[
         raise Refused(f"{escape(files[1].name, 48)}: has other images or classes than {escape(files[0].name, 48)}.")
     forwards = [Forward(answers_model(network, SCALES[command.scale]), 1, note) for network in networks]
     size = min(forward.fitting(min(command.batch_size, BATCH)) for forward in forwards)
-    found = []
+    found, columns = [], []
     for name, path in (("clean", command.clean), ("poisoned", command.poisoned)):
-        with (
-            closing(open_dataset(Path(path), shape, classes)) as data,
-            closing(counting(data, size, name, progress)) as batches,
-        ):
+        data = used.enter_context(closing(open_dataset(Path(path), shape, classes)))
+        with closing(counting(data, size, name, progress)) as batches:
             parts = [[forward([batch])[0] for forward in forwards] for batch in batches]
         given = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        columns.append(given)
         found.append((data, repaired(given[1], given[0], classes) if len(given) > 1 else given[0]))
     (clean, clean_answers), (poisoned, poisoned_answers) = found
     two = len(networks) > 1
+    trigger = find_trigger(clean, poisoned, check)
+    proven = isinstance(trigger, Trigger)
     return Evaluated(
         int(np.count_nonzero(clean_answers == clean.labels)),
         clean.images,
@@ -58,7 +77,22 @@ def evaluate(command: Evaluate, note: Callable[[int], None], progress: Callable[
         detected=int(np.count_nonzero(poisoned_answers == classes)) if two else None,
         false_alarms=int(np.count_nonzero(clean_answers == classes)) if two else None,
         notes=(*clean.notes, *poisoned.notes),
+        robust=int(np.count_nonzero(poisoned_answers == clean.labels)) if proven else None,
+        unproven="" if isinstance(trigger, Trigger) else trigger,
+        trigger=TriggerRegion(*trigger) if isinstance(trigger, Trigger) else None,
+        badnet_hits=(hits(clean, columns[0][1]), hits(poisoned, columns[1][1])) if two else None,
+        only_one_right=alone(clean.labels, columns[0][1], columns[0][0]) if two else None,
     )
+
+
+def hits(data: Dataset, answers: np.ndarray) -> int:
+    return int(np.count_nonzero(answers == data.labels))
+
+
+def alone(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
+    """Images on which only the first, and only the second, of two networks is right."""
+    one, other = first == labels, second == labels
+    return int(np.count_nonzero(one & ~other)), int(np.count_nonzero(other & ~one))
 
 
 def described(network: Network) -> tuple[tuple[int, int, int], int]:

@@ -488,7 +488,7 @@ class FakeEngine:
 
     def export(self) -> Iterator[p.AnyEvent]:
         self.phase("files")
-        for name in ("curve.csv", "curve.png", "results.csv", "report.md", "results.json"):
+        for name in ("curve.csv", "curve.png", "results.csv", "report.md", "results.tex", "results.json"):
             yield p.Saved(name, str(Path(self.run) / name), "e" * 64, "written")
 
     def finish(self) -> Iterator[p.AnyEvent]:

@@ -260,6 +260,9 @@ def eval_command(
     badnet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Judge G made of this network and MODEL, with what it detects.")
     ] = None,
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="Say below how sure the rates are: intervals, RA, DER, McNemar.")
+    ] = False,
     scale: Annotated[str, typer.Option(metavar=SCALES, help="Multiply pixels by this.")] = "1",
     batch_size: Annotated[int, typer.Option(metavar="IMAGES", min=1, help="Images computed at a time.")] = 2048,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="cpu, gpu or gpu:1.")] = None,
@@ -278,7 +281,7 @@ def eval_command(
         batch_size,
         options.device(device) if device else None,
     )
-    raise typer.Exit(evaluate(command))
+    raise typer.Exit(evaluate(command, intervals=intervals))
 
 
 @app.command("compare", short_help="Several orders on one network, or several runs, side by side.")

@@ -8,6 +8,7 @@ from engine.api.client import EngineClient
 from engine.api.demo import Attack
 from engine.api.errors import ExitCode, LabError
 from engine.api.inspection import Description, describe
+from engine.api.rates import defence_effectiveness, mcnemar, wilson
 from tui.driver import Driver, drive
 from tui.headless import Connect
 from tui.narration import Narrator, Plain, narrator
@@ -30,8 +31,11 @@ def quiet_narrator() -> Narrator:
     return Silent() if isinstance(moving, Plain) else moving
 
 
-def evaluate(command: p.Evaluate, connect: Connect = EngineClient) -> int:
-    """The two lines of the lab's eval.py; with a badnet G's, and two more. Returns the exit code."""
+def evaluate(command: p.Evaluate, connect: Connect = EngineClient, intervals: bool = False) -> int:
+    """The two lines of the lab's eval.py; with a badnet G's, and two more. Returns the exit code.
+
+    `intervals`: also how sure the rates are, and what they come to together.
+    """
     told = quiet_narrator()
     driver = Driver(connect(), told, lambda event: None)
 
@@ -40,7 +44,7 @@ def evaluate(command: p.Evaluate, connect: Connect = EngineClient) -> int:
         found = driver.state.evaluated
         if found is None:
             raise LabError("The engine ended without figures.")
-        for line in evaluation(found):
+        for line in [*evaluation(found), *(certainty(found) if intervals else [])]:
             told.out(line)
         for note in found.notes:
             told.say(note)
@@ -58,6 +62,40 @@ def evaluation(found: p.Evaluated) -> list[str]:
         lines.append(f"Detection rate: {_mean(found.detected, found.poisoned_images)}")
         lines.append(f"False alarm rate: {_mean(found.false_alarms, found.clean_images)}")
     return lines
+
+
+def certainty(found: p.Evaluated) -> list[str]:
+    """How sure the rates are, and what they come to together."""
+    counts = {
+        "clean accuracy": (found.clean_hits, found.clean_images),
+        "attack success rate": (found.poisoned_hits, found.poisoned_images),
+        "detection rate": (found.detected, found.poisoned_images),
+        "false alarm rate": (found.false_alarms, found.clean_images),
+    }
+    ends = {name: wilson(hits, images) for name, (hits, images) in counts.items() if hits is not None}
+    told = ", ".join(f"{name} {low:.2f} to {high:.2f}" for name, (low, high) in ends.items())
+    return [f"95 % intervals (Wilson), in percent: {told}", robust(found), *against_badnet(found)]
+
+
+def robust(found: p.Evaluated) -> str:
+    if found.robust is None:
+        return f"no robust accuracy: {found.unproven}"
+    low, high = wilson(found.robust, found.poisoned_images)
+    return f"robust accuracy: {p.percent(found.robust, found.poisoned_images):.2f} % ({low:.2f} to {high:.2f})"
+
+
+def against_badnet(found: p.Evaluated) -> list[str]:
+    """What G, and MODEL, change of the badnet that they were made of."""
+    if found.badnet_hits is None or found.only_one_right is None:
+        return []
+    images: dict[p.SetName, int] = {"test": found.clean_images, "poisoned": found.poisoned_images}
+    der = defence_effectiveness(found.badnet_hits, (found.clean_hits, found.poisoned_hits), images)
+    one, other = found.only_one_right
+    return [
+        f"defence effectiveness (DER) of G: {der:.4f}",
+        f"clean images on which only the badnet is right: {one:,}, only MODEL: {other:,}; McNemar p "
+        f"{mcnemar(one, other):.2g}",
+    ]
 
 
 def _mean(hits: int, images: int) -> float:

@@ -95,6 +95,7 @@ class RunState(Struct, frozen=True):
     view: p.ChannelView | None = None
     evaluated: p.Evaluated | None = None
     compared: Mapping[str, p.Compared] = {}  # orders by name
+    analysed: p.Analysed | None = None
     finished: p.Finished | None = None
     written: bool = True  # the result files on disk hold every step computed
     idle: p.Idle | None = None
@@ -443,6 +444,10 @@ def _compared(state: RunState, event: p.Compared) -> RunState:
     return _log(state, "info", f"compared order {event.name}{told} ({event.seconds:.1f} s)")
 
 
+def _analysed(state: RunState, event: p.Analysed) -> RunState:
+    return replace(state, analysed=event)
+
+
 def _note(state: RunState, event: p.Note) -> RunState:
     return _log(state, "info", event.text)
 
@@ -493,6 +498,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     p.ChannelView: _view,
     p.Evaluated: _evaluated,
     p.Compared: _compared,
+    p.Analysed: _analysed,
     p.Note: _note,
     p.Idle: _idle,
     p.Finished: _finished,

@@ -66,6 +66,8 @@ def _thresholds(event: p.AnyEvent) -> Iterable[str]:
             return event.save_at
         case p.Finished():
             return event.missed
+        case p.Analysed():
+            return [at.threshold for at in event.ranges]
         case p.Crossed(threshold=str(threshold)) | p.Saved(threshold=str(threshold)):
             return (threshold,)
         case p.Question(threshold=str(threshold)):

@@ -58,6 +58,9 @@ class Course:
                 self.rank(event)
             case p.Compared():
                 self.compare(event)
+            case p.Analysed():
+                for network in event.robust:
+                    self.name_channels(network.pruned)
             case p.Reordered():
                 self.reorder(event)
             case p.Stepped():

@@ -368,6 +368,42 @@ class SaveMeasured(Event, frozen=True, tag="save_measured"):
     counts: Counts
 
 
+class TriggerRegion(msgspec.Struct, frozen=True):
+    """Where a trigger is, how many pixels it changes, and their mean colour in the poisoned images."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    pixels: int
+    colour: tuple[float, ...]
+
+
+class RobustHits(msgspec.Struct, frozen=True):
+    """Poisoned test images answered with their label from before, by B with `pruned` gone and by its G."""
+
+    pruned: tuple[int, ...]
+    b_prime: int
+    g: int
+
+
+class StepRange(msgspec.Struct, frozen=True):
+    """The steps that 95 % of resamples of the validation images cross a threshold in; None: beyond the last step."""
+
+    threshold: str
+    low: int | None
+    high: int | None
+
+
+class Analysed(Event, frozen=True, tag="analysed"):
+    """What the kept answers say beyond counts, for what is saved now. `unproven`: why no trigger could be proven."""
+
+    trigger: TriggerRegion | None
+    unproven: str
+    robust: tuple[RobustHits, ...]
+    ranges: tuple[StepRange, ...]
+
+
 class FileChanged(Event, frozen=True, tag="file_changed"):
     """A saved file is gone, or holds something else than was saved. Saved follows where it is made again."""
 
@@ -456,6 +492,11 @@ class Evaluated(Event, frozen=True, tag="evaluated"):
     detected: int | None = None
     false_alarms: int | None = None
     notes: tuple[str, ...] = ()
+    robust: int | None = None  # poisoned images answered with their label from before; None where that is not proven
+    unproven: str = ""  # why not
+    trigger: TriggerRegion | None = None
+    badnet_hits: tuple[int, int] | None = None  # of the badnet on the clean and on the poisoned file
+    only_one_right: tuple[int, int] | None = None  # clean images on which only the badnet, only MODEL, is right
 
 
 class Note(Event, frozen=True, tag="note"):
@@ -498,8 +539,8 @@ AnyCommand = (
 )  # fmt: skip
 AnyEvent = (
     Hello | Began | Progress | Opened | Ranked | Reordered | Stepped | Moved | Crossed | Saved | SaveMeasured
-    | Compared | FileChanged | Question | Declined | Thresholds | Images | ChannelView | Evaluated | Note | Idle
-    | Finished | Failed
+    | Compared | Analysed | FileChanged | Question | Declined | Thresholds | Images | ChannelView | Evaluated | Note
+    | Idle | Finished | Failed
 )  # fmt: skip
 
 decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode
@@ -512,6 +553,8 @@ FLOATS: dict[type, Callable[[Any], Iterable[float]]] = {
     Ranked: lambda event: (*event.means, *(event.scores or ())),
     Stepped: lambda event: (event.seconds,),
     Compared: lambda event: (event.seconds,),
+    Analysed: lambda event: event.trigger.colour if event.trigger else (),
+    Evaluated: lambda event: event.trigger.colour if event.trigger else (),
     ChannelView: lambda event: (*event.valid_map, *(event.poisoned_map or ())),
     Finished: lambda event: (event.seconds,),
 }

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from engine.report.answers import answers_file
 from engine.report.curve import curve_csv
+from engine.report.latex import results_tex
 from engine.report.orders import orders_csv, tradeoff_of
 from engine.report.painter import Painter
 from engine.report.picture import png
@@ -37,6 +38,7 @@ def files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[s
     yield "curve.png", painter.paint(plot_of(record)) if painter else png(plot_of(record))
     yield "results.csv", results_csv(record)
     yield "report.md", report_md(record)
+    yield "results.tex", results_tex(record)
     yield "results.json", results_json(record)
     yield from comparison(record, painter)
 

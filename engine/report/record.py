@@ -46,6 +46,7 @@ class RunRecord:
     base: p.Counts  # B, with the poisoned validation set where there is one
     seconds: dict[str, float]  # by phase, over every time that the run was taken up
     compared: tuple[p.Compared, ...] = ()  # orders, as they were compared
+    analysed: p.Analysed | None = None
 
     def images(self, name: p.SetName) -> int | None:
         """Images in a set, None where it is not there."""
@@ -85,6 +86,7 @@ class _Fold:
         self.base: p.Counts | None = None
         self.seconds: dict[str, float] = {}
         self.compared: dict[str, p.Compared] = {}
+        self.analysed: p.Analysed | None = None
 
     def take(self, event: p.AnyEvent) -> None:
         self.ledger.take(event)
@@ -103,6 +105,8 @@ class _Fold:
                 self.base = event.counts
             case p.Compared():
                 self.compared[event.name] = event
+            case p.Analysed():
+                self.analysed = event
             case p.Progress(phase=phase) if phase not in ("steps", "baseline") and event.done >= event.total:
                 self.spend(phase, event.seconds)
             case _:
@@ -138,6 +142,7 @@ class _Fold:
             self.base or steps[0],
             self.seconds,
             tuple(self.compared.values()),
+            self.analysed,
         )
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from engine.api import protocol as p
 from engine.api.comparison import summary
+from engine.report import certainty
 from engine.report.differences import differences
 from engine.report.figures import RATES, Row, compares, oracle_cells, published_rate, published_step, rate, rows
 from engine.report.record import RunRecord
@@ -19,13 +20,14 @@ BESIDE = tuple(title for title in RATES if title not in UNPUBLISHED)
 
 
 def results_csv(record: RunRecord) -> bytes:
-    """A row a network: how many channels are pruned and, last, which. Rates are in percent, the drop in points.
+    """A row a network: how many channels are pruned, and which; then how sure that is. Rates are in percent.
 
     Published values have columns of their own where the inputs are the lab's, and an oracle's order has one.
     """
     beside = ("published_step", *(f"published_{title}" for title in BESIDE)) if compares(record) else ()
     last = ("oracle",) if record.ranked.oracle else ()
-    return csv_text((*HEAD, *beside, "pruned", *last), (results_row(record, row) for row in rows(record)))
+    columns = (*HEAD, *beside, "pruned", *certainty.COLUMNS, *last)
+    return csv_text(columns, (results_row(record, row) for row in rows(record)))
 
 
 def results_row(record: RunRecord, row: Row) -> list[object]:
@@ -42,6 +44,7 @@ def results_row(record: RunRecord, row: Row) -> list[object]:
         *own,
         *_beside(record, row),
         pruned,
+        *certainty.cells(record, row),
         *oracle_cells(record),
     ]
 
@@ -100,6 +103,9 @@ def results_json(record: RunRecord) -> bytes:
         "curve": [curve_entry(record, step, counts) for step, counts in enumerate(record.steps)],
         "orders": [order_entry(record, compared) for compared in record.compared],
         "saved": [saved_entry(record, row) for row in rows(record)],
+        "trigger": msgspec.to_builtins(record.analysed.trigger) if record.analysed else None,
+        "trigger_told": certainty.trigger_told(record),
+        "threshold_steps": msgspec.to_builtins(record.analysed.ranges) if record.analysed else [],
         "published_differences": differences(record) if compares(record) else None,
         "verdict": verdict(record),
     }
@@ -136,4 +142,8 @@ def saved_entry(record: RunRecord, row: Row) -> dict[str, Any]:
         entry[title] = rate(record, row.counts, column)
         if (theirs := published_rate(record, row, column)) is not None:
             entry[f"published_{title}"] = theirs
-    return entry
+    return entry | {
+        title: value
+        for title, value in zip(certainty.COLUMNS, certainty.cells(record, row), strict=True)
+        if value is not None
+    }

@@ -3,6 +3,7 @@
 from engine.api.orders import DEFAULT, ORACLE, method_of
 from engine.api.protocol import SetName, minus
 from engine.api.published import CLOSE
+from engine.report import certainty
 from engine.report.differences import compared, differences
 from engine.report.figures import RATES, Row, compares, published_rate, rate, rows
 from engine.report.record import RunRecord, SavedStep
@@ -39,6 +40,14 @@ WORDS = """\
   drop is at least that many points; accuracy that rises again later changes nothing."""
 
 
+SURE = """\
+* Rates: 95 % Wilson intervals, in percent. **step**, in brackets: the steps at which 95 % of 1,000 resamples of the
+  validation images cross the threshold.
+* **RA**, robust accuracy: percent of poisoned images answered with the label they had before. **DER**, defence
+  effectiveness: (fall of ASR − fall of clean test accuracy + 1) / 2, as fractions, falls below 0 taken as 0.
+* **McNemar p**: the exact test of B against B′ on the clean test images on which just one is right (B : B′)."""
+
+
 def report_md(record: RunRecord) -> bytes:
     """The report, without times or folders: the same run gives the same bytes."""
     opened = record.opened
@@ -53,6 +62,10 @@ def report_md(record: RunRecord) -> bytes:
         "## Thresholds",
         thresholds_table(record),
         *comparison(record),
+        "## How sure these numbers are",
+        certainty_table(record),
+        plain(certainty.trigger_told(record)),
+        SURE,
         "## What was measured on what",
         inputs_table(record),
         how(record),
@@ -74,10 +87,10 @@ def _head(record: RunRecord, row: Row) -> list[str]:
     if row.saved is None:
         return [row.network, "", "0", f"{0:.2f}"]
     drop = "" if row.network == "G" else f"{record.drop(row.counts):.2f}"
-    return [row.network, _when(row.saved), str(row.step), drop]
+    return [row.network, when(row.saved), str(row.step), drop]
 
 
-def _when(saved: SavedStep) -> str:
+def when(saved: SavedStep) -> str:
     return f"step {saved.step}" if saved.threshold is None else minus(saved.threshold)
 
 
@@ -103,7 +116,7 @@ def thresholds_table(record: RunRecord) -> str:
 def _saved_line(record: RunRecord, saved: SavedStep) -> list[str]:
     drop, answers = f"{record.drop(saved.counts):.2f}", code(saved.answers) if saved.answers else ""
     step = str(saved.step) + ("" if set(saved.pruned) == set(record.order[: saved.step]) else " of another order")
-    return [_when(saved), step, f"{record.fraction(saved.step):.3f}", drop, code(saved.file), answers]
+    return [when(saved), step, f"{record.fraction(saved.step):.3f}", drop, code(saved.file), answers]
 
 
 def _empty_line(record: RunRecord, threshold: str) -> list[str]:
@@ -113,6 +126,41 @@ def _empty_line(record: RunRecord, threshold: str) -> list[str]:
         return [minus(threshold), str(step), f"{record.fraction(step):.3f}", drop, "not saved", ""]
     most = max(map(record.drop, record.steps))
     return [minus(threshold), f"not reached by {len(record.steps) - 1}", "", f"{most:.2f} at most", "", ""]
+
+
+def certainty_table(record: RunRecord) -> str:
+    """Intervals of the main rates, RA, DER, McNemar and the range of a threshold's step; empty columns are left out."""
+    titles = ("clean_valid_accuracy", "clean_test_accuracy", "poisoned_test_attack_success_rate")
+    header = ["network", "saved at", "step", *(TITLES[title] for title in titles), "RA, test", "DER", "McNemar p"]
+    lines = []
+    for row in rows(record):
+        robust, paired = certainty.robust(record, row), certainty.paired(record, row)
+        der = certainty.effectiveness(record, row)
+        lines.append(
+            [
+                row.network,
+                when(row.saved) if row.saved else "",
+                _step_range(record, row),
+                *(_interval(certainty.interval(record, row, title)) for title in titles),
+                f"{robust[0]:.2f} ({robust[1]:.2f} to {robust[2]:.2f})" if robust else "",
+                "" if der is None else f"{der:.4f}",
+                f"{paired[2]:.2g} ({paired[0]:,} : {paired[1]:,})" if paired else "",
+            ]
+        )
+    kept = [at for at in range(len(header)) if at < 3 or any(line[at] for line in lines)]
+    return markdown([header[at] for at in kept], ([line[at] for at in kept] for line in lines))
+
+
+def _step_range(record: RunRecord, row: Row) -> str:
+    ends = certainty.step_range(record, row)
+    if ends is None:
+        return str(row.step)
+    low, high = (f"over {len(record.steps) - 1}" if end is None else str(end) for end in ends)
+    return f"{row.step} ({low} to {high})"
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return f"{ends[0]:.2f} to {ends[1]:.2f}" if ends else ""
 
 
 def comparison(record: RunRecord) -> list[str]:

@@ -15,7 +15,7 @@ from tests.engine.talking import Line, of, play, small_lab, until_idle
 REAL = (sys.executable, "-P", "-m", "engine")
 SCRIPT = ("open", "forth", "back", "again", "beyond", "home", "out of turn", "undo", "refused", "save", "save again",
           "other step", "save other", "decline", "save other again", "replace", "misnamed", "step misnamed",
-          "gone", "check", "home again", "thresholds", "images", "channel", "export", "finish")  # fmt: skip
+          "gone", "check", "home again", "thresholds", "images", "channel", "export", "finish", "compare")  # fmt: skip
 REFUSED = ("refused", "misnamed", "step misnamed")
 
 
@@ -54,6 +54,7 @@ def talk(
         "channel": p.ShowChannel(1),
         "export": p.Export(),
         "finish": p.Finish(),
+        "compare": p.Compare(("mean", "norm")),
     }
     found = play(list(commands.values()), REAL if request.param == "real" else fake_command("--gone", "mine.h5"))
     return dict(zip(commands, found, strict=True))
@@ -223,8 +224,19 @@ def test_looking_answers_and_changes_nothing(talk: Talk) -> None:
         assert talk[name][-1].step == 1
 
 
+def test_comparing_walks_each_order_and_leaves_the_run_as_it_is(talk: Talk) -> None:
+    found, events = of(p.Compared, talk["compare"]), talk["compare"]
+    assert [(at.name, at.looks_at) for at in found] == [("mean", "clean"), ("norm", "nothing")]
+    for compared in found:
+        assert sorted(compared.order) == sorted(order_of(talk["open"]))
+        assert len(compared.steps) == len(compared.order) + 1
+        assert compared.steps[0].valid == of(p.Stepped, talk["open"])[0].counts.valid
+    assert not of(p.Stepped, events) and not of(p.Moved, events) and not of(p.Reordered, events)
+    assert events[-1].step == talk["finish"][-1].step
+
+
 def test_exporting_and_finishing_tell_of_every_file(talk: Talk) -> None:
-    names = {"curve.csv", "curve.png", "results.csv", "results.json", "report.md"}
+    names = {"curve.csv", "curve.png", "results.csv", "results.json", "report.md", "results.tex"}
     assert {event.what for event in of(p.Saved, talk["export"])} == names
     finished = of(p.Finished, talk["finish"])[0]
     assert {Path(path).name for path in finished.files} == names

@@ -12,7 +12,7 @@ from tests.making import CLASSES, IMAGE, layer, model_config, write_data, write_
 
 CHANNELS = 24
 IMAGES = {"cl/valid": 200, "cl/test": 150, "bd/bd_valid": 200, "bd/bd_test": 150}
-SAME = ("curve.csv", "curve.png", "results.csv", "report.md")  # byte for byte, with B' and g_prune_*.h5
+SAME = ("curve.csv", "curve.png", "results.csv", "report.md", "results.tex")  # byte for byte, with B' and g_prune_*.h5
 KEPT = ("answers.bin", "engine.log", ".lab3.lock")  # in a run folder, beside its results
 Files = dict[str, bytes]
 

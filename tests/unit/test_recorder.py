@@ -22,7 +22,11 @@ INFINITE = {
     p.Stepped: p.Stepped(1, 0, ONE, 1, math.inf),
     p.ChannelView: p.ChannelView(0, 1, 2, (0.0, 1.0), (0.0, -math.inf), ONE),
     p.Compared: p.Compared("mean", "clean", (), (), seconds=math.inf),
+    p.Evaluated: p.Evaluated(1, 2, 1, 2, trigger=p.TriggerRegion(0, 0, 1, 1, 1, (math.nan,))),
     p.Finished: p.Finished("", (), (), "done.", math.nan),
+    p.Compared: p.Compared("mean", "clean", (0,), (ONE, ONE), seconds=math.inf),
+    p.Analysed: p.Analysed(p.TriggerRegion(0, 0, 1, 1, 1, (math.nan,)), "", (), ()),
+    p.Evaluated: p.Evaluated(1, 1, 1, 1, trigger=p.TriggerRegion(0, 0, 1, 1, 1, (math.inf,))),
 }
 
 

@@ -8,8 +8,8 @@ from typing import NoReturn
 
 from engine.api.errors import ExitCode
 from engine.api.protocol import AnyCommand, Detach, Finish, Quit
-from engine.frontends import FrontEnds
-from engine.service import Service
+from engine.server.commands import Service
+from engine.server.connections import FrontEnds
 
 
 def main() -> NoReturn:

@@ -1,5 +1,5 @@
 """`python -m tui` is `lab3-tui`."""
 
-from tui.entry import main
+from tui.cli.entry import main
 
 main()

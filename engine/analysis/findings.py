@@ -7,9 +7,9 @@ import numpy as np
 from engine.analysis.bootstrap import step_ranges
 from engine.analysis.trigger import Trigger, find_trigger
 from engine.api import protocol as p
-from engine.evaluation import repaired
-from engine.run import Run
-from engine.session import mask_of
+from engine.network.evaluation import repaired
+from engine.run.run import Run
+from engine.run.session import mask_of
 
 
 def analysed(run: Run, saved: Iterable[tuple[int, ...]], before: p.Analysed | None) -> p.Analysed:

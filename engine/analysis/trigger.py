@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.files.dataset import Dataset
+from engine.sandbox.data_set import Dataset
 
 BATCH = 256
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from engine.api import attach
-from engine.api.enginelog import LOG_NAME
+from engine.api import engine_socket
+from engine.api.engine_log import LOG_NAME
 from engine.api.errors import EngineDied, EngineNotStarted
 from engine.api.process import ENGINE_COMMAND, ProcessWire, spawn
 from engine.api.protocol import PROTOCOL, AnyCommand, AnyEvent, Detach, Hello, Note, Opened, Quit, decode_event, encode
-from engine.api.wire import Ending, LineTooLong, Wire
+from engine.api.transport import Ending, LineTooLong, Wire
 
 
 class EngineClient:
@@ -45,9 +45,9 @@ class EngineClient:
 
     async def start(self) -> None:
         """Start the engine process, or come back to it. Raises EngineNotStarted."""
-        if self._run and attach.recorded(self._run):
+        if self._run and engine_socket.recorded(self._run):
             with contextlib.suppress(EngineNotStarted):
-                self._wire = await attach.reach(self._run)
+                self._wire = await engine_socket.reach(self._run)
                 return
         self._wire = await spawn(self._command, self._log, self._environment)
 

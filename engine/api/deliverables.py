@@ -1,7 +1,7 @@
 """What a run has saved, and what it has asked: by path, which channels are at zero in the file, and its SHA-256.
 
 Events tell of it (Saved, SaveMeasured, FileChanged, Question), so that a journal, a report and a screen agree. Whether
-a file on disk still is the one that was saved, `engine.saving` finds out; FileChanged says where it is not.
+a file on disk still is the one that was saved, `engine.run.saving` finds out; FileChanged says where it is not.
 """
 
 from collections.abc import Mapping

@@ -13,9 +13,9 @@ from typing import Literal, NoReturn
 
 import msgspec
 
+from engine.api.escape import SHORT, escape
 from engine.api.locks import HDF5_UNLOCKED
 from engine.api.protocol import LayerInfo
-from engine.api.textsafe import SHORT, escape
 
 # HDF5 loads no plug-in and locks no file, which not every file system can; no library makes threads
 ENVIRONMENT = (
@@ -62,7 +62,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
 def inspector_command(*words: str) -> list[str]:
     """How to start the inspector; to be run with ENVIRONMENT set."""
-    return [sys.executable, "-P", "-m", "engine.files.inspector", *words]  # -P: not an engine/ folder of the user's
+    return [sys.executable, "-P", "-m", "engine.sandbox.inspector", *words]  # -P: not an engine/ folder of the user's
 
 
 def describe(path: Path | str) -> Description:

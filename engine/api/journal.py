@@ -1,21 +1,26 @@
 """The append-only record of a run, `journal.jsonl`: every event that counts, one a line, checksummed; and its replay.
 
-How a line looks, and which are believed, `entries` knows.
+A line is `{"crc":"1a2b3c4d","event":{...}}`, the crc32 of the event's own bytes. What follows a line that is torn or
+damaged is not read. Events pass `trust` and `journal_checks` before anything uses them.
 """
 
 import contextlib
 import datetime
 import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from engine.api import begun
-from engine.api.believing import Unbelievable
-from engine.api.course import Course
-from engine.api.entries import LARGEST, LINES, ends, entries, first, line_of
+from engine.api import trust
 from engine.api.errors import NotWritten, Refused
+from engine.api.escape import SHORT, escape
+from engine.api.journal_checks import Course
 from engine.api.protocol import (
+    LINE_LIMIT,
     AnyEvent,
     Began,
     Finished,
@@ -25,9 +30,129 @@ from engine.api.protocol import (
     Saved,
     Settings,
     Stepped,
+    decode_event,
+    encode,
 )
-from engine.api.regular import open_regular, sync_folder
-from engine.api.textsafe import SHORT, escape
+from engine.api.safe_open import open_regular, sync_folder
+from engine.api.trust import Unbelievable, believed
+
+# 2,000 channels pruned one by one make 700 KB in 4,000 lines, undoing one out of turn as much again; a second of
+# undoing and redoing by hand makes 1 KB in 20 lines
+LARGEST = 2**25  # bytes of a journal
+LINES = 2**18  # of a journal
+LINE = LINE_LIMIT + 2**10  # bytes of a line: an event and its checksum; an order of 2,000 channels makes 100 KB
+HEAD, TAIL = 2**18, 2**16  # bytes of a long journal that are read for a list of runs
+
+
+class Line(msgspec.Struct, frozen=True):
+    crc: str
+    event: msgspec.Raw
+
+
+class Entry(NamedTuple):
+    """A believable line: its event, the event's own bytes, and how many bytes the line has."""
+
+    event: AnyEvent
+    raw: bytes
+    size: int
+
+
+def line_of(event: AnyEvent) -> bytes:
+    """An event as a line."""
+    raw = encode(event)
+    return msgspec.json.encode(Line(f"{zlib.crc32(raw):08x}", msgspec.Raw(raw))) + b"\n"
+
+
+def entries(path: Path) -> Iterator[Entry]:
+    """The believable lines of a journal; none where there is no file.
+
+    Raises Refused for what cannot be read, and for a line that is whole and still no event of a run: what another
+    version wrote is neither believed nor cut off.
+    """
+    with _opened(path) as file:
+        if file is not None:
+            yield from _believed_lines(file, path)
+
+
+def ends(path: Path) -> Iterator[Entry]:
+    """As `entries`, of a long journal only what a list of runs needs: its first lines up to the order, and the last."""
+    with _opened(path) as file:
+        if file is None:
+            return
+        size = os.fstat(file.fileno()).st_size
+        if size <= HEAD + TAIL:
+            yield from _believed_lines(file, path)
+            return
+        read = 0
+        for entry in _believed_lines(file, path):
+            yield entry
+            read += entry.size
+            if isinstance(entry.event, Ranked) or read > HEAD:
+                break
+        file.seek(max(read, size - TAIL) - 1)
+        if _next(file, path).endswith(b"\n"):  # the rest of a line
+            yield from _believed_lines(file, path, "a line near the end")
+
+
+def first(path: Path) -> Entry | None:
+    """The first line of a journal."""
+    return next(entries(path), None)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO | None]:
+    """The journal's file, None where there is none. Raises Refused for what is none or too large for one."""
+    try:
+        file = os.fdopen(open_regular(path), "rb")
+    except (FileNotFoundError, NotADirectoryError):
+        yield None
+        return
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    with file:
+        if os.fstat(file.fileno()).st_size > LARGEST:
+            raise Refused(f"{escape(str(path))}: is larger than {LARGEST // 2**20} MiB, which no run's journal is.")
+        yield file
+
+
+def _believed_lines(file: BinaryIO, path: Path, place: str = "") -> Iterator[Entry]:
+    """The lines from where the file stands. `place`: which they are, where nobody has counted those before."""
+    number = 0
+    while text := _next(file, path):
+        number += 1
+        if number > LINES:
+            raise Refused(f"{escape(str(path))}: has more than {LINES:,} lines, which no run's journal has.")
+        if (raw := _whole(text)) is None:
+            return
+        try:
+            event = believed(decode_event(raw))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Unbelievable):
+            where = f"{escape(path.parent.name, SHORT)}: {place or f'line {number}'} of its journal"
+            raise Refused(f"{where} is none that this version of the program writes. Start a new run.") from None
+        yield Entry(event, raw, len(text))
+
+
+def _next(file: BinaryIO, path: Path) -> bytes:
+    try:
+        return file.readline(LINE)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> Refused:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return Refused(f"{escape(str(path))}: cannot be read ({reason or 'no such file name'}).")
+
+
+def _whole(text: bytes) -> bytes | None:
+    """The event's bytes in a line; None where the line is torn or damaged."""
+    try:
+        line = msgspec.json.decode(text, type=Line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    raw = bytes(line.event)
+    return raw if text.endswith(b"\n") and line.crc == f"{zlib.crc32(raw):08x}" else None
+
 
 NAME = "journal.jsonl"
 RUNS = 300  # run folders that are looked at in a lab, the newest
@@ -127,7 +252,7 @@ def beginning(folder: Path) -> Began | None:
         return None
     if not isinstance(entry.event, Began):
         raise Refused(f"{escape(folder.name, SHORT)}: its journal has no beginning. Start a new run.")
-    begun.refuse_elsewhere(folder, entry.raw, entry.event.settings)
+    trust.refuse_elsewhere(folder, entry.raw, entry.event.settings)
     return entry.event
 
 
@@ -140,7 +265,7 @@ def read(folder: Path) -> list[AnyEvent]:
     course = Course()
     for event, raw, _ in entries(folder / NAME):
         if not found and isinstance(event, Began):
-            begun.refuse_elsewhere(folder, raw, event.settings)
+            trust.refuse_elsewhere(folder, raw, event.settings)
         try:
             course.take(event)
         except Unbelievable as why:
@@ -153,7 +278,7 @@ def read(folder: Path) -> list[AnyEvent]:
 def begun_here(folder: Path) -> bool:
     """Whether this user's program began the run in this folder."""
     entry = first(folder / NAME)
-    return entry is not None and begun.listed(entry.raw)
+    return entry is not None and trust.listed(entry.raw)
 
 
 def summary(folder: Path) -> RunSummary | None:
@@ -163,7 +288,7 @@ def summary(folder: Path) -> RunSummary | None:
     if not isinstance(began, Began):
         return None
     settings = began.settings
-    if settings.overwrite and not begun.listed(raw):
+    if settings.overwrite and not trust.listed(raw):
         settings = msgspec.structs.replace(settings, overwrite=False)
     model, step, steps, finished = "", 0, 0, False
     for event, _, _ in told:

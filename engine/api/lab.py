@@ -10,8 +10,8 @@ from typing import NamedTuple
 import msgspec
 
 from engine.api.errors import Refused
+from engine.api.escape import SHORT, escape
 from engine.api.protocol import SetName, minus
-from engine.api.textsafe import SHORT, escape
 
 PLACES: dict[SetName, str] = {
     "valid": "data/cl/valid.h5",

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.api.errors import Refused
-from engine.api.regular import open_regular
-from engine.api.textsafe import escape
+from engine.api.escape import escape
+from engine.api.safe_open import open_regular
 
 NAME = ".lab3.lock"
 # for processes that import h5py: HDF5 opens no file that it cannot lock, and no file here is written in place

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from engine.api.errors import Refused
-from engine.api.textsafe import SHORT, escape
+from engine.api.escape import SHORT, escape
 
 LooksAt = Literal["nothing", "clean", "labels", "poisoned"]
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from engine.api.enginelog import tail, tail_of
+from engine.api.engine_log import tail, tail_of
 from engine.api.errors import EngineNotStarted
 from engine.api.locks import HDF5_UNLOCKED
-from engine.api.wire import READ_LIMIT, Ending, ending_of, read_line
+from engine.api.transport import READ_LIMIT, Ending, ending_of, read_line
 
 # -P: an engine/ folder in the user's directory is not ours
 ENGINE_COMMAND = (sys.executable, "-P", "-m", "engine")

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import msgspec
 
 from engine.api.errors import LabError, Refused
+from engine.api.escape import escape
 from engine.api.orders import DEFAULT, LooksAt
-from engine.api.textsafe import escape
 
 PROTOCOL = 1
 LINE_LIMIT = 2**22  # bytes; longer lines are never sent

@@ -14,15 +14,15 @@ import msgspec
 import numpy as np
 
 from engine.api import demo
+from engine.api.atomic_file import sha256_file, write_atomically
 from engine.api.demo import Attack
 from engine.api.errors import NotWritten, Refused
+from engine.api.escape import escape
 from engine.api.lab import MODELS, PLACES
 from engine.api.protocol import SetName
-from engine.api.textsafe import escape
 from engine.demo.faces import draw_faces
 from engine.demo.traits import PEOPLE, TARGET, Split
 from engine.demo.trigger import wear_sunglasses
-from engine.files.atomic import sha256_file, write_atomically
 
 VERSION = 1  # of the images and of the layout: a change makes old folders stale
 MANIFEST = "demo.json"

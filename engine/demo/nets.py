@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.files.deepid import deepid_config
+from engine.architecture.deepid import deepid_config
 
 Array = NDArray[Any]
 LAYER, FEATURE = "conv_3", "pool_3"

@@ -6,13 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from engine.ahead import ahead, beside
-from engine.features import with_pixels
-from engine.files.graph import channel_chain
-from engine.files.layers import CHANNELS_APART
-from engine.forward import Forward
-from engine.network import Network, wire
-from engine.orders.material import Material
+from engine.architecture.graph import channel_chain
+from engine.architecture.layers import CHANNELS_APART
+from engine.network.build import Network, wire
+from engine.network.features import with_pixels
+from engine.network.model_runner import Forward
+from engine.network.pipeline import ahead, beside
+from engine.orders.evidence import Material
 
 
 def scores(material: Material) -> np.ndarray:

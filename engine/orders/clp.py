@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.files.graph import channel_chain
-from engine.files.layers import CHANNELS_APART
-from engine.network import Network
-from engine.orders.material import Material
+from engine.architecture.graph import channel_chain
+from engine.architecture.layers import CHANNELS_APART
+from engine.network.build import Network
+from engine.orders.evidence import Material
 
 EACH_NUMBER_ALONE = ("Activation", *CHANNELS_APART, "Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout",
                      "GaussianNoise", "Identity")  # fmt: skip

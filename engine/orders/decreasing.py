@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.orders import mean
-from engine.orders.material import Material
+from engine.orders.evidence import Material
 
 
 def scores(material: Material) -> np.ndarray:

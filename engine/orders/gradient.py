@@ -3,8 +3,8 @@
 import numpy as np
 
 from engine.api.errors import Refused
-from engine.orders.material import Material
-from engine.orders.slopes import odds, slopes
+from engine.orders.evidence import Material
+from engine.orders.gradients import odds, slopes
 
 
 def scores(material: Material) -> np.ndarray:

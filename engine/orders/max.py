@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.orders.material import Material
+from engine.orders.evidence import Material
 from engine.orders.mean import refuse_infinite
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from engine.api.errors import Refused
 
 if TYPE_CHECKING:  # which imports Keras
-    from engine.features import FeatureStore
-    from engine.orders.material import Material
+    from engine.network.features import FeatureStore
+    from engine.orders.evidence import Material
 
 
 def scores(material: "Material") -> np.ndarray:

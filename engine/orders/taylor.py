@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from engine.orders.material import Material
-from engine.orders.slopes import cross_entropy, slopes
+from engine.orders.evidence import Material
+from engine.orders.gradients import cross_entropy, slopes
 
 
 def scores(material: Material) -> np.ndarray:

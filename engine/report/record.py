@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.api import protocol as p
 from engine.api.deliverables import Ledger
 from engine.api.errors import Refused
-from engine.api.textsafe import SHORT, escape
+from engine.api.escape import SHORT, escape
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from engine.api import protocol as p
-from engine.api.comparison import summary
+from engine.api.order_figures import summary
 from engine.report import certainty
 from engine.report.differences import differences
 from engine.report.figures import RATES, Row, compares, oracle_cells, published_rate, published_step, rate, rows

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from engine.api.client import EngineClient
 from engine.api.protocol import Settings
-from tui.app import LabApp
-from tui.launch import Launch
-from tui.terminal import LabDriver
+from tui.app.app import LabApp
+from tui.model.launch import Launch
+from tui.terminal.lab_driver import LabDriver
 
 ENGINE = Path(__file__).parent.parent / "fake_engine.py"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.api.errors import ExitCode
-from tests.e2e.pseudo import PATIENCE, Pseudo
+from tests.support.pty import PATIENCE, Pseudo
 
 pytestmark = pytest.mark.e2e
 SCRIPT = str(Path(__file__).with_name("headless_on_fake.py"))

@@ -9,7 +9,7 @@ import pytest
 from engine.api.errors import ExitCode
 from tests.faults import labs
 from tests.faults.surroundings import PROGRAM, SHORT, STREAMS, Tally, judge, shell
-from tests.making import write_h5
+from tests.support.model_files import write_h5
 
 pytestmark = pytest.mark.e2e
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tmux import Tmux
+
+from tests.support.tmux import Tmux
 
 pytestmark = pytest.mark.e2e
 THRESHOLDS = ("2", "4", "10", "30")

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pseudo import Pseudo
+
+from tests.support.pty import Pseudo
 
 pytestmark = pytest.mark.e2e
 SCRIPT = str(Path(__file__).with_name("workbench_on_fake.py"))

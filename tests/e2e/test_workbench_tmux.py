@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.tmux import Tmux
+from tests.support.tmux import Tmux
 
 pytestmark = pytest.mark.e2e
 SAME = ("curve.csv", "curve.png", "results.csv", "report.md", "g_prune_2.h5", "g_prune_4.h5", "g_prune_30.h5")

@@ -12,8 +12,8 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from engine.api.client import EngineClient  # noqa: E402
 from engine.api.protocol import AnyEvent, Finished, Settings  # noqa: E402
-from tui.launch import Launch  # noqa: E402
-from tui.workbench import refusal, run  # noqa: E402
+from tui.app.run_workbench import refusal, run  # noqa: E402
+from tui.model.launch import Launch  # noqa: E402
 
 FAKE = HERE.parent / "fake_engine.py"
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.api import attach, journal, locks
+from engine.api import engine_socket, journal, locks
 from engine.api import protocol as p
 from engine.api.client import EngineClient
 from engine.api.errors import EngineNotStarted, NotWritten
-from tests.engine.talking import PATIENCE, of, small_lab, until_idle
+from tests.support.protocol_client import PATIENCE, of, small_lab, until_idle
 
 SLOW = (sys.executable, "-P", str(Path(__file__).with_name("slow_engine.py")))
 
@@ -56,8 +56,8 @@ async def test_a_front_end_comes_back_hears_everything_and_takes_over(tmp_path: 
     settings = small_lab(tmp_path / "lab")
     first, run = await begun(settings)
     await first.detach()
-    await until(lambda: attach.recorded(run))
-    path = attach.recorded(run)
+    await until(lambda: engine_socket.recorded(run))
+    path = engine_socket.recorded(run)
     assert path and stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(runtime.stat().st_mode) == 0o700
 
@@ -79,7 +79,7 @@ async def test_a_front_end_comes_back_hears_everything_and_takes_over(tmp_path: 
             pass
         assert isinstance(answer, p.Idle)
     await until(lambda: free(run))
-    assert attach.recorded(run) is None, "the door is gone with the engine"
+    assert engine_socket.recorded(run) is None, "the door is gone with the engine"
 
 
 @pytest.mark.keras
@@ -91,58 +91,58 @@ async def test_left_alone_it_writes_everything_and_frees_the_run(tmp_path: Path)
     assert of(p.Stepped, events)[-1].step == 4
     assert isinstance(events[-1], p.Finished)
     assert (run / "report.md").exists()
-    assert not (run / attach.NAME).exists()
+    assert not (run / engine_socket.NAME).exists()
     assert journal.unfinished_runs(run.parent) == []
 
 
 async def test_where_nobody_answers_an_engine_is_started(
     tmp_path: Path, fake_command: Callable[..., tuple[str, ...]]
 ) -> None:
-    door = attach.Door(tmp_path)
+    door = engine_socket.Door(tmp_path)
     door._socket.close()  # as a killed engine leaves it: the socket's file is there, and nobody behind it
-    assert attach.recorded(tmp_path) == door.path
+    assert engine_socket.recorded(tmp_path) == door.path
     with pytest.raises(EngineNotStarted, match="--resume"):
-        await attach.reach(tmp_path)
+        await engine_socket.reach(tmp_path)
     async with EngineClient(fake_command(), run=tmp_path) as client:
         async for event in client.events():
             assert isinstance(event, p.Hello)
             break
-    attach.Door(tmp_path).close()
-    assert attach.recorded(tmp_path) is None
+    engine_socket.Door(tmp_path).close()
+    assert engine_socket.recorded(tmp_path) is None
 
 
 def test_only_a_socket_of_ones_own_is_reached(tmp_path: Path, runtime: Path) -> None:
-    record = tmp_path / attach.NAME
-    assert attach.recorded(tmp_path) is None
+    record = tmp_path / engine_socket.NAME
+    assert engine_socket.recorded(tmp_path) is None
     elsewhere = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(elsewhere))
         record.write_text(str(elsewhere))
-        assert attach.recorded(tmp_path) is None, "outside the runtime directory"
-    attach.runtime_folder().joinpath("file").touch()
+        assert engine_socket.recorded(tmp_path) is None, "outside the runtime directory"
+    engine_socket.runtime_folder().joinpath("file").touch()
     record.write_text(str(runtime / "file"))
-    assert attach.recorded(tmp_path) is None, "no socket"
+    assert engine_socket.recorded(tmp_path) is None, "no socket"
     for content in (b"", b"\xff\x00", b"/" + b"x" * 9999):
         record.write_bytes(content)
-        assert attach.recorded(tmp_path) is None
+        assert engine_socket.recorded(tmp_path) is None
 
 
 def test_a_runtime_directory_that_others_can_enter_is_refused(runtime: Path, tmp_path: Path) -> None:
     runtime.mkdir(mode=0o755)
     runtime.chmod(0o755)
     with pytest.raises(NotWritten, match="you alone"):
-        attach.Door(tmp_path)
+        engine_socket.Door(tmp_path)
     runtime.rmdir()
     runtime.symlink_to(tmp_path)
     with pytest.raises(NotWritten, match="you alone"):
-        attach.runtime_folder()
+        engine_socket.runtime_folder()
 
 
 def test_a_long_runtime_directory_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep = tmp_path / ("x" * 60) / ("y" * 60)
     deep.mkdir(parents=True)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
-    assert len(os.fsencode(attach.runtime_folder())) <= attach.LONGEST
-    door = attach.Door(tmp_path)
-    assert attach.recorded(tmp_path) == door.path
+    assert len(os.fsencode(engine_socket.runtime_folder())) <= engine_socket.LONGEST
+    door = engine_socket.Door(tmp_path)
+    assert engine_socket.recorded(tmp_path) == door.path
     door.close()

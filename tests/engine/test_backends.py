@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
 
-from tests.engine.nets import CASES, trained_looking, write_lab  # noqa: E402
+from tests.support.networks import CASES, trained_looking, write_lab  # noqa: E402
 
 CASE = ["branching", "residual, inside the block", "sigmoid"]
 WALK = """

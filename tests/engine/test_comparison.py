@@ -10,14 +10,14 @@ from msgspec.structs import replace
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
 
-from engine.analysis import comparison  # noqa: E402
+from engine.analysis import compare_orders  # noqa: E402
 from engine.api import journal  # noqa: E402
 from engine.api import protocol as p  # noqa: E402
 from engine.api.errors import ExitCode, Refused  # noqa: E402
 from engine.report.curve import COLUMNS  # noqa: E402
-from tests.engine.nets import CASES, trained_looking, write_lab  # noqa: E402
-from tests.engine.talking import of, play, small_lab  # noqa: E402
 from tests.engine.test_parity import opened  # noqa: E402
+from tests.support.networks import CASES, trained_looking, write_lab  # noqa: E402
+from tests.support.protocol_client import of, play, small_lab  # noqa: E402
 
 ORDERS = ("mean", "decreasing", "clp:1", "random:3", "tac")
 
@@ -27,7 +27,7 @@ def test_each_order_is_that_of_a_run_of_its_own(tmp_path: Path) -> None:
     run = opened(tmp_path)
     list(run.session.goto(p.Goto(2), lambda: run.evaluator, lambda: None))
     order, kept = run.session.order, set(run.session.answers)
-    found = list(comparison.compared(run, ORDERS))
+    found = list(compare_orders.compared(run, ORDERS))
     assert [at.name for at in found] == list(ORDERS)
     assert (run.session.order, run.session.playhead, set(run.session.answers)) == (order, 2, kept)
     for compared in found:
@@ -46,9 +46,9 @@ def test_answers_that_do_not_fit_are_computed_again(tmp_path: Path, monkeypatch:
     write_lab(tmp_path, trained_looking(CASES["crossing"][0], seed=7), seed=7)
     run = opened(tmp_path, layer="last")
     list(run.session.goto(p.Goto(0), lambda: run.evaluator, lambda: None))
-    wide = [replace(at, seconds=0) for at in comparison.compared(run, ORDERS)]
-    monkeypatch.setattr(comparison, "KEPT", 0)
-    assert [replace(at, seconds=0) for at in comparison.compared(run, ORDERS)] == wide
+    wide = [replace(at, seconds=0) for at in compare_orders.compared(run, ORDERS)]
+    monkeypatch.setattr(compare_orders, "KEPT", 0)
+    assert [replace(at, seconds=0) for at in compare_orders.compared(run, ORDERS)] == wide
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_computed(
 ) -> None:
     write_lab(tmp_path, trained_looking(CASES["sequential"][0], seed=7), seed=7)
     with pytest.raises(Refused, match=said):
-        next(comparison.compared(opened(tmp_path, **more), names))
+        next(compare_orders.compared(opened(tmp_path, **more), names))
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_a_comparison_is_stopped_within_an_order_and_keeps_those_done(tmp_path: 
 
     run.check = check
     with pytest.raises(Stopped):
-        done.extend(iter_into(done, comparison.compared(run, ORDERS)))
+        done.extend(iter_into(done, compare_orders.compared(run, ORDERS)))
     assert [at.name for at in done] == ["mean"]
 
 

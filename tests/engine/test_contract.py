@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from engine.api import protocol as p
 from engine.api.client import EngineClient
-from tests.engine.talking import Line, of, play, small_lab, until_idle
+from tests.support.protocol_client import Line, of, play, small_lab, until_idle
 
 REAL = (sys.executable, "-P", "-m", "engine")
 SCRIPT = ("open", "forth", "back", "again", "beyond", "home", "out of turn", "undo", "refused", "save", "save again",

@@ -12,10 +12,10 @@ pytest.importorskip("keras")
 from engine.api import demo  # noqa: E402
 from engine.api.lab import MODELS, PLACES  # noqa: E402
 from engine.api.protocol import Counts, Goto, Ranked, Settings, Stepped, drop, percent, reached  # noqa: E402
+from engine.architecture.deepid import deepid_config  # noqa: E402
 from engine.demo.lab import lay_out, shipped  # noqa: E402
-from engine.files.deepid import deepid_config  # noqa: E402
-from engine.inputs import open_inputs  # noqa: E402
-from engine.run import Run  # noqa: E402
+from engine.run.inputs import open_inputs  # noqa: E402
+from engine.run.run import Run  # noqa: E402
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from engine.api.demo import ATTACKS, Attack  # noqa: E402
 from engine.demo import nets, training  # noqa: E402
 from engine.demo.faces import draw_faces  # noqa: E402
 from engine.demo.trigger import wear_sunglasses  # noqa: E402
-from engine.files.model import read_model  # noqa: E402
-from engine.network import build  # noqa: E402
+from engine.network.build import build  # noqa: E402
+from engine.sandbox.model_file import read_model  # noqa: E402
 
 PEOPLE = 20
 RECIPE = training.Recipe(people=PEOPLE, images=20)

@@ -14,12 +14,12 @@ import pytest
 
 from engine.api import journal
 from engine.api import protocol as p
+from engine.api.atomic_file import sha256_file
 from engine.api.client import EngineClient
 from engine.api.deliverables import Ledger
-from engine.api.entries import line_of
-from engine.files.atomic import sha256_file
-from tests.engine.talking import Line, Transcript, of, play, small_lab
-from tui.headless import Plan, run
+from engine.api.journal import line_of
+from tests.support.protocol_client import Line, Transcript, of, play, small_lab
+from tui.headless.run import Plan, run
 
 ROOT = Path(__file__).parents[2]
 ENGINE = (sys.executable, "-P", str(ROOT / "tests" / "plain_engine.py"))

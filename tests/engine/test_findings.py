@@ -12,9 +12,9 @@ pytest.importorskip("keras")
 from engine.analysis.findings import analysed  # noqa: E402
 from engine.api import journal  # noqa: E402
 from engine.api import protocol as p  # noqa: E402
-from tests.engine.nets import CASES, trained_looking, write_lab  # noqa: E402
-from tests.engine.talking import of, play, small_lab  # noqa: E402
 from tests.engine.test_parity import opened  # noqa: E402
+from tests.support.networks import CASES, trained_looking, write_lab  # noqa: E402
+from tests.support.protocol_client import of, play, small_lab  # noqa: E402
 
 
 def with_trigger(folder: Path) -> None:

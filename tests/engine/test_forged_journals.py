@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine import service as services
 from engine.api import journal
 from engine.api import protocol as p
 from engine.api.errors import ExitCode
-from engine.files.warden import warden
-from engine.service import Service
-from tests import forging
+from engine.sandbox.client import warden
+from engine.server import commands as services
+from engine.server.commands import Service
 from tests.faults import labs
-from tests.forging import Told
+from tests.support import forged_journals
+from tests.support.forged_journals import Told
 
 pytestmark = pytest.mark.keras
 END = 1_000_000
@@ -68,14 +68,14 @@ class Real:
         assert isinstance(told[-1], p.Idle) and told[-1].why == "done"
         (self.run,) = (self.lab / "runs").iterdir()
         self.expected = labs.results(self.lab)
-        self.told = forging.lines((self.run / journal.NAME).read_bytes())
+        self.told = forged_journals.lines((self.run / journal.NAME).read_bytes())
         shutil.copytree(self.lab, self.kept)
 
     def forged(self, told: Told) -> list[p.AnyEvent]:
         """What going on with such a journal tells; the lab is as it was, but for that."""
         shutil.rmtree(self.lab)
         shutil.copytree(self.kept, self.lab)
-        (self.run / journal.NAME).write_bytes(forging.journal(told))
+        (self.run / journal.NAME).write_bytes(forged_journals.journal(told))
         return carried_out(p.Open(self.settings, str(self.run)))
 
     def wrong(self) -> list[str]:
@@ -105,14 +105,14 @@ def assert_sound(real: Real, told: list[p.AnyEvent], what: str) -> None:
     for event in failed:
         assert event.exit_code == ExitCode.USAGE, (what, event)
         assert event.message.isprintable(), (what, event)
-    if not failed and what.rpartition(" ")[2] not in forging.CLAIMS:
+    if not failed and what.rpartition(" ")[2] not in forged_journals.CLAIMS:
         assert not real.wrong(), what
 
 
 @settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_the_same_results_or_one_line(real: Real, rng: random.Random) -> None:
-    told, what = forging.forged(real.told, rng)
+    told, what = forged_journals.forged(real.told, rng)
     assert_sound(real, real.forged(told), what)
 
 
@@ -199,7 +199,7 @@ FORGED: list[Callable[[Told], None]] = [
 
 @pytest.mark.parametrize("forge", FORGED, ids=lambda forge: forge.__name__)
 def test_a_forgery_is_refused_in_one_line(forge: Callable[[Told], None], real: Real) -> None:
-    told = forging.lines(forging.journal(real.told))
+    told = forged_journals.lines(forged_journals.journal(real.told))
     forge(told)
     (failed,) = refusals(real.forged(told))
     assert failed.exit_code == ExitCode.USAGE
@@ -213,14 +213,14 @@ def test_nothing_forged_goes_on(real: Real) -> None:
 
 def test_what_a_foreign_journal_may_overwrite_is_asked_for(real: Real) -> None:
     """Told anew to the front end, too: it would give the consent back when it starts the engine again."""
-    told = forging.lines(forging.journal(real.told))
+    told = forged_journals.lines(forged_journals.journal(real.told))
     told[0]["settings"]["overwrite"] = True
     del told[at(told, "crossed") :]
     shutil.rmtree(real.lab)
     shutil.copytree(real.kept, real.lab)
     precious = real.lab / "models/model_prune_1.h5"
     precious.write_bytes(b"precious")
-    (real.run / journal.NAME).write_bytes(forging.journal(told))
+    (real.run / journal.NAME).write_bytes(forged_journals.journal(told))
     heard = carried_out(p.Open(real.settings, str(real.run)))
     asked = [event for event in heard if isinstance(event, p.Question)]
     assert {event.path for event in asked} == {str(precious)}

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backend import load
-from engine.forward import Forward
+from engine.network.backend import load
+from engine.network.model_runner import Forward
 
 pytestmark = pytest.mark.keras
 Small = tuple[Forward, list[int], list[int]]  # a forward pass, the limits it told of, the rows it ran

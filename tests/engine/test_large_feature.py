@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from engine.api import protocol as p
-from tests.engine.talking import of, play, small_lab
-from tests.making import CLASSES, layer, model_config, write_data, write_h5
+from tests.support.model_files import CLASSES, layer, model_config, write_data, write_h5
+from tests.support.protocol_client import of, play, small_lab
 
 pytestmark = pytest.mark.keras
 SIDE, CHANNELS, IMAGES = 400, 2, 3

@@ -12,15 +12,15 @@ pytestmark = [
 ]
 keras = pytest.importorskip("keras")
 
+from engine.analysis.evaluate_files import evaluate  # noqa: E402
 from engine.api.errors import Refused  # noqa: E402
 from engine.api.protocol import Evaluate, Goto, Stepped  # noqa: E402
-from engine.files.graph import prunable  # noqa: E402
-from engine.files.model import pruned_bytes, read_model  # noqa: E402
-from engine.network import build, wire  # noqa: E402
-from engine.whole import evaluate  # noqa: E402
-from tests.engine.arithmetic import NETS, weighted  # noqa: E402
-from tests.engine.nets import SHAPE, pictures, write_lab  # noqa: E402
+from engine.architecture.graph import prunable  # noqa: E402
+from engine.network.build import build, wire  # noqa: E402
+from engine.sandbox.model_file import pruned_bytes, read_model  # noqa: E402
 from tests.engine.test_parity import opened, zeroed  # noqa: E402
+from tests.support.arithmetic import NETS, weighted  # noqa: E402
+from tests.support.networks import SHAPE, pictures, write_lab  # noqa: E402
 
 SUFFIXES = [".h5", ".keras"]
 COUNT = 60

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.files.graph import prunable
-from engine.files.model import pruned_bytes, read_model
+from engine.architecture.graph import prunable
+from engine.sandbox.model_file import pruned_bytes, read_model
 
 keras = pytest.importorskip("keras")
 layers = keras.layers

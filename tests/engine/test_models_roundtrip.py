@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.files.model import read_model
+from engine.sandbox.model_file import read_model
 
 keras = pytest.importorskip("keras")
-network = pytest.importorskip("engine.network")
+network = pytest.importorskip("engine.network.build")
 layers = keras.layers
 pytestmark = [
     pytest.mark.keras,

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 pytest.importorskip("keras")
 
 from engine.api import protocol as p
-from engine.files.dataset import Dataset
-from engine.service import Service
-from tests.engine.talking import of, small_lab
+from engine.sandbox.data_set import Dataset
+from engine.server.commands import Service
+from tests.support.protocol_client import of, small_lab
 
 pytestmark = pytest.mark.keras
 

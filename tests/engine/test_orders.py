@@ -14,11 +14,11 @@ keras = pytest.importorskip("keras")
 from engine.api.errors import Refused  # noqa: E402
 from engine.api.orders import METHODS, order_name  # noqa: E402
 from engine.orders.clp import published_set  # noqa: E402
-from engine.orders.compute import SCORES, order_of, scored  # noqa: E402
-from engine.run import Run  # noqa: E402
-from tests.engine.nets import CASES, trained_looking, write_lab  # noqa: E402
-from tests.engine.plain_network import BEFORE_SOFTMAX, outputs  # noqa: E402
+from engine.orders.compute_order import SCORES, order_of, scored  # noqa: E402
+from engine.run.run import Run  # noqa: E402
 from tests.engine.test_parity import opened, zeroed  # noqa: E402
+from tests.support.networks import CASES, trained_looking, write_lab  # noqa: E402
+from tests.support.plain_network import BEFORE_SOFTMAX, outputs  # noqa: E402
 
 # the layer whose zeros are counted, and the batch normalisation behind the pruned layer
 BESIDE: dict[str, tuple[str, str | None]] = {

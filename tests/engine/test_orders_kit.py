@@ -11,9 +11,9 @@ pytest.importorskip("keras")
 
 from engine.api.protocol import Counts, Goto  # noqa: E402
 from engine.orders.clp import published_set  # noqa: E402
-from engine.orders.compute import order_of, scored  # noqa: E402
+from engine.orders.compute_order import order_of, scored  # noqa: E402
 from engine.orders.greedy import Balance  # noqa: E402
-from engine.run import Run  # noqa: E402
+from engine.run.run import Run  # noqa: E402
 from tests.engine.test_parity import opened  # noqa: E402
 
 NETWORKS = {"plain": "fp_baseline.h5", "lab": "bd_net.h5"}

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from engine.api import journal
 from engine.api import protocol as p
 from engine.api.errors import ExitCode
-from tests.engine.talking import of, play, small_lab
+from tests.support.protocol_client import of, play, small_lab
 
 pytestmark = pytest.mark.keras
 

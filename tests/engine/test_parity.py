@@ -10,9 +10,9 @@ pytestmark = pytest.mark.keras
 keras = pytest.importorskip("keras")
 
 from engine.api.protocol import Goto, Settings, Stepped  # noqa: E402
-from engine.inputs import open_inputs  # noqa: E402
-from engine.run import Run  # noqa: E402
-from tests.engine.nets import CASES, trained_looking, write_lab  # noqa: E402
+from engine.run.inputs import open_inputs  # noqa: E402
+from engine.run.run import Run  # noqa: E402
+from tests.support.networks import CASES, trained_looking, write_lab  # noqa: E402
 
 
 def settings(folder: Path, **more: Any) -> Settings:
@@ -105,12 +105,12 @@ def test_classes_that_the_softmax_makes_equal_are_answered_as_keras_does(shrink:
 
 
 def test_batches_take_no_more_than_there_is_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine import forward
+    from engine.network import model_runner
 
     model = trained_looking(CASES["branching"][0], seed=13)
     write_lab(tmp_path, model, seed=13)
     wide = opened(tmp_path)
-    monkeypatch.setattr(forward, "ROOM", 2**18)
+    monkeypatch.setattr(model_runner, "ROOM", 2**18)
     narrow = opened(tmp_path)
     assert 1 < narrow.evaluator.rest.batch < 60 < wide.evaluator.rest.batch
     key = wide.session.key(0)

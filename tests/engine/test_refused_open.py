@@ -13,10 +13,10 @@ pytest.importorskip("keras")
 
 from engine.api import journal, locks
 from engine.api import protocol as p
-from engine.files.source import Source
-from engine.service import Service
-from tests.engine.talking import of, small_lab
-from tests.making import CLASSES, IMAGE, write_data
+from engine.file_safety.open_source import Source
+from engine.server.commands import Service
+from tests.support.model_files import CLASSES, IMAGE, write_data
+from tests.support.protocol_client import of, small_lab
 
 pytestmark = pytest.mark.keras
 PATIENCE = 60.0  # seconds

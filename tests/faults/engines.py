@@ -60,19 +60,19 @@ class Nursery:
 
 def serve(path: str) -> None:
     """Fork an engine for everybody who calls."""
-    from engine import backend
+    from engine.network import backend
 
     backend.configure("cpu")
     backend.load()
     import engine.__main__
-    import engine.evaluation
-    import engine.network
-    import engine.opening
+    import engine.network.build
+    import engine.network.evaluation
+    import engine.network.pruned_tail
     import engine.report.picture
-    import engine.rest
+    import engine.run.open_run
     from engine import report
 
-    assert engine.rest
+    assert engine.network.pruned_tail
     # no process that imports matplotlib: what it would draw is drawn here
     report.Painter = partial(report.Painter, ("true",))  # type: ignore[assignment, misc]
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

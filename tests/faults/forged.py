@@ -15,10 +15,10 @@ from pathlib import Path
 
 from engine.api import journal
 from engine.api.errors import ExitCode
-from tests import forging
 from tests.faults import labs
 from tests.faults.engines import Nursery
 from tests.faults.kills import DONE, start, undisturbed
+from tests.support import forged_journals
 
 
 @dataclass
@@ -38,12 +38,12 @@ def run(lab: Path, engine: tuple[str, ...], count: int, seed: int, log: Path, un
     real = labs.newest_run(lab)
     if real is None:
         raise RuntimeError("there is no run to forge")
-    told = forging.lines((real / journal.NAME).read_bytes())
+    told = forged_journals.lines((real / journal.NAME).read_bytes())
     while tally.outcomes.total() < count and time.monotonic() < until:
         shutil.rmtree(lab)
         shutil.copytree(kept, lab)
-        made, what = forging.forged(told, rng)
-        (real / journal.NAME).write_bytes(forging.journal(made))
+        made, what = forged_journals.forged(told, rng)
+        (real / journal.NAME).write_bytes(forged_journals.journal(made))
         log.write_bytes(b"")
         code = start(lab, engine, ("--headless", "--json", "--run", str(real)), log).end()
         judge(tally, what, code, log.read_text(), labs_results(lab, expected) if code in DONE else [])
@@ -68,7 +68,7 @@ def judge(tally: Tally, what: str, code: int, said: str, other: list[str]) -> No
         tally.losses.append(f"{what}: exit code {code}: {said[-300:]}")
     if "Traceback" in said:
         tally.losses.append(f"{what}: a traceback: {said[-300:]}")
-    if other and what.rpartition(" ")[2] not in forging.CLAIMS:
+    if other and what.rpartition(" ")[2] not in forged_journals.CLAIMS:
         tally.losses.append(f"{what}: other results: {', '.join(other)}")
 
 

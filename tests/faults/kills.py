@@ -20,7 +20,7 @@ from pathlib import Path
 from engine.api import journal
 from engine.api.process import ENGINE_COMMAND
 from engine.api.protocol import AnyEvent, Hello, Idle, Opened, Progress, decode_event
-from engine.recorder import UNRECORDED
+from engine.run.recorder import UNRECORDED
 from tests.faults import labs
 from tests.faults.engines import Nursery
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.api import journal
 from engine.api.protocol import Finished, Stepped
-from tests.making import CLASSES, IMAGE, layer, model_config, write_data, write_h5
+from tests.support.model_files import CLASSES, IMAGE, layer, model_config, write_data, write_h5
 
 CHANNELS = 24
 IMAGES = {"cl/valid": 200, "cl/test": 150, "bd/bd_valid": 200, "bd/bd_test": 150}

@@ -22,10 +22,10 @@ import h5py
 import numpy as np
 
 from engine.api.errors import Refused
-from engine.files import warden
-from engine.files.dataset import open_dataset
-from engine.files.model import pruned_bytes, read_model
-from tests.making import (
+from engine.sandbox import client
+from engine.sandbox.data_set import open_dataset
+from engine.sandbox.model_file import pruned_bytes, read_model
+from tests.support.model_files import (
     CLASSES,
     IMAGE,
     layer,
@@ -198,7 +198,7 @@ def outcome(path: Path, use: Callable[[Path], None]) -> str:
 
 def run(numbers: range, seed: int, folder: Path) -> Counter[Outcome]:
     """Open the damaged files of these numbers, each with a luck of its own; gives how often what happened."""
-    warden.inspector_command = lambda *words: [sys.executable, "-P", "-c", IMPATIENT, *words]
+    client.inspector_command = lambda *words: [sys.executable, "-P", "-c", IMPATIENT, *words]
     good = {name: make(folder / name).read_bytes() for name, (make, _) in GOOD.items()}
     for name, (_, use) in GOOD.items():
         if outcome(folder / name, use) != "accepted":
@@ -210,7 +210,7 @@ def run(numbers: range, seed: int, folder: Path) -> Counter[Outcome]:
         path = folder / name
         path.write_bytes(mutated(good[name], rng))
         found[name, outcome(path, GOOD[name][1])] += 1
-    warden.warden.close()
+    client.warden.close()
     return found
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.api.client import EngineClient
-from tui import cli
-from tui.launch import Launch
+from tui.cli import command_line
+from tui.model.launch import Launch
 
 
 def main() -> None:
@@ -16,8 +16,8 @@ def main() -> None:
     def client_for(launch: Launch) -> Callable[[], EngineClient]:
         return lambda: EngineClient(command, run=Path(launch.run) if launch.run else None)
 
-    cli.client_for = client_for
-    cli.main()
+    command_line.client_for = client_for
+    command_line.main()
 
 
 if __name__ == "__main__":

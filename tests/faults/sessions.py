@@ -17,8 +17,8 @@ from pathlib import Path
 
 from engine.api import journal
 from engine.api.process import ENGINE_COMMAND
-from tests.e2e.pseudo import Pseudo
 from tests.faults import kills, labs
+from tests.support.pty import Pseudo
 
 WHOM = ("engine", "workbench", "both", "both, engine first")
 OPTIONS = tuple(each for each in kills.OPTIONS if each not in ("--headless", "--json"))

@@ -20,22 +20,22 @@ from typing import cast
 
 import numpy as np
 
-from engine.answers import AnswersFile
 from engine.api import journal
+from engine.api.atomic_file import sha256_file, write_atomically
 from engine.api.errors import ExitCode, LabError, NotWritten
 from engine.api.journal import Journal
 from engine.api.protocol import AnyEvent, Began, Counts, Saved, Settings, Stepped
-from engine.evaluation import ImageSet
-from engine.files.atomic import sha256_file, write_atomically
-from engine.files.description import ModelFile
-from engine.files.model import pruned_bytes, read_model
-from engine.recorder import Recorder
-from engine.run import Run
-from engine.saving import Saver
+from engine.architecture.description import ModelFile
+from engine.network.evaluation import ImageSet
+from engine.run.answer_store import AnswersFile
+from engine.run.recorder import Recorder
+from engine.run.run import Run
+from engine.run.saving import Saver
+from engine.sandbox.model_file import pruned_bytes, read_model
 from tests.faults import breaking, labs
 from tests.faults.engines import Nursery
 from tests.faults.kills import DONE, how_to_go_on, start, undisturbed
-from tests.making import CLASSES, write_h5
+from tests.support.model_files import CLASSES, write_h5
 
 Tell = Callable[[], None]
 OLD, NEW = b"old" * 900, b"new!" * 3000

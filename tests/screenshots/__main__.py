@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from engine.api.protocol import ImagePair
-    from tui.app import LabApp
+    from tui.app.app import LabApp
 
 os.environ |= {"TEXTUAL_COLOR_SYSTEM": "truecolor", "COLORTERM": "truecolor"}  # read when textual is imported
 os.environ.pop("NO_COLOR", None)
@@ -81,9 +81,9 @@ class Session:
 @asynccontextmanager
 async def session(folder: Path, size: tuple[int, int]) -> AsyncIterator[Session]:
     """The workbench on the demo, with B measured."""
-    from tui.app import LabApp
-    from tui.config import Config
-    from tui.launch import demo_launch
+    from tui.app.app import LabApp
+    from tui.model.config import Config
+    from tui.model.launch import demo_launch
 
     app = LabApp(replace(demo_launch("pruning-aware"), fresh=True), Config(theme="lab3-dark"))
     async with app.run_test(size=size, notifications=True) as pilot:

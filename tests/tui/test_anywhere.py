@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from piloted import bench
 from rich.cells import cell_len
-from scripted import SETTINGS, ScriptedEngine, opened
 
 from engine.api import protocol as p
 from engine.api.demo import demo_root
-from engine.api.textsafe import ACTING, JOINERS
-from tui.frugal import safe
-from tui.launch import Launch, demo_launch
-from tui.state import Died
-from tui.wording import short_path
+from engine.api.escape import ACTING, JOINERS
+from tests.support.engine_stub import SETTINGS, ScriptedEngine, opened
+from tests.support.pilot import bench
+from tui.model.formatting import short_path
+from tui.model.launch import Launch, demo_launch
+from tui.model.run_state import Died
+from tui.terminal.output_diet import safe
 
 EVIL = "a\x1b[31mred\x1b]0;title\x07\x9b2J\u202egnp\u2028line\u200fm\x7f\t"
 HOMES = {

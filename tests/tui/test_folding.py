@@ -1,12 +1,12 @@
 """Long texts: help, log, and the last words of an engine are folded or cut where they can be read on."""
 
 import pytest
-from piloted import bench, measured
-from scripted import ScriptedEngine
 
 from engine.api import protocol as p
-from engine.api.wire import Ending
-from tui.actions import ACTIONS
+from engine.api.transport import Ending
+from tests.support.engine_stub import ScriptedEngine
+from tests.support.pilot import bench, measured
+from tui.model.actions import ACTIONS
 from tui.screens.died import last_words
 from tui.screens.help import MARGIN, page
 
@@ -82,7 +82,7 @@ async def test_long_last_words_are_cut_at_the_frame() -> None:
 
 
 def test_a_lab_in_the_root_folder_keeps_its_slashes() -> None:
-    from tui.wording import within
+    from tui.model.formatting import within
 
     assert within("saved /models/x.h5", "/") == "saved /models/x.h5"
     assert within("saved /lab/models/x.h5", "/lab/") == within("saved /lab/models/x.h5", "/lab") == "saved models/x.h5"

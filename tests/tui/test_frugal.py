@@ -18,7 +18,7 @@ from textual.containers import Horizontal
 from textual.geometry import Region
 from textual.screen import ModalScreen, Screen
 
-from tui.frugal import Frugal, FrugalApp, shorten
+from tui.terminal.output_diet import Frugal, FrugalApp, shorten
 from tui.widgets.rows import Row, row
 from tui.widgets.view import RowsView
 

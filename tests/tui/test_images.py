@@ -1,10 +1,10 @@
 """The images screen: how many pictures there are room for, and captions that can be read."""
 
 import pytest
-from piloted import measured
 from textual.geometry import Size
 
 from engine.api.protocol import ImagePair, Picture, ShowImages
+from tests.support.pilot import measured
 from tui.screens.images import CAPTION, GAP, Grid, _captions, grid
 
 pytestmark = pytest.mark.tui

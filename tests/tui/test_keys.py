@@ -4,13 +4,13 @@ import re
 
 import pytest
 from msgspec.structs import replace
-from piloted import bench, measured
-from scripted import ORDER, SETTINGS, ScriptedEngine
 
 from engine.api import protocol as p
-from tui.actions import ACTIONS
-from tui.config import Config
-from tui.state import Sent
+from tests.support.engine_stub import ORDER, SETTINGS, ScriptedEngine
+from tests.support.pilot import bench, measured
+from tui.model.actions import ACTIONS
+from tui.model.config import Config
+from tui.model.run_state import Sent
 
 pytestmark = pytest.mark.tui
 
@@ -243,12 +243,12 @@ async def test_the_mouse_may_press_the_keys_of_the_footer() -> None:
 
 
 def test_every_action_of_the_table_is_done_somewhere() -> None:
-    from tui.app import LabApp
+    from tui.app.app import LabApp
     from tui.screens.channel import ChannelScreen
     from tui.screens.died import DiedScreen
     from tui.screens.images import ImagesScreen
     from tui.screens.log import LogScreen
-    from tui.screens.opening import OpenScreen
+    from tui.screens.open_screen import OpenScreen
     from tui.screens.results import ResultsScreen
     from tui.screens.workbench import Workbench
 

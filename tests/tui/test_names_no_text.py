@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from piloted import bench
-from scripted import SETTINGS
 from textual.widgets import DirectoryTree, Input
 
 from engine.api import protocol as p
-from tests.making import write_data, write_h5
-from tui.launch import Launch
+from tests.support.engine_stub import SETTINGS
+from tests.support.model_files import write_data, write_h5
+from tests.support.pilot import bench
+from tui.model.launch import Launch
 from tui.screens.tree import LabTree
 
 pytestmark = pytest.mark.tui

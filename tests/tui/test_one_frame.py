@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from piloted import bench, measured
-from scripted import ScriptedEngine
 
+from tests.support.engine_stub import ScriptedEngine
+from tests.support.pilot import bench, measured
+from tui.app.navigation import BEHIND
 from tui.screens.header import Header
 from tui.screens.workbench import Workbench
-from tui.showing import BEHIND
 from tui.widgets.channels import ChannelTable
 from tui.widgets.chart import Chart
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from piloted import Bench, bench, measured
-from scripted import SETTINGS, ScriptedEngine
 
 from engine.api import protocol as p
 from engine.api.journal import Journal
-from tui.actions import ACTIONS
-from tui.launch import Launch
-from tui.screens.opening import OpenScreen
-from tui.terminal import EscapeParser
+from tests.support.engine_stub import SETTINGS, ScriptedEngine
+from tests.support.pilot import Bench, bench, measured
+from tui.model.actions import ACTIONS
+from tui.model.launch import Launch
+from tui.screens.open_screen import OpenScreen
+from tui.terminal.lab_driver import EscapeParser
 
 pytestmark = pytest.mark.tui
 SIZES = [(60, 16), (80, 24), (120, 40), (200, 60)]

@@ -1,10 +1,10 @@
 """The panes beside the chart: they show the playhead's figures whatever the window did meanwhile."""
 
 import pytest
-from piloted import Bench, measured
 
-from tui.state import figures
-from tui.wording import rate
+from tests.support.pilot import Bench, measured
+from tui.model.formatting import rate
+from tui.model.run_state import figures
 
 pytestmark = pytest.mark.tui
 WIDE = (120, 40)

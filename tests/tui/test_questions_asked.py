@@ -1,10 +1,10 @@
 """Questions of the engine: one at a time, once the run is open, and answered for good."""
 
 import pytest
-from piloted import measured
-from scripted import SETTINGS, ScriptedEngine
 
 from engine.api import protocol as p
+from tests.support.engine_stub import SETTINGS, ScriptedEngine
+from tests.support.pilot import measured
 
 pytestmark = pytest.mark.tui
 FIRST, SECOND = (

@@ -2,10 +2,10 @@
 
 import pytest
 from msgspec.structs import replace
-from piloted import Bench, measured
-from scripted import ScriptedEngine
 
 from engine.api import protocol as p
+from tests.support.engine_stub import ScriptedEngine
+from tests.support.pilot import Bench, measured
 
 pytestmark = pytest.mark.tui
 

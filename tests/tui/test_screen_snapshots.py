@@ -6,15 +6,15 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from piloted import LAUNCH, PATIENCE
-from scripted import ScriptedEngine
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.api import protocol as p
-from tui.app import LabApp
-from tui.config import Config
-from tui.launch import Launch
+from tests.support.engine_stub import ScriptedEngine
+from tests.support.pilot import LAUNCH, PATIENCE
+from tui.app.app import LabApp
+from tui.model.config import Config
+from tui.model.launch import Launch
 from tui.widgets.view import RowsView
 
 pytestmark = pytest.mark.tui

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from piloted import LAUNCH, Bench, bench, measured
-from scripted import ORDER, SETTINGS, ScriptedEngine, counts
 from textual.widgets import Input, Static
 
 from engine.api import protocol as p
@@ -13,7 +11,9 @@ from engine.api.journal import Journal
 from engine.api.lab import PLACES
 from engine.api.published import MODEL
 from tests.faults.labs import make_lab
-from tui.launch import Launch, demo_launch
+from tests.support.engine_stub import ORDER, SETTINGS, ScriptedEngine, counts
+from tests.support.pilot import LAUNCH, Bench, bench, measured
+from tui.model.launch import Launch, demo_launch
 from tui.screens.checklist import Checklist
 
 pytestmark = pytest.mark.tui

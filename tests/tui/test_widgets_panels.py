@@ -3,17 +3,17 @@
 import pytest
 from msgspec.structs import replace
 from textual.app import App, ComposeResult
-from widget_runs import CHANNELS, IMAGES, ORDER, hits, mean, run
 
 from engine.api import protocol as p
-from tui.state import Line, RunState, reduce
+from tests.support.widget_runs import CHANNELS, IMAGES, ORDER, hits, mean, run
+from tui.model.run_state import Line, RunState, reduce
 from tui.widgets.bars import BarsData, MeanBars, bars, bars_data
 from tui.widgets.channels import BY_STATE, COLUMNS, ChannelTable, channels, fate, ordered, scrollbar
 from tui.widgets.chart import Chart, chart_data
 from tui.widgets.curves import gutter
-from tui.widgets.drawing import chart
 from tui.widgets.events import EventLog, fold, log_rows
 from tui.widgets.panel import Panel
+from tui.widgets.plot_rows import chart
 
 pytestmark = pytest.mark.tui
 

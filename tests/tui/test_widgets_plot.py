@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tui.widgets import curves, plot
 from tui.widgets.curves import AUTO, BRAILLE, SPANS, ChartData, Curve, Frame, Range, Threshold, next_zoom, window
-from tui.widgets.drawing import chart
 from tui.widgets.labels import labels
 from tui.widgets.plot import trace
+from tui.widgets.plot_rows import chart
 from tui.widgets.rows import blank
 
 VALUE = st.one_of(st.none(), st.floats(0, 100), st.sampled_from([nan, inf, -inf]))
@@ -224,7 +224,7 @@ def test_plotext_has_one_door_and_opens_it_late() -> None:
 
 def test_the_same_data_makes_the_same_chart_whatever_the_hash_seed() -> None:
     code = (
-        "from tui.widgets.curves import *\nfrom tui.widgets.drawing import chart\n"
+        "from tui.widgets.curves import *\nfrom tui.widgets.plot_rows import chart\n"
         "c = Curve('valid', 'v', BRAILLE, tuple(98.6 - k * k / 50 for k in range(61)))\n"
         "print(chart(ChartData((c,), 60, 30, (Threshold('2', 96.6), Threshold('10', 88.6))), 100, 30))"
     )

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from engine.api.textsafe import printable
-from tui.widgets.rows import TAIL, Row, blank, cells, changed, fit, over, row, runs
+from engine.api.escape import printable
+from tui.model.cells import TAIL, cells
+from tui.widgets.rows import Row, blank, changed, fit, over, row, runs
 
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Co"]), max_size=20)
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal, Vertical
-from widget_runs import run
 
-from tui.state import RunState
-from tui.themes import THEMES
+from tests.support.widget_runs import run
+from tui.app.themes import THEMES
+from tui.model.run_state import RunState
 from tui.widgets.bars import MeanBars, bars_data
 from tui.widgets.channels import ChannelTable
 from tui.widgets.chart import Chart, chart_data

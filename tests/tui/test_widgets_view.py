@@ -9,7 +9,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.theme import BUILTIN_THEMES
 
-from tui.themes import THEMES
+from tui.app.themes import THEMES
 from tui.widgets.panel import Panel
 from tui.widgets.rows import INKS, Row, row
 from tui.widgets.view import FAINT, RowsView, contrast

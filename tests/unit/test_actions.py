@@ -2,11 +2,11 @@
 
 import pytest
 
-from tui.actions import ACTIONS, KeysRefused, bindings, rebound, sign, signs
-from tui.hints import hint
+from tui.model.actions import ACTIONS, KeysRefused, bindings, rebound, sign, signs
+from tui.model.hints import hint
+from tui.model.run_state import RunState
 from tui.screens.help import page
 from tui.screens.keybar import fitting, shown_key
-from tui.state import RunState
 
 DESIGNED = {
     "step": {"space", "right", "l"},

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from engine.ahead import ahead, beside
+from engine.network.pipeline import ahead, beside
 
 
 def counting(to: int, fails: bool = False) -> Iterator[int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.ahead import ahead
+from engine.network.pipeline import ahead
 
 PATIENCE = 30.0  # seconds
 

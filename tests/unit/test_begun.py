@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.api import begun, journal
+from engine.api import journal, trust
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.journal import Journal
-from engine.recorder import Recorder
+from engine.run.recorder import Recorder
 
 
 def settings_of(lab: Path) -> p.Settings:
@@ -130,8 +130,8 @@ def test_neither_dots_nor_links_lead_out_of_the_lab(lab: Path, tmp_path: Path) -
 
 
 def test_a_run_in_no_runs_folder_has_the_folder_beside_it_for_a_lab(lab: Path) -> None:
-    assert begun.lab_of(lab / "runs" / "1") == lab
-    assert begun.lab_of(lab / "1") == lab
+    assert trust.lab_of(lab / "runs" / "1") == lab
+    assert trust.lab_of(lab / "1") == lab
 
 
 @pytest.mark.parametrize("away", AWAY[:5], ids=lambda away: next(iter(away)))
@@ -140,7 +140,7 @@ def test_a_run_begun_here_goes_where_its_user_said(away: dict[str, str], lab: Pa
     assert len(journal.read(run)) == 1
     run.rename(lab / "moved")
     assert len(journal.read(lab / "moved")) == 1
-    assert (state / "lab3-tui" / begun.LIST).stat().st_mode & 0o077 == 0
+    assert (state / "lab3-tui" / trust.LIST).stat().st_mode & 0o077 == 0
 
 
 def test_other_settings_are_another_run(lab: Path) -> None:
@@ -160,14 +160,14 @@ def test_without_a_state_folder_a_run_begins_all_the_same(lab: Path, state: Path
 
 def test_a_list_that_leads_elsewhere_is_neither_written_nor_believed(lab: Path, state: Path, tmp_path: Path) -> None:
     (state / "lab3-tui").mkdir(parents=True)
-    os.symlink(tmp_path / "victim", state / "lab3-tui" / begun.LIST)
+    os.symlink(tmp_path / "victim", state / "lab3-tui" / trust.LIST)
     begun_here(lab / "runs" / "1", settings_of(lab))
     assert not (tmp_path / "victim").exists()
 
 
 def test_a_line_that_a_full_disk_tore_costs_itself_alone(state: Path) -> None:
     (state / "lab3-tui").mkdir(parents=True)
-    (state / "lab3-tui" / begun.LIST).write_bytes(b"0123abc")
-    begun.remember(b"one")
-    begun.remember(b"two")
-    assert begun.listed(b"one") and begun.listed(b"two") and not begun.listed(b"three")
+    (state / "lab3-tui" / trust.LIST).write_bytes(b"0123abc")
+    trust.remember(b"one")
+    trust.remember(b"two")
+    assert trust.listed(b"one") and trust.listed(b"two") and not trust.listed(b"three")

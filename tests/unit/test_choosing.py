@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.api import attach
+from engine.api import engine_socket
 from engine.api import protocol as p
 from engine.api.demo import demo_root
 from engine.api.errors import Refused
 from engine.api.journal import Journal
-from tui.choosing import choose
-from tui.options import NoLab, Options
+from tui.cli.choose_run import choose
+from tui.model.options import NoLab, Options
 
 SETTINGS = p.Settings("/lab", "/lab/models/bd_net.h5", "/lab/data/cl/valid.h5", save_at=("7",))
 
@@ -105,7 +105,7 @@ def test_the_workbench_comes_back_to_an_engine_that_was_left_running(
         (tmp_path / name).touch()
     run = begin(tmp_path / "runs" / "1-a")
     begin(tmp_path / "runs" / "2-b")
-    door = attach.Door(run)
+    door = engine_socket.Door(run)
     options = Options(root=tmp_path)
     assert choose(options, None, resume=False, run=None, headless=False).run == str(run)
     assert choose(options, None, resume=False, run=None, headless=True).run is None, "headless begins a run"

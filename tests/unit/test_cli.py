@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.making import write_data, write_h5
+from tests.support.model_files import write_data, write_h5
 
 OPTIONS = (
     "--headless", "--root", "--model", "--valid", "--test", "--poisoned", "--layer", "--order", "--save-at",
@@ -48,10 +48,15 @@ def test_every_command_has_help(command: list[str]) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    assert imported("import tui.cli\ntry:\n    tui.cli.app(['--help'])\nexcept SystemExit:\n    pass") == set()
+    assert (
+        imported(
+            "import tui.cli.command_line\ntry:\n    tui.cli.command_line.app(['--help'])\nexcept SystemExit:\n    pass"
+        )
+        == set()
+    )
 
 
-@pytest.mark.parametrize("module", ["tui.headless", "tui.commands", "tui.choosing", "engine.api.client"])
+@pytest.mark.parametrize("module", ["tui.headless.run", "tui.cli.commands", "tui.cli.choose_run", "engine.api.client"])
 def test_the_front_end_without_a_screen_imports_nothing_heavy(module: str) -> None:
     assert imported(f"import {module}") == set()
 

@@ -10,17 +10,17 @@ import pytest
 
 from engine.api import protocol as p
 from engine.api.client import EngineClient
-from engine.api.comparison import Under, disagreement, summary
 from engine.api.errors import Refused
 from engine.api.journal import Journal
+from engine.api.order_figures import Under, disagreement, summary
 from engine.report.orders import band_of, tradeoff_of
 from engine.report.plot import Path as Line
 from engine.report.record import record
-from tests.journalled import Journalled
+from tests.support.journals import Journalled
 from tests.unit.test_report import SMALL
-from tui import compare
-from tui.narration import Plain
-from tui.options import Options
+from tui.cli import compare
+from tui.headless.narrator import Plain
+from tui.model.options import Options
 
 STEPS = tuple(p.Counts(*at) for at in ((100, 50, 40), (99, 50, 19), (97, 49, 4), (50, 25, 0)))
 IMAGES: dict[p.SetName, int] = {"valid": 100, "test": 50, "poisoned": 40}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.config import TEMPLATE, Config, ConfigRefused, config_path, load, parse
+from tui.model.config import TEMPLATE, Config, ConfigRefused, config_path, load, parse
 
 
 def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:

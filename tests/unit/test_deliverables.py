@@ -11,7 +11,7 @@ from engine.api import lab
 from engine.api import protocol as p
 from engine.api.deliverables import Ledger
 from engine.api.errors import Refused
-from engine.session import Session
+from engine.run.session import Session
 from tests.unit.test_session import CHANNELS, IMAGES, ORDER, Lookup, count
 
 ONE = p.Counts(1)

@@ -8,11 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.api import demo
+from engine.api import atomic_file, demo
 from engine.api.errors import NotWritten, Refused
 from engine.api.lab import find
 from engine.demo import lab
-from engine.files import atomic
 
 
 class Killed(BaseException):
@@ -67,7 +66,7 @@ def test_a_demo_that_is_whole_is_left_alone(tmp_path: Path, monkeypatch: pytest.
 
 def stop_after(count: int, monkeypatch: pytest.MonkeyPatch, end: BaseException) -> Iterator[None]:
     """Let `count` files be written, then end as a killed process or a full disk does."""
-    left, write = [count], atomic.write_atomically
+    left, write = [count], atomic_file.write_atomically
 
     def counting(path: Path, data: bytes) -> None:
         if not left[0]:

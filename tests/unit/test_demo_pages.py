@@ -9,7 +9,7 @@ import pytest
 
 from engine.api.lab import MODELS, PLACES
 from engine.api.published import published
-from engine.files.dataset import open_dataset
+from engine.sandbox.data_set import open_dataset
 
 ROOT = Path(__file__).parents[2]
 DATA, MODEL = (ROOT / name / "README.md" for name in ("data", "models"))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.answers import AnswersFile
 from engine.api import locks
-from engine.api.enginelog import settle
+from engine.api.atomic_file import write_atomically
+from engine.api.engine_log import settle
 from engine.api.errors import NotWritten
 from engine.api.journal import Journal
-from engine.files.atomic import write_atomically
+from engine.run.answer_store import AnswersFile
 from tests.faults import breaking
 from tests.faults.writes import OLD, SCENARIOS, Scenario, every_fault, some_answers
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from engine.api.errors import Refused
-from engine.files.dataset import open_dataset
-from engine.files.model import read_model
-from engine.files.settings import Unfit, whole
-from tests.making import (
+from engine.architecture.settings import Unfit, whole
+from engine.sandbox.data_set import open_dataset
+from engine.sandbox.model_file import read_model
+from tests.support.model_files import (
     IMAGE,
     Config,
     layer,

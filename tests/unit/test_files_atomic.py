@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from engine.api.atomic_file import sha256_file, sweep, write_atomically
 from engine.api.errors import NotWritten
-from engine.files.atomic import sha256_file, sweep, write_atomically
 
 OLD, NEW = b"old" * 1000, b"new!" * 5000
 OPERATIONS = ("open", "write", "fsync", "close", "replace")

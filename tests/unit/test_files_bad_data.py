@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from engine.api.errors import Refused
-from engine.files.dataset import open_dataset
-from tests.making import CLASSES, IMAGE, small_weights, write_data, write_weights
-from tests.refusing import Table, archive, data, h5, line_of_data, within_a_gigabyte
+from engine.sandbox.data_set import open_dataset
+from tests.support.model_files import CLASSES, IMAGE, small_weights, write_data, write_weights
+from tests.support.refusals import Table, archive, data, h5, line_of_data, within_a_gigabyte
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures(within_a_gigabyte.__name__)]
 ZEROS = zlib.compress(bytes(2**25), 9)

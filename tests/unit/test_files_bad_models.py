@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.files.deepid import WEIGHTED
-from tests.making import (
+from engine.architecture.deepid import WEIGHTED
+from tests.support.model_files import (
     CLASSES,
     layer,
     model_config,
@@ -24,7 +24,7 @@ from tests.making import (
     write_keras,
     write_weights,
 )
-from tests.refusing import DAMAGED, Table, archive, h5, line_of_model, within_a_gigabyte
+from tests.support.refusals import DAMAGED, Table, archive, h5, line_of_model, within_a_gigabyte
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures(within_a_gigabyte.__name__)]
 NO_JSON = "is damaged: its 'model_config' is not valid JSON. Copy or download it again."

@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.files.dataset import Dataset, open_dataset
-from engine.files.warden import warden
-from tests.making import CLASSES, IMAGE, write_data
+from engine.sandbox.client import warden
+from engine.sandbox.data_set import Dataset, open_dataset
+from tests.support.model_files import CLASSES, IMAGE, write_data
 
 PIXELS = np.random.default_rng(11).integers(0, 256, (53, 3, 8, 6))
 LABELS = np.arange(53) % CLASSES

@@ -10,7 +10,7 @@ import pytest
 
 from engine.api import inspection
 from engine.api.inspection import Description, describe
-from tests.making import layer, model_config, small_net, write_data, write_h5, write_keras
+from tests.support.model_files import layer, model_config, small_net, write_data, write_h5, write_keras
 
 pytestmark = pytest.mark.e2e  # each in a process of its own
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.files.model import read_model
-from tests.making import CLASSES, Config, layer, model_config, small_weights, write_h5
-from tests.refusing import h5, line_of_model
+from engine.sandbox.model_file import read_model
+from tests.support.model_files import CLASSES, Config, layer, model_config, small_weights, write_h5
+from tests.support.refusals import h5, line_of_model
 
 pytestmark = pytest.mark.e2e
 IMAGES = np.random.default_rng(2).integers(0, 256, (6, 8, 6, 3)).astype("float32")
@@ -115,7 +115,7 @@ FORMS["tf.concat([x[..., 0:1], x[..., 1:3]], -1)"][0][1]["config"]["name"] = "mo
 @pytest.mark.parametrize("form", FORMS)
 def test_a_function_computes_what_it_says(form: str, tmp_path: Path) -> None:
     """The same network behind the images that the function makes gives the same outputs."""
-    from engine.network import build
+    from engine.network.build import build
 
     calls, computed = FORMS[form]
     found, plain = (

@@ -4,10 +4,17 @@ from typing import Any
 
 import pytest
 
-from engine.files.description import LayerSpec, ModelSpec
-from engine.files.finding import Finding
-from engine.files.graph import check_classifier, default_layer, output_shapes, prunable, ranking_feature, refuse_layer
-from engine.files.layers import checked
+from engine.architecture.description import LayerSpec, ModelSpec
+from engine.architecture.graph import (
+    check_classifier,
+    default_layer,
+    output_shapes,
+    prunable,
+    ranking_feature,
+    refuse_layer,
+)
+from engine.architecture.layers import checked
+from engine.file_safety.refusal import Finding
 
 
 def net(*layers: tuple[str, str, str | list[str], dict[str, Any]]) -> ModelSpec:

@@ -8,12 +8,12 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.files.describing import describe_file
-from engine.files.graph import default_layer, steps_notes
-from engine.files.model import read_model
-from engine.files.source import open_source
-from tests.making import layer, model_config, small_net
-from tests.refusing import Make, bytes_of, h5, line_of_data, line_of_model
+from engine.architecture.graph import default_layer, steps_notes
+from engine.file_safety.open_source import open_source
+from engine.sandbox.describe import describe_file
+from engine.sandbox.model_file import read_model
+from tests.support.model_files import layer, model_config, small_net
+from tests.support.refusals import Make, bytes_of, h5, line_of_data, line_of_model
 from tests.unit.test_files_graph import conv, net
 
 pytestmark = pytest.mark.e2e
@@ -87,7 +87,7 @@ def test_a_network_that_is_wrapped_for_pruning_in_training(more: dict[str, Any],
 
 
 def test_weights_of_another_network_are_told_as_such_by_both_who_read_them(tmp_path: Path) -> None:
-    from engine.files.finding import Finding
+    from engine.file_safety.refusal import Finding
 
     line = "contains weights only, no architecture. Save the whole model with model.save('model.h5')."
     assert line_of_model(weights_of_another_net, tmp_path) == line

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 
 from engine.api.errors import Refused
-from engine.files import model, warden
-from engine.files.dataset import open_dataset
-from engine.files.model import read_model
-from tests.making import CLASSES, IMAGE, small_net, small_weights, write_data, write_h5, write_keras
+from engine.sandbox import client, model_file
+from engine.sandbox.data_set import open_dataset
+from engine.sandbox.model_file import read_model
+from tests.support.model_files import CLASSES, IMAGE, small_net, small_weights, write_data, write_h5, write_keras
 
 pytestmark = pytest.mark.e2e  # each in a process of its own
 STAND_IN = """
 import ctypes, io, json, os, sys, time
 from functools import partial
-import engine.files.inspector as inspector
+import engine.sandbox.inspector as inspector
 from engine.files import jail
-from engine.files.description import DataSpec, Report
-from engine.files.handover import write_arrays, write_report
+from engine.architecture.description import DataSpec, Report
+from engine.sandbox.messages import write_arrays, write_report
 {body}
 inspector.main()
 """
@@ -39,11 +39,11 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
         def command(*words: str) -> list[str]:
             return [sys.executable, "-P", "-c", STAND_IN.format(body=body), *words]
 
-        monkeypatch.setattr(warden, "inspector_command", command)
+        monkeypatch.setattr(client, "inspector_command", command)
 
-    warden.warden.close()
+    client.warden.close()
     yield use
-    warden.warden.close()
+    client.warden.close()
 
 
 CRASHED = "nothing was loaded. The file is damaged or hostile."
@@ -82,10 +82,10 @@ def test_what_happens_to_the_inspector_is_a_refusal(stand_in, body: str, line: s
 
 def test_an_inspector_that_never_answers_is_ended(stand_in, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     stand_in("inspector.serve = lambda channel: time.sleep(100)")
-    monkeypatch.setattr(warden, "PATIENCE", 1)
+    monkeypatch.setattr(client, "PATIENCE", 1)
     with pytest.raises(Refused, match="took longer than 60 s to check; stopped"):
         read_model(write_h5(tmp_path / "net.h5"))
-    assert warden.warden.pid is None
+    assert client.warden.pid is None
 
 
 LIES = {
@@ -174,18 +174,18 @@ inspector.inspect = inspect
 def test_a_killed_inspector_is_started_again(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "net.h5")
     read_model(path)
-    before = warden.warden.pid
+    before = client.warden.pid
     assert before is not None
     subprocess.run(["kill", "-KILL", str(before)], check=True)
-    warden.warden._process.wait()  # type: ignore[union-attr]
+    client.warden._process.wait()  # type: ignore[union-attr]
     assert len(read_model(path).arrays) == 2
-    assert warden.warden.pid != before
+    assert client.warden.pid != before
 
 
 def test_many_threads_share_one_inspector(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "net.h5")
-    warden.warden.close()
-    found: list[model.ModelFile] = []
+    client.warden.close()
+    found: list[model_file.ModelFile] = []
     threads = [threading.Thread(target=lambda: found.append(read_model(path))) for _ in range(6)]
     for thread in threads:
         thread.start()
@@ -204,7 +204,7 @@ def test_a_request_of_any_length(tmp_path: Path) -> None:
     net["config"]["layers"][2]["inbound_nodes"] = [[[name, 0, 0, {}]]]
     path = write_keras(tmp_path / "net.keras", net, compression=zipfile.ZIP_DEFLATED)
     held = read_model(path)
-    path.write_bytes(model.pruned_bytes(held, name, [1, 2]))
+    path.write_bytes(model_file.pruned_bytes(held, name, [1, 2]))
     assert not read_model(path).arrays[name][1][[1, 2]].any()
 
 
@@ -221,7 +221,7 @@ def test_what_is_at_work_ends_with_the_engine(number: signal.Signals, tmp_path: 
 import sys
 from pathlib import Path
 from engine.files import warden
-from engine.files.model import read_model
+from engine.sandbox.model_file import read_model
 stand_in = {STAND_IN.format(body=body)!r}
 warden.inspector_command = lambda *words: [sys.executable, "-P", "-c", stand_in, *words]
 warden.warden.start()
@@ -241,18 +241,18 @@ read_model(Path({str(write_h5(tmp_path / "net.h5"))!r}))
 def test_what_decodes_images_ends_with_its_inspector(tmp_path: Path) -> None:
     held = open_dataset(write_data(tmp_path / "data.h5", chunks=True), IMAGE, CLASSES)
     next(held.batches(4))
-    inspector = warden.warden._process
+    inspector = client.warden._process
     assert inspector is not None
     (decoder,) = children_of(inspector.pid)
     inspector.kill()
     inspector.wait()
     assert subprocess.run(["timeout", "20", "tail", f"--pid={decoder}", "-f", "/dev/null"]).returncode == 0
     held.close()
-    warden.warden.close()
+    client.warden.close()
 
 
 def test_it_leaves_when_the_engine_does(tmp_path: Path) -> None:
-    code = "from engine.files.warden import warden; warden.start(); print(warden.pid, flush=True); input()"
+    code = "from engine.sandbox.client import warden; warden.start(); print(warden.pid, flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as engine:
         pid = int(engine.stdout.readline())  # type: ignore[union-attr]
         engine.send_signal(signal.SIGKILL)

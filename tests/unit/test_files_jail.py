@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from engine.files import jail
+from engine.sandbox import jail
 
 pytestmark = pytest.mark.e2e  # each in a process of its own
 linux_only = pytest.mark.skipif(jail.missing() is not None, reason=f"{jail.missing()}")

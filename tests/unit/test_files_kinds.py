@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from engine.api.errors import Refused
-from engine.files.dataset import open_dataset
-from engine.files.model import read_model
-from tests.making import IMAGE, write_keras
-from tests.refusing import DAMAGED, Table, bytes_of, cut, h5, line_of_data, line_of_model, within_a_gigabyte
+from engine.sandbox.data_set import open_dataset
+from engine.sandbox.model_file import read_model
+from tests.support.model_files import IMAGE, write_keras
+from tests.support.refusals import DAMAGED, Table, bytes_of, cut, h5, line_of_data, line_of_model, within_a_gigabyte
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures(within_a_gigabyte.__name__)]
 

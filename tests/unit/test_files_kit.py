@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from engine.api.inspection import describe
-from engine.files.description import ModelFile
-from engine.files.graph import default_layer, prunable, ranking_feature
-from engine.files.model import pruned_bytes, read_model
+from engine.architecture.description import ModelFile
+from engine.architecture.graph import default_layer, prunable, ranking_feature
+from engine.sandbox.model_file import pruned_bytes, read_model
 
 KIT = Path(os.environ.get("LAB3_KIT", "/nowhere"))
 pytestmark = pytest.mark.skipif(not KIT.is_dir(), reason="LAB3_KIT names no folder with the lab's own inputs")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.files import warden
+from engine.sandbox import client
 from tests.faults.mutations import run
 
 pytestmark = pytest.mark.e2e
@@ -14,10 +14,10 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(autouse=True)
 def own_inspector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The mutations ask for an impatient one."""
-    monkeypatch.setattr(warden, "inspector_command", warden.inspector_command)
-    warden.warden.close()
+    monkeypatch.setattr(client, "inspector_command", client.inspector_command)
+    client.warden.close()
     yield
-    warden.warden.close()
+    client.warden.close()
 
 
 def test_two_hundred_damaged_files(tmp_path: Path) -> None:

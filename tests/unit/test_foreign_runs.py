@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from engine.api import begun, journal
+from engine.api import journal, trust
 from engine.api import protocol as p
+from engine.api.atomic_file import sha256_file
 from engine.api.errors import Refused
 from engine.api.journal import Journal
-from engine.files.atomic import sha256_file
-from engine.opening import Opening
-from engine.recorder import Recorder
-from engine.saving import refuse_foreign
-from tests.making import write_data, write_h5
-from tui.choosing import choose
-from tui.options import Options
+from engine.run.open_run import Opening
+from engine.run.recorder import Recorder
+from engine.run.saving import refuse_foreign
+from tests.support.model_files import write_data, write_h5
+from tui.cli.choose_run import choose
+from tui.model.options import Options
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def run_in(lab: p.Settings, *events: p.AnyEvent, own: bool = False, name: str = 
         file.append(event)
     file.close()
     if own:
-        begun.remember(p.encode(first))
+        trust.remember(p.encode(first))
     return run
 
 

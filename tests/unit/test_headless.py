@@ -11,8 +11,8 @@ import pytest
 from engine.api import protocol as p
 from engine.api.client import EngineClient
 from engine.api.errors import ExitCode
-from tui import commands
-from tui.headless import Plan, run
+from tui.cli import commands
+from tui.headless.run import Plan, run
 
 Command = Callable[..., tuple[str, ...]]
 SETTINGS = p.Settings(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.api import begun, entries, journal
+from engine.api import journal, trust
 from engine.api import protocol as p
 from engine.api.errors import NotWritten, Refused
 from engine.api.journal import Journal
@@ -100,7 +100,7 @@ def test_a_full_journal_takes_no_line_that_would_make_it_unreadable(
 ) -> None:
     size = written(tmp_path).stat().st_size
     monkeypatch.setattr(journal, "LARGEST", size + 100)
-    monkeypatch.setattr(entries, "LARGEST", size + 100)
+    monkeypatch.setattr(journal, "LARGEST", size + 100)
     file = Journal.resume(tmp_path)
     with pytest.raises(NotWritten, match="larger than"):
         file.append(p.Note("x" * 100))
@@ -166,12 +166,12 @@ def folder(path: Path) -> None:
 
 def huge(path: Path) -> None:
     path.touch()
-    os.truncate(path, entries.LARGEST + 1)
+    os.truncate(path, journal.LARGEST + 1)
 
 
 def one_long_line(path: Path) -> None:
     path.touch()
-    os.truncate(path, entries.LINE + 1)
+    os.truncate(path, journal.LINE + 1)
 
 
 @pytest.mark.parametrize("lay", [pipe, device, folder, huge])
@@ -226,7 +226,7 @@ def test_unfinished_runs_come_newest_first(tmp_path: Path) -> None:
 
 
 def test_recorded_files_know_every_hash(tmp_path: Path) -> None:
-    begun.remember(p.encode(BEGAN))
+    trust.remember(p.encode(BEGAN))
     one, two = (p.Saved("model", "/lab/models/a.h5", digit * 64, "written") for digit in "12")
     written(tmp_path / "1", [BEGAN, one])
     written(tmp_path / "2", [BEGAN, two])

@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.api import begun, entries, journal
+from engine.api import journal, trust
 from engine.api import protocol as p
-from engine.api.course import Course
 from engine.api.errors import NotWritten, Refused
 from engine.api.journal import Journal
-from tests import forging
-from tests.journalled import lab_run
+from engine.api.journal_checks import Course
+from tests.support import forged_journals
+from tests.support.journals import lab_run
 
 BEGAN, OPENED, *LATER = lab_run().events()
 SETTINGS = p.Settings("/lab", "/lab/models/bd_net.h5", "/lab/data/cl/valid.h5")
@@ -31,7 +31,7 @@ def real() -> list[p.AnyEvent]:
 
 def written(folder: Path, events: list[p.AnyEvent], more: bytes = b"") -> Path:
     folder.mkdir(parents=True)
-    (folder / journal.NAME).write_bytes(b"".join(map(entries.line_of, events)) + more)
+    (folder / journal.NAME).write_bytes(b"".join(map(journal.line_of, events)) + more)
     return folder
 
 
@@ -39,11 +39,11 @@ def test_lines_beyond_number_are_refused_and_none_more_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = written(tmp_path / "1", [BEGAN, *[p.Moved(0)] * 9])
-    monkeypatch.setattr(entries, "LINES", 9)
+    monkeypatch.setattr(journal, "LINES", 9)
     monkeypatch.setattr(journal, "LINES", 10)
     with pytest.raises(Refused, match="has more than 9 lines"):
         journal.events(run)
-    monkeypatch.setattr(entries, "LINES", 10)
+    monkeypatch.setattr(journal, "LINES", 10)
     file = Journal.resume(run)
     with pytest.raises(NotWritten, match="more than 10 lines"):
         file.append(p.Moved(0))
@@ -63,10 +63,10 @@ def test_a_journal_that_compresses_a_thousandfold_is_not_read(tmp_path: Path) ->
 
 @pytest.mark.parametrize("use", [journal.all_runs, journal.unfinished_runs, journal.recorded_files])
 def test_a_list_reads_no_more_than_the_ends(use: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    undone = b"".join(map(entries.line_of, [p.Moved(1), p.Moved(2)])) * 40_000
-    written(tmp_path / "1", real(), undone + b"".join(map(entries.line_of, [p.Moved(2), p.Moved(1)])))
+    undone = b"".join(map(journal.line_of, [p.Moved(1), p.Moved(2)])) * 40_000
+    written(tmp_path / "1", real(), undone + b"".join(map(journal.line_of, [p.Moved(2), p.Moved(1)])))
     size, read = (tmp_path / "1" / journal.NAME).stat().st_size, 0
-    following = entries._next
+    following = journal._next
 
     def counted(file: object, path: Path) -> bytes:
         nonlocal read
@@ -74,20 +74,20 @@ def test_a_list_reads_no_more_than_the_ends(use: object, tmp_path: Path, monkeyp
         read += len(text)
         return text
 
-    monkeypatch.setattr(entries, "_next", counted)
+    monkeypatch.setattr(journal, "_next", counted)
     assert callable(use)
     use(tmp_path)
-    assert read <= entries.HEAD + entries.TAIL + 2**17 < size
+    assert read <= journal.HEAD + journal.TAIL + 2**17 < size
 
 
 def test_a_long_run_is_listed_with_what_its_ends_tell(tmp_path: Path) -> None:
-    undone = b"".join(map(entries.line_of, [p.Moved(1), p.Moved(2)])) * 40_000
+    undone = b"".join(map(journal.line_of, [p.Moved(1), p.Moved(2)])) * 40_000
     more = [p.Moved(step) for step in range(60)]
-    written(tmp_path / "1", real(), undone + b"".join(map(entries.line_of, more)))
+    written(tmp_path / "1", real(), undone + b"".join(map(journal.line_of, more)))
     (found,) = journal.all_runs(tmp_path)
     assert (found.model, found.step, found.steps, found.finished) == ("bd_net.h5", 59, 60, False)
     end = p.Finished("", (), (), "done.", 1.0)
-    written(tmp_path / "2", real(), undone + entries.line_of(end))
+    written(tmp_path / "2", real(), undone + journal.line_of(end))
     assert [run.finished for run in journal.all_runs(tmp_path)] == [True, False]
 
 
@@ -99,15 +99,15 @@ def test_the_newest_runs_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_damaged_end_of_a_long_journal_is_not_believed(tmp_path: Path) -> None:
-    long = entries.line_of(p.Moved(1)) * 20_000
-    written(tmp_path / "1", real(), long + b"{" + entries.line_of(p.Finished("", (), (), "", 1.0)))
+    long = journal.line_of(p.Moved(1)) * 20_000
+    written(tmp_path / "1", real(), long + b"{" + journal.line_of(p.Finished("", (), (), "", 1.0)))
     (found,) = journal.all_runs(tmp_path)
     assert not found.finished
 
 
 def test_a_line_that_is_none_near_the_end_is_refused(tmp_path: Path) -> None:
-    long = entries.line_of(p.Moved(1)) * 20_000
-    run = written(tmp_path / "1", real(), long + forging.journal([{"event": "idle", "step": 1}]))
+    long = journal.line_of(p.Moved(1)) * 20_000
+    run = written(tmp_path / "1", real(), long + forged_journals.journal([{"event": "idle", "step": 1}]))
     with pytest.raises(Refused, match=r"^1: a line near the end of its journal is none"):
         journal.summary(run)
 
@@ -121,12 +121,12 @@ def test_the_labs_own_run_is_believed() -> None:
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.randoms(use_true_random=False))
 def test_a_forged_journal_is_read_or_refused_in_one_line(tmp_path: Path, rng: random.Random) -> None:
-    begun.remember(p.encode(BEGAN))
-    told = forging.lines(b"".join(map(entries.line_of, real())))
-    made, _ = forging.forged(told, rng)
+    trust.remember(p.encode(BEGAN))
+    told = forged_journals.lines(b"".join(map(journal.line_of, real())))
+    made, _ = forged_journals.forged(told, rng)
     run = tmp_path / "1"
     run.mkdir(exist_ok=True)
-    (run / journal.NAME).write_bytes(forging.journal(made))
+    (run / journal.NAME).write_bytes(forged_journals.journal(made))
     for use in (journal.beginning, journal.read, journal.summary):
         try:
             use(run)
@@ -149,11 +149,11 @@ def test_a_forged_journal_is_read_or_refused_in_one_line(tmp_path: Path, rng: ra
     ids=json.dumps,
 )
 def test_settings_that_nobody_could_have_typed_are_refused(changed: dict[str, object], tmp_path: Path) -> None:
-    told = forging.lines(entries.line_of(p.Began(SETTINGS, {}, {}, "")))
+    told = forged_journals.lines(journal.line_of(p.Began(SETTINGS, {}, {}, "")))
     told[0]["settings"] |= changed
     run = tmp_path / "runs" / "1"
     run.mkdir(parents=True)
-    (run / journal.NAME).write_bytes(forging.journal(told))
+    (run / journal.NAME).write_bytes(forged_journals.journal(told))
     with pytest.raises(Refused) as refused:
         journal.read(run)
     assert str(refused.value).isprintable()

@@ -7,8 +7,8 @@ import pytest
 
 from engine.api import protocol as p
 from engine.api.errors import ExitCode
-from engine.frontends import FrontEnds, lines
-from engine.service import Service
+from engine.server.commands import Service
+from engine.server.connections import FrontEnds, lines
 
 TOO_LONG = p.Note("x" * p.LINE_LIMIT)
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from engine.api import protocol as p
-from engine.api.wire import Ending
-from tui.engine_app import EngineApp
-from tui.link import Link
-from tui.state import Died, Sent
+from engine.api.transport import Ending
+from tui.app.engine_link import Link
+from tui.app.engine_session import EngineApp
+from tui.model.run_state import Died, Sent
 
 PATIENCE = 30.0  # seconds
 NO_TEXT = p.Open(p.Settings("/lab", "/lab/\udcff.h5", "/lab/valid.h5"))

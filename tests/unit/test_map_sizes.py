@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.api import protocol as p
-from engine.run import blocks
+from engine.run.run import blocks
 from tui.screens.channel import averaged, maps
 
 SIZES = st.integers(1, 40)

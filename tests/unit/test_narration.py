@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from engine.api import protocol as p
-from tui import state as s
-from tui.narration import told
+from tui.headless.narrator import told
+from tui.model import run_state as s
 
 SETTINGS = p.Settings(root="/lab", model="/lab/models/bd_net.h5", valid="/lab/data/cl/valid.h5")
 VALID = p.SetInfo("valid.h5", 10, "0" * 64)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from engine.api import lab
 from engine.api.errors import Refused
-from tui import options
-from tui.options import NoLab, Options, lab_settings
+from tui.model import options
+from tui.model.options import NoLab, Options, lab_settings
 
 
 @pytest.fixture

@@ -15,16 +15,16 @@ import pytest
 
 from engine import report
 from engine.api import protocol as p
-from engine.api.believing import Unbelievable, believed
-from engine.api.course import Course
 from engine.api.errors import Refused
+from engine.api.journal_checks import Course
 from engine.api.orders import BADGES, METHODS, MOST, order_name, order_names
+from engine.api.trust import Unbelievable, believed
 from engine.report.plot import plot_of
 from tests.unit.test_report import SMALL
-from tui.options import Options, with_options
+from tui.model.options import Options, with_options
+from tui.model.run_state import RunState, reduce
+from tui.model.session_command import headless_command
 from tui.screens.header import order_part
-from tui.session_command import headless_command
-from tui.state import RunState, reduce
 
 SETTINGS = p.Settings(root="/lab", model="/lab/b.h5", valid="/lab/v.h5")
 

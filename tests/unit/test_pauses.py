@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from engine.api import protocol as p
-from engine.frontends import FrontEnds
-from engine.service import Service
+from engine.server.commands import Service
+from engine.server.connections import FrontEnds
 
 Work = Callable[[], None]
 

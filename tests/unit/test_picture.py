@@ -13,7 +13,7 @@ from engine import report
 from engine.report.painter import PNG, Painter
 from engine.report.picture import rows
 from engine.report.plot import Mark, plot_of
-from tests.journalled import lab_run
+from tests.support.journals import lab_run
 
 RECORD = report.record(lab_run().events())
 

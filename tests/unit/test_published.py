@@ -11,7 +11,7 @@ import pytest
 from engine.api.lab import PLACES
 from engine.api.protocol import Opened, percent, reached
 from engine.api.published import MODEL, applies, known_file, published, published_counts
-from tests.journalled import Journalled, lab_run
+from tests.support.journals import Journalled, lab_run
 
 FACTS = published()
 

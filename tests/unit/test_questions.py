@@ -4,8 +4,8 @@ import pytest
 
 from engine.api import protocol as p
 from engine.api.errors import Foreign, Refused
+from tui.model.run_state import RunState, Sent, reduce
 from tui.screens import questions
-from tui.state import RunState, Sent, reduce
 
 SETTINGS = p.Settings("/lab", "/lab/models/bd_net.h5", "/lab/valid.h5")
 

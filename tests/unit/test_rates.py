@@ -11,14 +11,14 @@ import pytest
 
 from engine import report
 from engine.api import protocol as p
-from engine.api.believing import Unbelievable, believed
-from engine.api.course import Course
+from engine.api.journal_checks import Course
 from engine.api.rates import defence_effectiveness, mcnemar, only_one_right, wilson
+from engine.api.trust import Unbelievable, believed
 from engine.report.certainty import COLUMNS
 from engine.report.latex import escaped
-from tests.journalled import Journalled, lab_run
+from tests.support.journals import Journalled, lab_run
 from tests.unit.test_report import SMALL
-from tui.commands import certainty
+from tui.cli.commands import certainty
 
 stats = pytest.importorskip("scipy.stats")
 

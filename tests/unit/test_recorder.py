@@ -12,7 +12,7 @@ from engine.api import journal
 from engine.api import protocol as p
 from engine.api.errors import NotWritten, Refused
 from engine.api.journal import Journal
-from engine.recorder import Recorder
+from engine.run.recorder import Recorder
 
 BEGAN = p.Began(p.Settings("/lab", "/lab/m.h5", "/lab/v.h5"), {}, {}, "2024-05-01T14:02:00")
 ONE = p.Counts(1)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.answers import AnswersFile
-from engine.api import attach, enginelog, journal, locks
+from engine.api import engine_log, engine_socket, journal, locks
 from engine.api.errors import NotWritten, Refused
 from engine.api.journal import Journal
-from engine.api.regular import open_regular
+from engine.api.safe_open import open_regular
+from engine.run.answer_store import AnswersFile
 
 WRITE = os.O_RDWR | os.O_CREAT
 PRECIOUS = b"precious text of the user\n"
@@ -26,7 +26,7 @@ def hold(folder: Path) -> None:
 def log(folder: Path) -> None:
     kept = os.dup(2)
     try:
-        enginelog.settle(folder)
+        engine_log.settle(folder)
     finally:
         os.dup2(kept, 2)
         os.close(kept)
@@ -36,7 +36,7 @@ OPENERS: dict[str, Callable[[Path], object]] = {
     locks.NAME: hold,
     journal.NAME: Journal.create,
     "answers.bin": lambda folder: AnswersFile(folder / "answers.bin", 9, 8),
-    enginelog.LOG_NAME: log,
+    engine_log.LOG_NAME: log,
 }
 
 
@@ -96,7 +96,7 @@ def test_what_is_only_read_is_a_regular_file_too(laid: str, tmp_path: Path) -> N
     LAID[laid](tmp_path / "file")
     with pytest.raises(Refused):
         open_regular(tmp_path / "file")
-    assert enginelog.tail(tmp_path / "file") == ()
+    assert engine_log.tail(tmp_path / "file") == ()
 
 
 def test_a_folder_is_none() -> None:
@@ -122,24 +122,24 @@ def test_the_door_of_a_run_takes_a_link_away_and_leaves_what_it_points_to(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     run = tmp_path / "run"
     run.mkdir()
-    lay_link(run / attach.NAME)
-    door = attach.Door(run)
-    assert attach.recorded(run) == door.path
+    lay_link(run / engine_socket.NAME)
+    door = engine_socket.Door(run)
+    assert engine_socket.recorded(run) == door.path
     assert (run / "victim").read_bytes() == PRECIOUS
     door.close()
 
 
 @pytest.mark.parametrize("laid", ["a link to a device", "a pipe"])
 def test_word_of_a_door_is_not_waited_for(laid: str, tmp_path: Path) -> None:
-    LAID[laid](tmp_path / attach.NAME)
-    assert attach.recorded(tmp_path) is None
+    LAID[laid](tmp_path / engine_socket.NAME)
+    assert engine_socket.recorded(tmp_path) is None
 
 
 def test_a_door_that_cannot_be_told_of_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    (tmp_path / attach.NAME).mkdir()
+    (tmp_path / engine_socket.NAME).mkdir()
     with pytest.raises(NotWritten, match="come back"):
-        attach.Door(tmp_path)
+        engine_socket.Door(tmp_path)
 
 
 def test_a_door_leads_to_the_engine_of_its_own_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,8 +147,8 @@ def test_a_door_leads_to_the_engine_of_its_own_run(tmp_path: Path, monkeypatch: 
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()
     other.mkdir()
-    door = attach.Door(one)
-    (other / attach.NAME).write_bytes((one / attach.NAME).read_bytes())
-    assert attach.recorded(other) is None
-    assert attach.recorded(one) == door.path
+    door = engine_socket.Door(one)
+    (other / engine_socket.NAME).write_bytes((one / engine_socket.NAME).read_bytes())
+    assert engine_socket.recorded(other) is None
+    assert engine_socket.recorded(one) == door.path
     door.close()

@@ -21,7 +21,7 @@ from engine.report.curve import curve_csv
 from engine.report.results import results_csv, results_json
 from engine.report.table import cell, code, plain
 from engine.report.text import report_md
-from tests.journalled import Journalled, lab_run
+from tests.support.journals import Journalled, lab_run
 
 SMALL = Journalled(
     counts=(

@@ -21,7 +21,7 @@ from engine.api.protocol import (
     Thresholds,
     reached,
 )
-from engine.session import Session
+from engine.run.session import Session
 
 CHANNELS, IMAGES = 8, 20
 ORDER = (3, 0, 1, 2, 7, 6, 5, 4)

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from engine.api import protocol as p
 from engine.api.lab import MODELS, PLACES, points
-from tui import cli
-from tui.launch import Launch
-from tui.options import Options
-from tui.session_command import headless_command
-from tui.state import RunState, Sent, reduce
+from tui.cli import command_line
+from tui.model.launch import Launch
+from tui.model.options import Options
+from tui.model.run_state import RunState, Sent, reduce
+from tui.model.session_command import headless_command
 
 NAMES = st.text(
     st.characters(exclude_categories=("C", "Zl", "Zp"), exclude_characters="/"), min_size=1, max_size=8
@@ -61,9 +61,9 @@ def opened_by(command: str, monkeypatch: pytest.MonkeyPatch) -> p.Settings | Non
     """The settings that this command line would open."""
     launches: list[Launch] = []
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "run_headless", lambda launch, *_: launches.append(launch) or 0)
+        patch.setattr(command_line, "run_headless", lambda launch, *_: launches.append(launch) or 0)
         program, *words = shlex.split(command)
-        done = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+        done = CliRunner().invoke(command_line.app, words, catch_exceptions=False)
     assert (program, done.exit_code) == ("lab3-tui", 0), done.output
     return launches[0].settings
 

@@ -12,11 +12,11 @@ import pytest
 
 from engine.api.errors import Refused
 from engine.api.protocol import SetName, Settings
-from engine.files.dataset import open_dataset
-from engine.files.model import pruned_bytes, read_model
-from engine.files.source import open_source
-from engine.inputs import Hashes, open_inputs, open_sources
-from tests.making import CLASSES, IMAGE, write_data, write_h5
+from engine.file_safety.open_source import open_source
+from engine.run.inputs import Hashes, open_inputs, open_sources
+from engine.sandbox.data_set import open_dataset
+from engine.sandbox.model_file import pruned_bytes, read_model
+from tests.support.model_files import CLASSES, IMAGE, write_data, write_h5
 
 # who waits at the other end of a pipe: opening it to write succeeds once somebody has opened it to read
 WAITING = "import os, sys; os.open(sys.argv[1], os.O_WRONLY); print('somebody came')"

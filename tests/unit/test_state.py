@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.api import protocol as p
-from tui import state as s
+from tui.model import run_state as s
 
 SETTINGS = p.Settings(root="/lab", model="/lab/models/bd_net.h5", valid="/lab/data/cl/valid.h5")
 SETS: dict[p.SetName, p.SetInfo] = {

@@ -5,10 +5,10 @@ from functools import reduce as fold
 import pytest
 
 from engine.api import protocol as p
-from tests.tui.scripted import SETTINGS, opened
-from tui import state as s
+from tests.support.engine_stub import SETTINGS, opened
+from tui.headless.tables import results_table
+from tui.model import run_state as s
 from tui.screens.results import entries
-from tui.tables import results_table
 
 ORDER = (2, 0, 1)
 COUNTS = {step: p.Counts(986 - 10 * step, 900 - step, 800 - step) for step in range(4)}

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.api.textsafe import ACTING, JOINERS, escape_json, printable, shell_word
-from tests.making import write_data, write_h5
-from tui.outputs import put
+from engine.api.escape import ACTING, JOINERS, escape_json, printable, shell_word
+from tests.support.model_files import write_data, write_h5
+from tui.terminal.outputs import put
 
 # red, a title, C1's own introducer, right to left, a line of its own, invisible, deleted, a tab and a new line
 EVIL = "a\x1b[31mred\x1b]0;title\x07\x9b2J\u202egnp\u2028line\u200fm\x7f\t\nend"

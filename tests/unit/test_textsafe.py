@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.api.textsafe import LONG, escape, escape_path, escape_rest
+from engine.api.escape import LONG, escape, escape_path, escape_rest
 
 CASES = {
     "plain_name.h5": "plain_name.h5",

@@ -8,8 +8,8 @@ import pytest
 from engine.analysis import trigger
 from engine.analysis.bootstrap import RESAMPLES, SEED, first_steps, middle, step_ranges
 from engine.analysis.trigger import Trigger, find_trigger
-from engine.files.dataset import Dataset, open_dataset
-from tests.making import IMAGE, write_data
+from engine.sandbox.data_set import Dataset, open_dataset
+from tests.support.model_files import IMAGE, write_data
 
 HEIGHT, WIDTH, COLOURS = IMAGE
 LABELS = np.arange(30.0) % 5

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.api import protocol as p
-from engine.frontends import FrontEnds, lines
-from engine.service import Service
+from engine.server.commands import Service
+from engine.server.connections import FrontEnds, lines
 
 BEGAN = p.Began(p.Settings("/lab", "/lab/m.h5", "/lab/v.h5"), {}, {}, "2024-05-01T14:02:00")
 ASKED = p.Question("threshold", "-2 pt is crossed again. Save B' again?", "2", 1, number=1)

@@ -6,11 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from engine.api import protocol as p
-from tui import wording
+from tui.app.toasts import SOON, Teller, toast
+from tui.model import formatting
+from tui.model.run_state import RunState
+from tui.model.session_command import headless_command
 from tui.screens import form, paths, questions
-from tui.session_command import headless_command
-from tui.state import RunState
-from tui.toasts import SOON, Teller, toast
 
 SETTINGS = p.Settings(root="/lab", model="/lab/models/bd_net.h5", valid="/lab/data/cl/valid.h5")
 READY = RunState(
@@ -27,16 +27,16 @@ READY = RunState(
 
 @pytest.mark.parametrize(("drop", "text"), [(3.934, "-3.93"), (0.0, "0.00"), (-0.5, "+0.50")])
 def test_a_drop_is_written_as_the_change_it_is(drop: float, text: str) -> None:
-    assert wording.points(drop) == text
+    assert formatting.points(drop) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (7, "0:07"), (750, "12:30"), (3723, "1:02:03")])
 def test_durations(seconds: float, text: str) -> None:
-    assert wording.duration(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 def test_a_set_that_is_not_there_has_a_dash() -> None:
-    assert wording.percent(None) == wording.rate(None) == "–"
+    assert formatting.percent(None) == formatting.rate(None) == "–"
 
 
 # --- the headless command

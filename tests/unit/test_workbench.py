@@ -7,8 +7,8 @@ import pytest
 
 from engine.api import protocol as p
 from engine.api.journal import Journal
-from tui import state as s
-from tui.workbench import farewell
+from tui.app.run_workbench import farewell
+from tui.model import run_state as s
 
 SETTINGS = p.Settings(root="/lab", model="/lab/models/bd_net.h5", valid="/lab/data/cl/valid.h5")
 BEGAN = p.Began(SETTINGS, {}, {}, "2024-05-01T14:02:00")

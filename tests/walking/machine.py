@@ -15,11 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tests.walking import truths
 from tests.walking.walk import Walk, Wrong
 from tests.walking.worlds import World
-from tui.actions import ACTIONS
+from tui.model.actions import ACTIONS
+from tui.screens.base import Sized
 from tui.screens.dialogs import Ask, Choose
-from tui.screens.opening import OpenScreen
+from tui.screens.open_screen import OpenScreen
 from tui.screens.picker import ChannelPicker
-from tui.screens.sized import Sized
 
 SIZES = ((80, 24), (120, 40), (200, 60), (60, 16), (100, 30), (40, 10), (1, 1))
 STARTS = SIZES[:4]

@@ -6,13 +6,13 @@ from functools import reduce as fold
 from typing import Any
 
 from engine.api import protocol as p
-from engine.session import Session
+from engine.run.session import Session
 from tests.walking.walk import Walk
+from tui.model.run_state import Died, RunState, reduce
 from tui.screens.header import Header
 from tui.screens.panes import ThresholdsPane
 from tui.screens.results import entries
 from tui.screens.workbench import Workbench
-from tui.state import Died, RunState, reduce
 from tui.widgets.channels import ChannelTable
 from tui.widgets.chart import Chart
 from tui.widgets.rows import blank

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 from textual.pilot import Pilot
 
-import tui.app
+import tui.app.app
 from engine.api import protocol as p
 from tests.walking.worlds import World
-from tui.app import LabApp
-from tui.config import Config
+from tui.app.app import LabApp
+from tui.model.config import Config
+from tui.model.run_state import Happening, RunState
 from tui.screens.start import StartScreen
-from tui.state import Happening, RunState
 
 PAUSE = 0.01  # seconds between looks
 
@@ -29,7 +29,7 @@ class Wrong(AssertionError):
 class Watched(LabApp):
     """The workbench, with what its engines said and what it asked written down."""
 
-    CSS_PATH: ClassVar = [Path(tui.app.__file__).parent / name for name in LabApp.CSS_PATH]
+    CSS_PATH: ClassVar = [Path(tui.app.app.__file__).parent / name for name in LabApp.CSS_PATH]
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -14,12 +14,12 @@ import numpy as np
 
 from engine.api import journal
 from engine.api import protocol as p
-from engine.api.believing import UNRECORDED
 from engine.api.client import EngineClient
-from tui.launch import Launch
-from tui.link import Client
-from tui.options import Options, lab_settings
-from tui.state import RunState
+from engine.api.trust import UNRECORDED
+from tui.app.engine_link import Client
+from tui.model.launch import Launch
+from tui.model.options import Options, lab_settings
+from tui.model.run_state import RunState
 
 FAKE_ENGINE = Path(__file__).parents[1] / "fake_engine.py"
 Channels = frozenset[int]

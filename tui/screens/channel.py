@@ -8,12 +8,12 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from engine.api.protocol import ChannelView, Ranked, ShowChannel
-from tui.actions import bindings
-from tui.screens.looking import Looking
-from tui.state import RunState, images
+from tui.model.actions import bindings
+from tui.model.formatting import EMPTY, alone, rate
+from tui.model.run_state import RunState, images
+from tui.screens.run_screen import Looking
 from tui.widgets.rows import Part, Row, blank, row
 from tui.widgets.view import RowsView, css_beside
-from tui.wording import EMPTY, alone, rate
 
 SHADES = " ░▒▓█"
 SPARE = 14  # rows from which a blank one parts the figures from the header

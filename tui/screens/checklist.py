@@ -7,10 +7,10 @@ from typing import NamedTuple
 from textual.timer import Timer
 
 from engine.api.protocol import PHASES, Progress
-from tui.state import RunState
+from tui.model.formatting import file_name
+from tui.model.run_state import RunState
 from tui.widgets.rows import Part, Row, blank, row
 from tui.widgets.view import RowsView, css_beside
-from tui.wording import file_name
 
 NAMES = {
     "start": "engine process",

@@ -11,8 +11,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.actions import bindings
-from tui.state import Died, RunState
+from tui.model.actions import bindings
+from tui.model.run_state import Died, RunState
 
 TAIL = 6  # lines of the engine's log
 LOGGED = re.compile(r"\d{4}-\d\d-\d\d [\d:.]+: ([IWEF]) \S+\] ")  # what TensorFlow writes before its words

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from engine.api import lab
+from engine.api.escape import escape
 from engine.api.inspection import Description
 from engine.api.protocol import Settings
-from engine.api.textsafe import escape
-from tui.wording import short_path
+from tui.model.formatting import short_path
 
 PATH = 50  # cells of a path among words
 

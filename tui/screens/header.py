@@ -5,11 +5,11 @@ from typing import ClassVar
 
 from engine.api.orders import DEFAULT
 from engine.api.protocol import minus
+from tui.model.formatting import duration, pace, percent, points
+from tui.model.run_state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
 from tui.screens.checklist import NAMES
-from tui.state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
 from tui.widgets.rows import Part, Row, row
 from tui.widgets.view import RowsView, css_beside
-from tui.wording import duration, pace, percent, points
 
 MARKS: dict[Status, tuple[str, str]] = {
     "closed": ("○ nothing open", "d"),

@@ -10,9 +10,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from engine.api.demo import Attack, about
-from tui.actions import LOOK, MOVE, PROGRAM, PRUNE, SAVE, Action, bindings, signs
-from tui.screens.looking import Looking
-from tui.state import RunState
+from tui.model.actions import LOOK, MOVE, PROGRAM, PRUNE, SAVE, Action, bindings, signs
+from tui.model.run_state import RunState
+from tui.screens.run_screen import Looking
 from tui.widgets.events import fold
 
 MARGIN = 16  # cells before what a key or a word means

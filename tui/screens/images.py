@@ -10,9 +10,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from engine.api.protocol import ImageFilter, ImagePair, Images, Picture, ShowImages
-from tui.actions import bindings
-from tui.screens.looking import Looking
-from tui.state import RunState
+from tui.model.actions import bindings
+from tui.model.run_state import RunState
+from tui.screens.run_screen import Looking
 from tui.widgets.faces import Depth, fitted, picture
 from tui.widgets.rows import Part, Row, blank, over, row
 from tui.widgets.view import RowsView, css_beside

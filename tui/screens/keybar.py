@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from textual.events import Click
 
-from tui.actions import Action, Scope, sign
-from tui.state import RunState
+from tui.model.actions import Action, Scope, sign
+from tui.model.run_state import RunState
 from tui.widgets.rows import Part, Row, row
 from tui.widgets.view import RowsView, css_beside
 

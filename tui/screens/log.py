@@ -10,13 +10,13 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from engine.api.enginelog import LOG_NAME, tail
-from engine.api.textsafe import printable
-from tui.actions import bindings
-from tui.screens.looking import Looking
-from tui.state import Kind, RunState
+from engine.api.engine_log import LOG_NAME, tail
+from engine.api.escape import printable
+from tui.model.actions import bindings
+from tui.model.formatting import short_path, within
+from tui.model.run_state import Kind, RunState
+from tui.screens.run_screen import Looking
 from tui.widgets.events import fold
-from tui.wording import short_path, within
 
 MARKS: dict[Kind, str] = {"info": "·", "step": "↓", "threshold": "┄", "saved": "◆", "warning": "!", "error": "✖"}
 STYLES: dict[Kind, str] = {"threshold": "yellow", "saved": "green", "warning": "yellow", "error": "red", "info": "dim"}

@@ -7,13 +7,13 @@ from textual.widget import Widget
 
 from engine.api.deliverables import File
 from engine.api.protocol import Saved, minus
-from tui.actions import Action
-from tui.state import Figures, RunState, figures, images, networks, of_order, saved_at
+from tui.model.actions import Action
+from tui.model.formatting import EMPTY, file_name, key_of, rate
+from tui.model.run_state import Figures, RunState, figures, images, networks, of_order, saved_at
 from tui.widgets.channels import ChannelTable
 from tui.widgets.panel import Panel
 from tui.widgets.rows import Part, Row, row
 from tui.widgets.view import css_beside
-from tui.wording import EMPTY, file_name, key_of, rate
 
 COLUMN = 8
 OTHER = "other channels "  # what a file holds that was saved before the order changed

@@ -8,8 +8,8 @@ from textual.containers import Vertical
 from textual.types import CSSPathType
 from textual.widgets import Static
 
+from tui.model.run_state import RunState
 from tui.screens.dialogs import Choice, Dialog, keys
-from tui.state import RunState
 from tui.widgets.channels import ChannelTable
 
 

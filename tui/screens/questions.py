@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from engine.api import lab
 from engine.api import protocol as p
 from engine.api.errors import Refused
+from engine.api.escape import escape_path
 from engine.api.journal import RunSummary
-from engine.api.textsafe import escape_path
+from tui.model.formatting import file_name, short_path
+from tui.model.run_state import RunState, figures
 from tui.screens.dialogs import Ask, Choice, Choose, Field
-from tui.state import RunState, figures
-from tui.wording import file_name, short_path
 
 PATH = 50  # cells of a path among the words of a question
 

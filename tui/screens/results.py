@@ -9,14 +9,14 @@ from textual.widget import Widget
 from engine.api.deliverables import File
 from engine.api.protocol import minus
 from engine.api.published import applies, published_counts
-from tui.actions import Action, bindings
-from tui.screens.looking import Looking
-from tui.state import Figures, RunState, figures, file_figures, networks, of_counts, of_order
+from tui.model.actions import Action, bindings
+from tui.model.formatting import file_name, key_of, points, rate, short_path
+from tui.model.run_state import Figures, RunState, figures, file_figures, networks, of_counts, of_order
+from tui.screens.run_screen import Looking
 from tui.widgets.channels import scrollbar
 from tui.widgets.events import fold
 from tui.widgets.rows import Part, Row, blank, over, row
 from tui.widgets.view import RowsView, css_beside
-from tui.wording import file_name, key_of, points, rate, short_path
 
 DIMMED = str.maketrans("vagx.", "ddddd")
 WIDTHS = (9, 9, 11, 9, 13, 10)  # cells of the figures in a row, and where there is little room

@@ -7,11 +7,11 @@ from textual.widgets import Static
 
 from engine.api.demo import MEGABYTES, Attack, demo_root
 from engine.api.protocol import Settings
+from tui.model.formatting import short_path
+from tui.model.run_state import RunState
+from tui.screens.base import Sized
 from tui.screens.checklist import Checklist
 from tui.screens.keybar import KeyBar
-from tui.screens.sized import Sized
-from tui.state import RunState
-from tui.wording import short_path
 
 STORY = (
     "The network runs once over the images, up to the layer that will be pruned. "

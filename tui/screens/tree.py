@@ -13,9 +13,9 @@ from textual.containers import Vertical
 from textual.types import CSSPathType
 from textual.widgets import DirectoryTree, Static
 
-from engine.api.textsafe import escape, escape_path
+from engine.api.escape import escape, escape_path
+from tui.model.formatting import short_path
 from tui.screens.dialogs import Choice, Dialog, keys
-from tui.wording import short_path
 
 SHOWN = (".h5", ".keras", ".hdf5", ".hdf")
 

@@ -6,13 +6,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
-from tui.actions import bindings
-from tui.hints import hint
+from tui.model.actions import bindings
+from tui.model.hints import hint
+from tui.model.run_state import RunState
+from tui.screens.base import Sized
 from tui.screens.header import Header
 from tui.screens.keybar import KeyBar
 from tui.screens.panes import SavedLine, Side
-from tui.screens.sized import Sized
-from tui.state import RunState
 from tui.widgets.bars import MeanBars, bars_data
 from tui.widgets.channels import ChannelTable
 from tui.widgets.chart import AUTO, Chart, chart_data, next_zoom

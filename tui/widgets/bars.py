@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tui.state import RunState
+from tui.model.run_state import RunState
 from tui.widgets.curves import column
 from tui.widgets.panel import Panel
 from tui.widgets.rows import Part, Row, blank, over, row

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tui.state import RunState, images
+from tui.model.run_state import RunState, images
 from tui.widgets.panel import Panel
 from tui.widgets.rows import Part, Row, fit, row
 from tui.widgets.view import css_beside

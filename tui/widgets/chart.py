@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from tui.state import Figures, RunState, figures, networks, of_order
+from tui.model.run_state import Figures, RunState, figures, networks, of_order
 from tui.widgets.curves import AUTO, BRAILLE, ChartData, Curve, Threshold, next_zoom, window
-from tui.widgets.drawing import chart
 from tui.widgets.panel import Panel
+from tui.widgets.plot_rows import chart
 from tui.widgets.rows import Part, Row
 from tui.widgets.view import css_beside
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from tui.state import Kind, Line, RunState
+from tui.model.cells import cells
+from tui.model.formatting import within
+from tui.model.run_state import Kind, Line, RunState
 from tui.widgets.panel import Panel
-from tui.widgets.rows import Row, cells, row
+from tui.widgets.rows import Row, row
 from tui.widgets.view import css_beside
-from tui.wording import within
 
 MARKS: dict[Kind, tuple[str, str]] = {
     "info": ("·", "d"),

@@ -6,11 +6,7 @@ is plain data: compared cell by cell to find what must be painted again, and rea
 
 from typing import NamedTuple
 
-from rich.cells import cell_len
-
-from engine.api.textsafe import printable
-
-TAIL = "\ue000"  # stands behind a double-width character, for the second cell it takes
+from tui.model.cells import TAIL, cells
 
 # letter -> name of the component class `ink--NAME` that gives it its colour
 INKS = {
@@ -48,15 +44,6 @@ class Row(NamedTuple):
 
 Part = tuple[str, str]  # text, and the letter of its ink
 BLANK: Part = (" ", ".")
-
-
-def cells(text: str) -> str:
-    """`text`, fit for a terminal, with exactly one character a cell, whatever script it is in."""
-    text = printable(text)
-    if text.isascii():
-        return text
-    widths = ((char, cell_len(char)) for char in text)
-    return "".join(char + TAIL * (width - 1) for char, width in widths if width)
 
 
 def fit(text: str, width: int) -> str:

@@ -95,7 +95,7 @@ def main() -> None:
 
 def run(options: argparse.Namespace) -> Tally:
     single_thread()
-    from engine.files.warden import warden
+    from engine.sandbox.client import warden
 
     tally = Tally(options.seed, options.keep)
     if options.keep:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from engine.api.errors import Refused
-from engine.files.description import ModelFile
-from engine.files.model import read_model
-from engine.network import build
+from engine.architecture.description import ModelFile
+from engine.network.build import build
+from engine.sandbox.model_file import read_model
 from tests.faults.grammar.containers import change_h5, change_keras
 from tests.faults.grammar.keras_process import pictures
 from tests.faults.grammar.kerases import Keras

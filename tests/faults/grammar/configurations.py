@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from engine.files.layers import ALIASES, LAYERS
+from engine.architecture.layers import ALIASES, LAYERS
 
 Config = dict[str, Any]
 Path = tuple[Any, ...]

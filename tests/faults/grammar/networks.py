@@ -9,9 +9,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from engine.files.finding import Finding
-from engine.files.layers import LAYERS, checked
-from engine.files.shapes import output_shape
+from engine.architecture.layers import LAYERS, checked
+from engine.architecture.shapes import output_shape
+from engine.file_safety.refusal import Finding
 
 Description = dict[str, Any]
 Shape = tuple[int, ...]

@@ -1,0 +1,187 @@
+"""That the events of a journal tell of one run: each is about steps, channels and images that are there.
+
+A journal may have been forged line by line, with checksums that fit. What is checked here holds of every journal that
+this program writes, whatever ended the run, so that no run of one's own is refused.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from engine.api import protocol as p
+from engine.api.lab import MOST_THRESHOLDS
+from engine.api.trust import Unbelievable
+
+CLASSES = 65_535
+IMAGES = 10_000_000
+CHANNELS = 2**20
+BATCH = 2**31
+LONG = 1e9  # seconds
+DEVICE = re.compile(r"cpu|gpu(:\d{1,4})?")
+NOT_THERE = "a step or a channel that is not there"
+# which set each count is of
+COUNTED: dict[str, p.SetName] = {
+    "valid": "valid",
+    "test": "test",
+    "g_test": "test",
+    "false_alarms": "test",
+    "poisoned": "poisoned",
+    "g_poisoned": "poisoned",
+    "detected": "poisoned",
+    "poisoned_valid": "poisoned_valid",
+}
+
+
+class Course:
+    """How a run goes, as far as its events have told. `take` raises Unbelievable for one that does not fit."""
+
+    def __init__(self) -> None:
+        self.began: p.Began | None = None
+        self.opened: p.Opened | None = None
+        self.ranked = False
+        self.order: tuple[int, ...] = ()
+        self.counts: dict[int, p.Counts] = {}  # of the steps of this order that were told of
+        self.waiting: dict[int, set[str]] = {}  # thresholds crossed at steps of this order that are told of later
+
+    def take(self, event: p.AnyEvent) -> None:
+        need((self.began is None) == isinstance(event, p.Began), "a second beginning, or none")
+        match event:
+            case p.Began():
+                self.begin(event)
+            case p.Progress():
+                need(0 <= event.seconds < LONG, "an impossible time")
+            case p.Opened():
+                self.open(event)
+            case p.Ranked():
+                self.rank(event)
+            case p.Compared():
+                self.compare(event)
+            case p.Analysed():
+                for network in event.robust:
+                    self.name_channels(network.pruned)
+            case p.Reordered():
+                self.reorder(event)
+            case p.Stepped():
+                self.step(event)
+            case p.SaveMeasured():
+                self.measure(event)
+            case p.Crossed() | p.Question(about="threshold"):
+                self.cross(event.threshold, event.step)
+            case p.Saved():
+                self.name_step(event.step)
+                self.name_channels(event.pruned or ())
+            case p.Moved() | p.Question():
+                self.name_step(event.step)
+            case p.Thresholds():
+                need(len(event.save_at) <= MOST_THRESHOLDS, "too many thresholds")
+
+    def begin(self, event: p.Began) -> None:
+        settings = event.settings
+        need(bool(settings.model and settings.valid), "no network or no clean validation images")
+        need(len(settings.save_at) <= MOST_THRESHOLDS, "too many thresholds")
+        need(unlike(settings.save_steps) and unlike(settings.order or ()), "a step or a channel more than once")
+        need(0 < settings.batch_size <= BATCH and (settings.feature_memory or 0) >= 0, "an impossible amount")
+        need(settings.device is None or bool(DEVICE.fullmatch(settings.device)), "an unknown device")
+        self.began = event
+
+    def open(self, event: p.Opened) -> None:
+        need(self.opened is None, "a second opening")
+        need("valid" in event.sets, "no clean validation images")
+        need(all(0 < info.images <= IMAGES for info in event.sets.values()), "an impossible number of images")
+        need(0 < event.channels <= CHANNELS and 0 < event.classes <= CLASSES, "an impossible number of channels")
+        self.opened = event
+
+    def rank(self, event: p.Ranked) -> None:
+        need(not self.ranked, "a second order")
+        self.ranked = True
+        channels, sets = self.there.channels, self.there.sets
+        self.turn_to(event.order)
+        need(event.given or len(event.order) == channels, "an order without some of the channels")
+        need((event.active_poisoned is None) == ("poisoned" not in sets), "a set that is not there")
+        need(len(event.means) == channels and all(map(math.isfinite, event.means)), "an impossible mean")
+        need(event.scores is None or len(event.scores) == channels, "an impossible score")
+        active = {"valid": event.active_valid, "poisoned": event.active_poisoned or (0,) * channels}
+        for name, found in active.items():
+            most = sets[name].images if name in sets else 0
+            need(len(found) == channels and all(0 <= count <= most for count in found), "more images than there are")
+
+    def reorder(self, event: p.Reordered) -> None:
+        kept, before = event.kept, self.order
+        self.turn_to(event.order)
+        need(0 <= kept <= min(len(before), len(event.order)) and before[:kept] == event.order[:kept], NOT_THERE)
+        self.counts = {step: counts for step, counts in self.counts.items() if step <= kept}
+        self.waiting = {step: thresholds for step, thresholds in self.waiting.items() if step <= kept}
+
+    def compare(self, event: p.Compared) -> None:
+        self.name_channels(event.order)
+        self.name_channels(event.chosen or ())
+        need(len(event.steps) == len(event.order) + 1, NOT_THERE)
+        for counts in (*event.steps, *((event.chosen_counts,) if event.chosen_counts else ())):
+            self.fit(counts)
+
+    def turn_to(self, order: tuple[int, ...]) -> None:
+        need(self.ranked, NOT_THERE)
+        self.name_channels(order)
+        self.order = order
+
+    def name_step(self, step: int | None) -> None:
+        need(step is None or 0 <= step <= len(self.order), NOT_THERE)
+
+    def name_channels(self, channels: tuple[int, ...]) -> None:
+        """Raises Unbelievable for channels that are not there, or come twice."""
+        need(unlike(channels) and all(0 <= each < self.there.channels for each in channels), NOT_THERE)
+
+    def step(self, event: p.Stepped) -> None:
+        need(self.ranked and 0 <= event.step <= len(self.order), NOT_THERE)
+        need(event.channel == (self.order[event.step - 1] if event.step else None), NOT_THERE)
+        need(0 <= event.seconds < LONG and event.evaluated >= 0, "an impossible time or number of images")
+        self.fit(event.counts)
+        self.counts[event.step] = event.counts
+        for threshold in self.waiting.pop(event.step, ()):
+            self.cross(threshold, event.step)
+
+    def measure(self, event: p.SaveMeasured) -> None:
+        need(0 <= event.step <= len(self.order), NOT_THERE)
+        self.fit(event.counts)
+        told, now = self.counts.get(event.step), event.counts
+        need(told is None or replace(now, poisoned_valid=told.poisoned_valid) == told, "two counts of one step")
+
+    def fit(self, counts: p.Counts) -> None:
+        """Each count is there where its set is, and no larger."""
+        for name, of in COUNTED.items():
+            found, images = getattr(counts, name), self.there.sets[of].images if of in self.there.sets else None
+            optional = found is None and of == "poisoned_valid"  # looked at for B and at saved steps only
+            need(optional or (found is None) == (images is None), "a count of a set that is not there")
+            need(found is None or (images is not None and 0 <= found <= images), "more images than there are")
+
+    def cross(self, threshold: str | None, step: int | None) -> None:
+        """A threshold is reached at the first step that has dropped so far, as far as steps have been told of."""
+        need(threshold is not None and step is not None and 0 <= step <= len(self.order), NOT_THERE)
+        if threshold is None or step is None:
+            return
+        if 0 not in self.counts or step not in self.counts:
+            self.waiting.setdefault(step, set()).add(threshold)
+            return
+        before, images = self.counts[0].valid, self.there.sets["valid"].images
+        least = min((counts.valid for at, counts in self.counts.items() if at < step), default=None)
+        first = least is None or not p.reached(threshold, before, least, images)
+        need(first and p.reached(threshold, before, self.counts[step].valid, images), "a threshold at a wrong step")
+
+    @property
+    def there(self) -> p.Opened:
+        if self.opened is None:
+            raise Unbelievable(NOT_THERE)
+        return self.opened
+
+
+def need(sound: bool, otherwise: str) -> None:
+    if not sound:
+        raise Unbelievable(otherwise)
+
+
+def unlike(numbers: Iterable[int]) -> bool:
+    """Whether no number comes twice."""
+    listed = tuple(numbers)
+    return len(set(listed)) == len(listed)

@@ -1,0 +1,1 @@
+"""HDF5 files with images, parsed. Runs in the sandbox."""

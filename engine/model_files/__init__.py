@@ -1,0 +1,1 @@
+"""Keras files, parsed without Keras. Runs in the sandbox."""

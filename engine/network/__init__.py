@@ -1,0 +1,1 @@
+"""B from numbers: built, cut in two, computed on every image, and judged."""

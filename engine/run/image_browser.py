@@ -1,0 +1,70 @@
+"""Test images for the eye, picked by how B, B' and G answer them. Looking changes nothing of a run."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from engine.api.protocol import ImageFilter, ImagePair, Images, Picture, SetName, ShowImages
+from engine.network.evaluation import repaired
+from engine.run.run import Run
+from engine.sandbox.data_set import Dataset
+
+LARGEST = 96  # pixels a side: more than any terminal shows
+
+
+def passing(run: Run, step: int, wanted: ImageFilter) -> np.ndarray:
+    """Indices of the test images that pass a filter at `step`; clean and poisoned twins share an index."""
+    rows, labels = run.inputs.rows, {name: data.labels for name, data in run.inputs.sets.items()}
+    b, b_prime = run.b_answers, run.session.answers[run.session.key(step)]
+    g = repaired(b, b_prime, run.inputs.classes)
+    tests: dict[ImageFilter, tuple[SetName, Callable[[slice, np.ndarray], np.ndarray]]] = {
+        "wrong": ("test", lambda at, label: b_prime[at] != label),
+        "false alarm": ("test", lambda at, label: g[at] == run.inputs.classes),
+        "attack works": ("poisoned", lambda at, label: b_prime[at] == label),
+        "caught": ("poisoned", lambda at, label: g[at] == run.inputs.classes),
+    }
+    if wanted == "all":
+        sizes = [run.inputs.sets[name].images for name in ("test", "poisoned") if name in rows]
+        return np.arange(max(sizes, default=0))
+    name, test = tests[wanted]
+    return np.flatnonzero(test(rows[name], labels[name])) if name in rows else np.arange(0)
+
+
+def images(run: Run, command: ShowImages) -> Images:
+    """The images that a front end asked for, clean and poisoned side by side."""
+    step = run.session.playhead
+    found = passing(run, step, command.filter)
+    chosen = found[command.offset : command.offset + min(command.count, 24)]
+    pairs = tuple(
+        ImagePair(int(index), picture(run, "test", int(index), step), picture(run, "poisoned", int(index), step))
+        for index in chosen
+    )
+    _, height, width = next(iter(run.inputs.sets.values())).shape
+    shrink = shrinking(height, width)
+    shape = (-(-height // shrink), -(-width // shrink))
+    return Images(command.filter, step, command.offset, len(found), *shape, pairs)
+
+
+def picture(run: Run, name: SetName, index: int, step: int) -> Picture | None:
+    data = run.inputs.sets.get(name)
+    if data is None or index >= data.images:
+        return None
+    row = run.inputs.rows[name].start + index
+    b, b_prime = int(run.b_answers[row]), int(run.session.answers[run.session.key(step)][row])
+    g = b if b == b_prime else run.inputs.classes
+    return Picture(rgb(data, index, run.settings.scale), int(data.labels[index]), b, b_prime, g)
+
+
+def rgb(data: Dataset, index: int, scale: str) -> bytes:
+    """An image as height x width x 3 bytes, at most LARGEST a side; grey where it has no three colours."""
+    pixels = data.image(index)
+    _, height, width = pixels.shape
+    shrink = shrinking(height, width)
+    pixels = pixels[:3, ::shrink, ::shrink] if len(pixels) >= 3 else np.repeat(pixels[:1, ::shrink, ::shrink], 3, 0)
+    full = 255.0 if pixels.min() < 0 or pixels.max() > 1.0 else 1.0
+    return np.clip(np.rint(pixels * (255.0 / full)), 0, 255).astype("uint8").transpose(1, 2, 0).tobytes()
+
+
+def shrinking(height: int, width: int) -> int:
+    """Every how many pixels one is shown."""
+    return -(-max(height, width) // LARGEST)

@@ -1,0 +1,203 @@
+"""An opened run: its inputs, its session, the features once they are needed, and looks that change nothing."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from engine.api.orders import DEFAULT, method_of
+from engine.api.protocol import ChannelView, Counts, Note, Progress, Ranked, SetName, Settings
+from engine.network.backend import smaller_batches
+from engine.network.evaluation import Evaluator, ImageSet, counted
+from engine.network.pipeline import ahead
+from engine.orders.mean import mean_activations
+from engine.run.answer_store import AnswersFile
+from engine.run.inputs import Inputs
+from engine.run.session import Session, mask_of
+
+if TYPE_CHECKING:  # which imports Keras
+    from engine.orders.evidence import Material
+
+Emit = Callable[..., None]
+Check = Callable[[], None]
+SHOWN: tuple[SetName, ...] = ("valid", "poisoned")  # sets that a channel's maps are of
+LARGEST_MAP = 64  # positions a side: as many as two maps side by side have room for on a wide terminal
+FEATURE_BATCH = 256  # images whose convolutions are computed at once, by each thread: more take memory and win no time
+
+
+@dataclass
+class Run:
+    """One run in its folder. `emit` sends an event; `check` raises where the user wants to stop."""
+
+    settings: Settings
+    folder: Path
+    inputs: Inputs
+    emit: Emit
+    check: Check
+
+    @cached_property
+    def session(self) -> Session:
+        channels = self.inputs.channels
+        answers = AnswersFile(self.folder / "answers.bin", self.inputs.stepped, channels)
+        poisoned = self.inputs.sets.get("poisoned")
+        valid = self.inputs.sets["valid"].images
+        return Session(channels, valid, poisoned.images if poisoned else 0, answers, self.count)
+
+    def close(self) -> None:
+        """Let go of the answers' file and of the features."""
+        session: Session | None = self.__dict__.pop("session", None)
+        if session is not None and isinstance(session.answers, AnswersFile):
+            session.answers.close()
+        self.__dict__.pop("evaluator", None)
+
+    @cached_property
+    def image_sets(self) -> dict[SetName, ImageSet]:
+        return {name: ImageSet(rows, self.inputs.sets[name].labels) for name, rows in self.inputs.rows.items()}
+
+    @property
+    def b_answers(self) -> np.ndarray:
+        """B's answers to every image of the run: (images,), uint16."""
+        return self.session.answers[self.session.key(0)]
+
+    def count(self, answers: np.ndarray) -> Counts:
+        b = self.b_answers if self.session.key(0) in self.session.answers else answers
+        return counted(self.image_sets, b, answers, self.inputs.classes)
+
+    # --- what needs Keras ---
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """The network cut in two, with every feature computed; the first to ask waits for them."""
+        from engine.network.build import build, cut
+        from engine.network.features import SCALES, FeatureStore, compute, features_model
+        from engine.network.model_runner import Forward
+        from engine.network.pruned_tail import Rest
+
+        begin = perf_counter()
+        network = build(self.inputs.model.spec, self.inputs.model.arrays)
+        at = cut(network, self.inputs.layer, self.inputs.feature)
+        others = [tuple(tensor.shape[1:]) for tensor in features_model(network, at, 1.0).outputs[1:]]
+        images = sum(data.images for data in self.inputs.sets.values())
+        store = FeatureStore(images, at, others, self.feature_memory, self.folder)
+        forward = Forward(features_model(network, at, SCALES[self.settings.scale]), 1, self.halved)
+        self.emit(Progress("model", 1, 1, perf_counter() - begin))
+        size = forward.fitting(min(FEATURE_BATCH, self.settings.batch_size))
+        for name, data in self.inputs.sets.items():
+            progress = self.progress(f"features {name}", data.images)
+            with ahead(data.batches(size)) as batches:
+                compute(store, forward, batches, self.inputs.rows[name].start, progress)
+        return Evaluator(Rest(network, at, store, self.settings.batch_size, self.halved), self.inputs.stepped)
+
+    def prepare(self) -> Evaluator:
+        """Compute the features now; otherwise whoever needs them first waits for them."""
+        return self.evaluator
+
+    @property
+    def feature_memory(self) -> int:
+        """Bytes of features that may stay in memory: as told, or half of what is free now."""
+        if self.settings.feature_memory is not None:
+            return self.settings.feature_memory
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+    def progress(self, phase: str, total: int) -> Callable[[int], None]:
+        begin = perf_counter()
+
+        def done(count: int) -> None:
+            self.check()
+            self.emit(Progress(phase, count, total, perf_counter() - begin))
+
+        return done
+
+    def halved(self, size: int) -> None:
+        self.emit(Note(smaller_batches(size)))
+
+    @property
+    def material(self) -> "Material":
+        """What orders may look at."""
+        from engine.network.features import SCALES
+        from engine.orders.evidence import Material
+
+        rest, sets = self.evaluator.rest, self.inputs.sets
+        return Material(
+            network=rest.network,
+            at=rest.at,
+            rest=rest,
+            rows=self.inputs.rows,
+            labels={name: data.labels for name, data in sets.items()},
+            images=lambda name, size: sets[name].batches(size),
+            scale=SCALES[self.settings.scale],
+            batch=min(FEATURE_BATCH, self.settings.batch_size),
+            check=self.check,
+            halved=self.halved,
+        )
+
+    def rank(self) -> Ranked:
+        """The order: as given, or by the method that the settings name."""
+        from engine.orders.compute_order import order_of, scored
+
+        begin = perf_counter()
+        store, rows, name = self.evaluator.rest.store, self.inputs.rows, self.settings.order_by
+        means, given = mean_activations(store, rows["valid"]), self.settings.order
+        done, channels = self.progress("ranking", self.inputs.channels), self.inputs.channels
+        scores = means if name == DEFAULT or given else scored(name, replace(self.material, progress=done))
+        poisoned = rows.get("poisoned")
+        event = Ranked(
+            order_of(name, scores) if given is None else given,
+            given is not None,
+            tuple(means.tolist()),
+            tuple(store.active[:, rows["valid"]].sum(axis=1).tolist()),
+            tuple(store.active[:, poisoned].sum(axis=1).tolist()) if poisoned else None,
+            order_by=name,
+            looks_at=method_of(name).looks_at,
+            scores=None if name == DEFAULT or given else tuple(scores.tolist()),
+        )
+        self.emit(Progress("ranking", channels, channels, perf_counter() - begin))
+        return event
+
+    def measured(self, step: int) -> Counts:
+        """Counts at a step, with the poisoned validation set."""
+        key = self.session.key(step)
+        counts, rows = self.session.counts[key], self.inputs.rows.get("poisoned_valid")
+        if rows is None:
+            return counts
+        answers = self.evaluator.of(rows, self.session.mask(step), self.check)
+        hits = int(np.count_nonzero(answers == self.inputs.sets["poisoned_valid"].labels))
+        return msgspec.structs.replace(counts, poisoned_valid=hits)
+
+    def channel_view(self, channel: int) -> ChannelView:
+        """The mean maps of a channel's feature, and what pruning it alone from B would cost."""
+        store, rows = self.evaluator.rest.store, self.inputs.rows
+        alone, _ = self.evaluator.after(self.b_answers, mask_of([channel], self.inputs.channels), channel, self.check)
+        means = (store.values[channel, rows[name]].mean(axis=0, dtype="float64") for name in SHOWN if name in rows)
+        whole = self.feature_shape
+        maps = [blocks(each.reshape(whole), LARGEST_MAP) for each in means]
+        height, width = maps[0].shape
+        flat = [tuple(each.ravel().tolist()) for each in maps]
+        poisoned = flat[1] if len(flat) > 1 else None
+        of = whole if (height, width) != whole else (0, 0)
+        return ChannelView(channel, height, width, flat[0], poisoned, self.count(alone), *of)
+
+    @property
+    def feature_shape(self) -> tuple[int, int]:
+        """Height and width of the ranking feature; 1 x 1 after global pooling."""
+        from engine.architecture.graph import output_shapes
+
+        shape = output_shapes(self.inputs.model.spec.layers)[self.inputs.feature]
+        return (shape[0], shape[1]) if len(shape) == 3 else (1, 1)
+
+
+def blocks(values: np.ndarray, side: int) -> np.ndarray:
+    """An array of at most `side` x `side`: means over blocks of (height, width), as equal in size as they can be."""
+    for axis, size in enumerate(values.shape):
+        count = min(size, side)
+        starts = np.arange(count) * size // count
+        lengths = np.diff(np.append(starts, size))
+        sums = np.add.reduceat(values, starts, axis)
+        values = sums / (lengths[:, None] if axis == 0 else lengths)
+    return values

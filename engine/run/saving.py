@@ -1,0 +1,269 @@
+"""What a run writes for its user: B' beside the lab's models, G's answers and the results in the run folder."""
+
+import os
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from engine.api import journal, lab
+from engine.api.atomic_file import sha256_file, write_atomically
+from engine.api.deliverables import Channels, File
+from engine.api.errors import Foreign, Refused
+from engine.api.escape import escape
+from engine.api.orders import method_of
+from engine.api.protocol import FileChanged, Question, Saved, Settings, minus
+from engine.network.evaluation import repaired
+from engine.report import RESULT_FILES, answers_file
+from engine.run.inputs import paths
+from engine.run.recorder import Recorder
+from engine.run.run import Run
+from engine.sandbox.model_file import pruned_bytes
+
+
+def out_folder(settings: Settings) -> Path:
+    """Where B' goes."""
+    return Path(settings.out or Path(settings.root) / "models")
+
+
+def runs_folder(settings: Settings) -> Path:
+    """Where run folders are."""
+    return Path(settings.runs or Path(settings.root) / "runs")
+
+
+def refuse_foreign(settings: Settings, suffix: str) -> None:
+    """Raises Refused, before anything is computed, where a B' would replace somebody else's file."""
+    names = [lab.model_name(suffix=suffix, threshold=each) for each in settings.save_at]
+    names += [lab.model_name(suffix=suffix, step=each) for each in settings.save_steps]
+    out, recorded = out_folder(settings), journal.recorded_files(runs_folder(settings))
+    for name in names:
+        refuse_input(settings, out / name)
+    foreign = [name for name in names if not settings.overwrite and not ours(out / name, recorded)]
+    if foreign:
+        raise Foreign(
+            f"{', '.join(foreign)}: there already in {escape(str(out))}, and not from a run recorded here.",
+            "Choose another folder with --out, or replace them with --overwrite.",
+            tuple(foreign),
+        )
+
+
+def refuse_input(settings: Settings, path: Path) -> None:
+    """Raises Refused where `path` is a file that the run reads: B and the data are nobody's to replace."""
+    for what, read in paths(settings).items():
+        if os.path.exists(path) and os.path.exists(read) and path.samefile(read):
+            kind = "network" if what == "model" else "data"
+            raise Refused(f"{escape(path.name, 48)}: is the {kind} of this run itself. Choose another name or --out.")
+
+
+def ours(path: Path, recorded: dict[str, set[str]]) -> bool:
+    """Whether `path` may be written: nothing is there, or what a run recorded and nobody has changed since."""
+    if not os.path.exists(path):
+        return True
+    return path.is_file() and path.name in recorded and sha256_file(path) in recorded[path.name]
+
+
+def holds(path: Path, data: bytes) -> bool:
+    """Whether these bytes are in place already: saved by a run that ended before it could record it, or by chance."""
+    return path.is_file() and path.stat().st_size == len(data) and sha256_file(path) == sha256(data).hexdigest()
+
+
+class Saver:
+    """Writes the files of one run, and knows whether they are still what was written.
+
+    What the run has saved under which name, the recorder's ledger tells. `recorded` holds, by name, the hashes that
+    runs beside this one recorded; `seen` what a file was like when its bytes were last compared.
+    """
+
+    def __init__(self, run: Run, recorder: Recorder) -> None:
+        self.run, self.recorder = run, recorder
+        self.out, self.suffix = out_folder(run.settings), run.inputs.suffix
+        self.recorded = journal.recorded_files(run.folder.parent)
+        self.seen: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self.read = {os.path.realpath(path) for path in paths(run.settings).values()}
+
+    # --- saving ---
+
+    def model(
+        self,
+        name: str,
+        step: int,
+        threshold: str | None = None,
+        overwrite: bool = False,
+        replace: bool = False,
+        again: bool = True,
+    ) -> bool:
+        """Save B' of a step under `name`, and what G answers there.
+
+        Where the file is somebody else's, or this run's with other channels at zero, it asks instead (`again`: even
+        where it has asked about the same before) and returns False. `overwrite` and `replace` are the user's answers.
+        """
+        run, path = self.run, self.out / name
+        refuse_input(run.settings, path)
+        pruned = run.session.order[:step]
+        data = pruned_bytes(run.inputs.model, run.inputs.layer, pruned)
+        about = self.doubt(path, data, frozenset(pruned), overwrite, replace)
+        if about is not None:
+            if again or not self.recorder.ledger.was_asked(str(path), threshold, frozenset(pruned)):
+                text = self.words(path, about, step, threshold)
+                self.recorder.emit(Question(about, text, threshold, step, str(path)))
+            return False
+        self.put(path, data, "model", step, threshold)
+        self.answers(run.session.answers[run.session.key(step)], step, threshold)
+        return True
+
+    def doubt(
+        self, path: Path, data: bytes, channels: Channels, overwrite: bool, replace: bool
+    ) -> Literal["replace", "overwrite"] | None:
+        """Why these bytes may not be put at `path` without asking; None where they may."""
+        if not overwrite and not self.run.settings.overwrite and not (self.may_replace(path) or holds(path, data)):
+            return "overwrite"
+        file = self.recorder.ledger.files.get(str(path))
+        other = file is not None and file.channels != channels
+        return "replace" if other and not overwrite and not replace else None
+
+    def may_replace(self, path: Path) -> bool:
+        """Whether nothing is lost at `path` but what a run recorded; under a name that the user chose, this run."""
+        own = {path.name: self.recorder.ledger.hashes}
+        return ours(path, self.recorded if lab.meaning(path.name) else own)
+
+    def words(self, path: Path, about: str, step: int, threshold: str | None) -> str:
+        """A question about `path`, with what would be lost."""
+        name, file = escape(path.name, 48), self.recorder.ledger.files.get(str(path))
+        if about == "overwrite":
+            whose = "a run recorded here" if lab.meaning(path.name) else "this run"
+            return f"{name} is there already, and not from {whose}. Replace it?"
+        again = f"{minus(threshold)} is crossed again, with other channels pruned. " if threshold else ""
+        if file is None:
+            return f"{again}Save B' of step {step} as {name}?"
+        return f"{again}{name} holds step {file.step}, with other channels at zero. Replace it by step {step}?"
+
+    def worded(self, event: Question) -> Question:
+        """The session's question about a threshold, with the file that it is about."""
+        path = self.out / lab.model_name(suffix=self.suffix, threshold=event.threshold)
+        text = self.words(path, event.about, event.step or 0, event.threshold)
+        return msgspec.structs.replace(event, path=str(path), text=text)
+
+    def answers(
+        self, b_prime: np.ndarray, step: int, threshold: str | None, pruned: tuple[int, ...] | None = None
+    ) -> None:
+        """G's answers on the test sets at a step, beside those of B and B'."""
+        run = self.run
+        b = run.b_answers
+        g = repaired(b, b_prime, run.inputs.classes)
+        sets = {name: run.image_sets[name] for name in ("test", "poisoned") if name in run.image_sets}
+        if sets:
+            columns: dict[str, dict[str, np.ndarray]] = {
+                name: {"label": at.labels, "B": b[at.rows], "B_prime": b_prime[at.rows], "G": g[at.rows]}
+                for name, at in sets.items()
+            }
+            path = run.folder / lab.g_name(threshold=threshold, step=step)
+            self.put(path, answers_file(columns, self.oracle), "answers", step, threshold, pruned)
+
+    @property
+    def oracle(self) -> str:
+        """The name of the run's order, where it looked at poisoned images."""
+        settings = self.run.settings
+        return settings.order_by if method_of(settings.order_by).oracle and not settings.order else ""
+
+    def results(self, files: Iterable[tuple[str, bytes]]) -> list[str]:
+        """Write result files into the run folder; returns their paths."""
+        return [self.put(self.run.folder / name, data, name) for name, data in files]
+
+    def put(
+        self,
+        path: Path,
+        data: bytes,
+        what: str,
+        step: int | None = None,
+        threshold: str | None = None,
+        pruned: tuple[int, ...] | None = None,
+    ) -> str:
+        digest, same = sha256(data).hexdigest(), holds(path, data)
+        if not same:
+            with self.recorder.writing:
+                write_atomically(path, data)
+        self.recorded.setdefault(path.name, set()).add(digest)
+        self.recorder.emit(Saved(what, str(path), digest, "unchanged" if same else "written", step, threshold, pruned))
+        return str(path)
+
+    # --- what is on disk ---
+
+    def kept(self, step: int, threshold: str | None) -> bool:
+        """Whether B' of a step of the current order, and what G answers there, are saved where they belong."""
+        channels, ledger = frozenset(self.run.session.order[:step]), self.recorder.ledger
+        paths = [self.out / lab.model_name(suffix=self.suffix, threshold=threshold, step=step)]
+        if {"test", "poisoned"} & set(self.run.inputs.sets):
+            paths.append(self.run.folder / lab.g_name(threshold=threshold, step=step))
+        return all(ledger.holds(str(path), channels) for path in paths)
+
+    def changed(self) -> list[FileChanged]:
+        """The saved files that are gone from the disk, or hold something else by now."""
+        files = self.recorder.ledger.files.values()
+        return [FileChanged(file.path, found) for file in files if (found := self.change(file)) is not None]
+
+    def change(self, file: File) -> Literal["gone", "changed"] | None:
+        """What has become of a saved file; None where it is as it was saved."""
+        path = self.place(file)
+        try:
+            if path is None or not path.is_file():
+                return "gone"
+            look = path.stat()
+            signs = (look.st_ino, look.st_size, look.st_mtime_ns, look.st_ctime_ns)
+            if self.seen.get(file.path) != (file.sha256, signs):
+                if sha256_file(path) != file.sha256:
+                    return "changed"
+                self.seen[file.path] = file.sha256, signs
+        except FileNotFoundError:
+            return "gone"
+        except OSError:
+            return "changed"
+        return None
+
+    def place(self, file: File) -> Path | None:
+        """Where this run would write a file; None where its journal names another place, which is not looked at."""
+        name = file.path.rpartition("/")[2]
+        if file.step is None:
+            path = self.run.folder / (name if name == file.what in RESULT_FILES else "")
+        elif file.what == "answers":
+            path = self.run.folder / lab.g_name(threshold=file.threshold, step=file.step)
+        else:
+            path = self.out / name
+        return path if str(path) == file.path and os.path.realpath(path) not in self.read else None
+
+    def check(self) -> bool:
+        """Notice what is gone or changed, and make networks and answers again; a stranger's file is asked about.
+
+        Returns whether result files have to be written again.
+        """
+        ledger = self.recorder.ledger
+        files, events = ledger.files, self.changed()
+        for event in events:
+            self.recorder.emit(event)
+        for event in events:
+            self.make_again(files[event.path])
+        return any(files[event.path].step is None for event in events)
+
+    def make_again(self, file: File) -> None:
+        """Write a network, or G's answers, as it was saved."""
+        run, path = self.run, self.place(file)
+        if path is None or file.step is None:
+            return
+        current = file.pruned == run.session.order[: file.step]
+        pruned = None if current else file.pruned
+        key = run.session.key_of(file.pruned)
+        if file.what == "answers" and key in run.session.answers:
+            self.answers(run.session.answers[key], file.step, file.threshold, pruned)
+        elif file.what == "model":
+            self.make_model_again(path, file, pruned)
+
+    def make_model_again(self, path: Path, file: File, pruned: tuple[int, ...] | None) -> None:
+        data, ledger = pruned_bytes(self.run.inputs.model, self.run.inputs.layer, file.pruned), self.recorder.ledger
+        own = ours(path, {path.name: ledger.hashes}) or holds(path, data) or self.run.settings.overwrite
+        if own:
+            self.put(path, data, "model", file.step, file.threshold, pruned)
+        elif pruned is None and not ledger.was_asked(str(path), None, file.channels):
+            text = f"{escape(path.name, 48)} is not what this run saved there any more. Replace what is there now?"
+            self.recorder.emit(Question("overwrite", text, file.threshold, file.step, str(path)))

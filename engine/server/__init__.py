@@ -1,0 +1,1 @@
+"""The engine process: its connections, its commands, and the way its events go out."""

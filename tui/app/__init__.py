@@ -1,0 +1,1 @@
+"""The workbench as a whole: the app and what it holds."""

@@ -1,0 +1,389 @@
+"""The command line. It imports what a command needs when that command runs: --help must be instant."""
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.api.errors import ExitCode, Refused
+from engine.api.orders import DEFAULT, METHODS
+from tui.cli.help import GroupedHelp
+from tui.terminal.outputs import complain, put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.api.client import EngineClient
+    from tui.model.launch import Launch
+
+app = typer.Typer(
+    name="lab3-tui",
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    rich_markup_mode=None,
+    cls=GroupedHelp,
+)
+demo_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The embedded demo's networks.")
+config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The workbench's settings file.")
+app.add_typer(demo_app, name="demo")
+app.add_typer(config_app, name="config")
+
+
+USAGE_ERROR: Any = typer.BadParameter.__mro__[2]  # what the parser raises for words that it does not know
+INPUTS, PRUNING, OUTPUTS, ENGINE, MODES = "What to open", "What to prune and save", "Where it goes", "How", "Which run"
+
+ATTACKS, SCALES = "[pruning-aware|plain]", "[1|1/255]"
+
+HeadlessFlag = Annotated[bool, typer.Option("--headless", help="Run without a screen, to the end.")]
+Root = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Lab folder: data/cl, data/bd, models. Default: here.", rich_help_panel=INPUTS),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The BadNet, .h5 or .keras. Default: models/bd_net.h5", rich_help_panel=INPUTS),
+]
+Valid = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Clean validation images. Default: data/cl/valid.h5", rich_help_panel=INPUTS),
+]
+Test = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Clean test images, or none. Default: data/cl/test.h5", rich_help_panel=INPUTS),
+]
+Poisoned = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Poisoned test images, or none. Default: data/bd/bd_test.h5", rich_help_panel=INPUTS
+    ),
+]
+PoisonedValid = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Poisoned validation images, or none. Default: data/bd/bd_valid.h5",
+        rich_help_panel=INPUTS,
+    ),
+]
+Demo = Annotated[bool, typer.Option("--demo", help="Open the embedded demo.", rich_help_panel=INPUTS)]
+AttackOption = Annotated[
+    str | None, typer.Option(metavar=ATTACKS, help="Which demo. Default: pruning-aware", rich_help_panel=INPUTS)
+]
+ScaleOption = Annotated[
+    str | None, typer.Option(metavar=SCALES, help="Multiply pixels by this. Default: 1", rich_help_panel=INPUTS)
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The convolution to prune. Default: the last on every path from input to output.",
+        rich_help_panel=PRUNING,
+    ),
+]
+Order = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Prune in the order of this file: a JSON list of channels, or one a line; or of the list itself: [3,1,2].",
+        rich_help_panel=PRUNING,
+    ),
+]
+OrderBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=f"Prune in this order: {', '.join(METHODS)} (random:7 names a seed). Default: {DEFAULT}. "
+        f"{', '.join(name for name, method in METHODS.items() if method.oracle)} are oracles: they look at poisoned "
+        "images, which no defender has.",
+        rich_help_panel=PRUNING,
+    ),
+]
+SaveAt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POINTS",
+        help="Save B' at the first step whose clean validation accuracy is down by so many points, or none. "
+        "Default: 2,4,10,30",
+        rich_help_panel=PRUNING,
+    ),
+]
+SaveStep = Annotated[
+    str | None, typer.Option(metavar="STEPS", help="Save B' at these steps too: 45,48", rich_help_panel=PRUNING)
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Folder for B'. Default: ROOT/models", rich_help_panel=OUTPUTS)
+]
+Runs = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Folder for run folders. Default: ROOT/runs", rich_help_panel=OUTPUTS),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are from no run here.", rich_help_panel=OUTPUTS)
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Headless: print every event as a line of JSON.", rich_help_panel=OUTPUTS)
+]
+BatchSize = Annotated[
+    int | None, typer.Option(metavar="IMAGES", help="Images computed at a time.", rich_help_panel=ENGINE)
+]
+FeatureMemory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Features held in memory, 2G; the rest is mapped from disk. Default: half of what is free",
+        rich_help_panel=ENGINE,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="cpu, gpu or gpu:1. Default: a GPU where there is one", rich_help_panel=ENGINE),
+]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Let the engine finish when the connection drops.", rich_help_panel=ENGINE)
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the newest unfinished run of this lab.", rich_help_panel=MODES)
+]
+Run = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Go on with, or look at, this run folder.", rich_help_panel=MODES)
+]
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            put(sys.stdout, f"lab3-tui {version('lab3-tui')}")
+        except PackageNotFoundError:
+            put(sys.stdout, "lab3-tui, from a folder where it is not installed")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")]
+
+
+@app.callback(invoke_without_command=True)
+def main_command(
+    context: typer.Context,
+    headless: HeadlessFlag = False,
+    root: Root = None,
+    model: Model = None,
+    valid: Valid = None,
+    test: Test = None,
+    poisoned: Poisoned = None,
+    poisoned_valid: PoisonedValid = None,
+    scale: ScaleOption = None,
+    demo: Demo = False,
+    attack: AttackOption = None,
+    layer: Layer = None,
+    order: Order = None,
+    order_by: OrderBy = None,
+    save_at: SaveAt = None,
+    save_step: SaveStep = None,
+    out: Out = None,
+    runs: Runs = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    batch_size: BatchSize = None,
+    feature_memory: FeatureMemory = None,
+    device: Device = None,
+    keep: Keep = False,
+    resume: Resume = False,
+    run: Run = None,
+    version: Version = False,
+) -> None:
+    """Prune a backdoored network channel by channel, and see whether accuracy or the attack falls first.
+
+    Without options: the workbench on the lab folder here. On a machine without the lab's files: lab3-tui --demo
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from tui.cli.choose_run import choose
+    from tui.model.options import Options, attack_name
+
+    options = Options(
+        root, model, valid, test, poisoned, poisoned_valid, layer, order, save_at, save_step, out, runs, overwrite,
+        scale, batch_size, feature_memory, device, order_by,
+    )  # fmt: skip
+    wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
+    launch = choose(options, wanted, resume, run, headless)
+    if json and not headless:
+        raise Refused("--json goes with --headless.")
+    raise typer.Exit(run_headless(launch, save_at, json, keep) if headless else run_workbench(launch, keep))
+
+
+def run_headless(launch: "Launch", save_at: str | None, json: bool, keep: bool) -> int:
+    from engine.api.demo import about
+    from engine.api.protocol import Open
+    from tui.headless.run import Plan, run
+    from tui.model.options import thresholds
+
+    if launch.settings is None:
+        raise Refused(f"{launch.root}: no lab folder here. Name files with --model and --valid.")
+    command = Open(launch.settings, launch.run, launch.demo)
+    others = thresholds(save_at) if save_at is not None and launch.run else None
+    frank = about(launch.demo) if launch.demo else ()
+    return run(Plan(command, others, json, keep, launch.notice, frank), client_for(launch))
+
+
+def run_workbench(launch: "Launch", keep: bool) -> int:
+    from dataclasses import replace
+
+    from tui.app.run_workbench import refusal, run
+
+    if why := refusal():
+        raise Refused(why)
+    return run(replace(launch, keep=keep))
+
+
+def client_for(launch: "Launch") -> "Callable[[], EngineClient]":
+    """What makes the client: one that comes back to the engine of a run, should it still be there."""
+
+    def connect() -> "EngineClient":
+        from engine.api.client import EngineClient
+
+        return EngineClient(run=Path(launch.run) if launch.run else None)
+
+    return connect
+
+
+@app.command("eval", short_help="The lab's eval.py, for a network or for G.")
+def eval_command(
+    clean: Annotated[Path, typer.Argument(metavar="CLEAN", help="Clean test images.")],
+    poisoned: Annotated[Path, typer.Argument(metavar="POISONED", help="Poisoned test images.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The network to judge.")],
+    badnet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Judge G made of this network and MODEL, with what it detects.")
+    ] = None,
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="Say below how sure the rates are: intervals, RA, DER, McNemar.")
+    ] = False,
+    scale: Annotated[str, typer.Option(metavar=SCALES, help="Multiply pixels by this.")] = "1",
+    batch_size: Annotated[int, typer.Option(metavar="IMAGES", min=1, help="Images computed at a time.")] = 2048,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="cpu, gpu or gpu:1.")] = None,
+) -> None:
+    """The lab's eval.py: clean accuracy and attack success rate of a network, or of G."""
+    from engine.api.protocol import Evaluate
+    from tui.cli.commands import evaluate
+    from tui.model import options
+
+    command = Evaluate(
+        options.absolute(clean),
+        options.absolute(poisoned),
+        options.absolute(model),
+        options.absolute(badnet) if badnet else None,
+        options.scale(scale),
+        batch_size,
+        options.device(device) if device else None,
+    )
+    raise typer.Exit(evaluate(command, intervals=intervals))
+
+
+@app.command("compare", short_help="Several orders on one network, or several runs, side by side.")
+def compare_command(
+    orders: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="mean,clp,random:0-19. Default: all but oracles, and three random ones."),
+    ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="RUN", help="Write into this run; given twice or more, compare these runs."),
+    ] = None,
+    root: Root = None,
+    model: Model = None,
+    valid: Valid = None,
+    test: Test = None,
+    poisoned: Poisoned = None,
+    scale: ScaleOption = None,
+    demo: Demo = False,
+    attack: AttackOption = None,
+    layer: Layer = None,
+    runs: Runs = None,
+    json: Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")] = False,
+    batch_size: BatchSize = None,
+    feature_memory: FeatureMemory = None,
+    device: Device = None,
+) -> None:
+    """Walk several orders of one network to their last steps, on the same images, and set them side by side.
+
+    The run that they are compared in stays as it is; its folder gets orders.csv and orders.png.
+    """
+    from tui.cli import compare
+    from tui.model.options import Options, attack_name
+
+    named = tuple(run or ())
+    options = Options(
+        root, model, valid, test, poisoned, layer=layer, runs=runs, scale=scale, batch_size=batch_size,
+        feature_memory=feature_memory, device=device,
+    )  # fmt: skip
+    if len(named) > 1:
+        raise typer.Exit(compare.runs(named, options, orders, json))
+    wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
+    launch = compare.launch(options, wanted, named[0] if named else None)
+    raise typer.Exit(compare.run(launch, compare.names(orders), json, client_for(launch)))
+
+
+@app.command("inspect", short_help="What files hold; nothing in them is run.")
+def inspect_command(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Model or data files.")],
+) -> None:
+    """What files hold, and whether they would be opened; nothing in them is run."""
+    from tui.cli.commands import inspect
+
+    raise typer.Exit(max(inspect(file, blank=i > 0) for i, file in enumerate(files)))
+
+
+@demo_app.command("train")
+def train_command(
+    attack: Annotated[str, typer.Option(metavar=ATTACKS, help="The attack to train.")] = "pruning-aware",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file to write. Default: demo_ATTACK.h5, here")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Train one of the demo's networks anew; takes minutes."""
+    from tui.cli.commands import train_demo
+    from tui.model.options import absolute, attack_name
+
+    wanted = attack_name(attack)
+    path = Path(absolute(out or Path(f"demo_{wanted.replace('-', '_')}.h5")))
+    if path.exists() and not overwrite:
+        raise Refused(f"{path.name}: is there already. Name another file with --out, or replace it with --overwrite.")
+    raise typer.Exit(train_demo(wanted, str(path)))
+
+
+@config_app.command("path")
+def config_path_command() -> None:
+    """Where the settings file is looked for."""
+    from tui.model.config import config_path
+
+    put(sys.stdout, str(config_path()))
+
+
+def run() -> int:
+    """Do what the command line says. Returns the exit code; raises LabError for what is refused."""
+    try:
+        code = app(standalone_mode=False)
+    except USAGE_ERROR as error:
+        said = io.StringIO()
+        error.show(file=said)
+        for line in said.getvalue().splitlines():
+            complain(line)
+        return ExitCode.USAGE
+    return int(code or ExitCode.DONE)
+
+
+def main() -> None:
+    """The program on its command line."""
+    from tui.cli.entry import ending
+
+    sys.exit(ending(run))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What a headless run says on stderr: a bar with the phase under way on a terminal, plain lines elsewhere."""
+
+import contextlib
+import os
+import sys
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from engine.api import protocol as p
+from engine.api.escape import printable
+from tui.model.run_state import Line, RunState
+from tui.terminal.outputs import complain, put
+
+STYLES = {"info": "dim", "threshold": "bold yellow", "saved": "green", "warning": "yellow"}
+LABELS = {
+    "start": "starting the engine",
+    "tensorflow": "importing TensorFlow",
+    "device": "finding the device",
+    "hash": "hashing the inputs",
+    "model": "opening the network",
+    "ranking": "ranking the channels",
+    "baseline": "measuring B",
+    "steps": "pruning",
+    "orders": "comparing orders",
+    "files": "writing the results",
+}
+
+
+class Count(ProgressColumn):
+    """Done of total, where there is something to count."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None or task.total <= 1:
+            return Text("")
+        return Text(f"{int(task.completed):,}/{int(task.total):,}", "cyan")
+
+
+class Bar:
+    """Draws on the terminal that stdout is, if it is one, so that lines and bar do not run into each other."""
+
+    def __init__(self) -> None:
+        self._shared = sys.stdout.isatty()
+        console = Console(file=sys.stdout if self._shared else sys.stderr, highlight=False, markup=False, emoji=False)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), Count(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=console, transient=True, redirect_stdout=False)
+        self._task = self._progress.add_task(LABELS["start"], total=None)
+        self._phase = "start"
+        self._progress.start()
+
+    @property
+    def width(self) -> int | None:
+        return self._progress.console.width if self._shared else None
+
+    def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
+        for line in told(before, state):
+            if line.kind != "error":
+                self._line(line)
+        if state.retelling:
+            return
+        match event:
+            case p.Progress(phase=phase, done=done, total=total):
+                self._show(phase, done, total)
+            case p.Stepped(step=step) if state.ready:
+                self._show("steps", step, state.channels)
+
+    def say(self, text: str) -> None:
+        self._print(Text(printable(text)))
+
+    def out(self, line: str) -> None:
+        if self._shared:
+            self._print(Text(printable(line)))
+        else:
+            put(sys.stdout, line)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # the terminal has gone
+            self._progress.stop()
+
+    def _line(self, line: Line) -> None:
+        self._print(Text(printable(worded(line)), STYLES.get(line.kind, "")))
+
+    def _print(self, text: Text) -> None:
+        with contextlib.suppress(OSError):
+            self._progress.console.print(text, soft_wrap=True)
+
+    def _show(self, phase: str, done: int, total: int) -> None:
+        if phase != self._phase:
+            self._phase = phase
+            self._progress.reset(self._task, total=total or None, description=LABELS.get(phase, phase))
+        self._progress.update(self._task, completed=done, total=total if total > 1 else None)
+
+
+QUIET_KINDS = ("step",)  # told on stdout
+
+
+class Narrator(Protocol):
+    """Tells what happens. `out` puts a line on stdout without disturbing the rest; `width`: of a terminal there."""
+
+    @property
+    def width(self) -> int | None: ...
+    def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None: ...
+    def say(self, text: str) -> None: ...
+    def out(self, line: str) -> None: ...
+    def close(self) -> None: ...
+
+
+def narrator() -> Narrator:
+    """The one that suits stderr. NO_COLOR and a dumb terminal are heeded."""
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from tui.headless.narrator import Bar
+
+        return Bar()
+    return Plain()
+
+
+def told(before: RunState, state: RunState) -> list[Line]:
+    """Lines that the log has got since, but for those of steps; of a run that goes on only how far it had come."""
+    if state.retelling:
+        return []
+    if before.retelling and state.ready and not state.failed:
+        return [Line(state.step, "info", opened(state))]
+    last = before.log[-1] if before.log else None
+    new: list[Line] = []
+    for line in reversed(state.log):
+        if line is last:
+            break
+        new.append(line)
+    return [line for line in reversed(new) if line.kind not in QUIET_KINDS]
+
+
+def opened(state: RunState) -> str:
+    """What was opened, where that was a run of before."""
+    run = state.opened.run.rsplit("/", 1)[-1] if state.opened else ""
+    steps = len(state.steps) - 1
+    return f"opened run {run}: {steps} {'step' if steps == 1 else 'steps'} known"
+
+
+def worded(line: Line) -> str:
+    return f"{line.text} at step {line.step}" if line.kind == "threshold" else line.text
+
+
+class Plain:
+    """A line for every phase that ends and every file; nothing that moves."""
+
+    width: int | None = None
+
+    def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
+        for line in told(before, state):
+            if line.kind != "error":  # said at the end, by whoever gives up
+                self.say(worded(line))
+
+    def say(self, text: str) -> None:
+        complain(text)
+
+    def out(self, line: str) -> None:
+        put(sys.stdout, line)
+
+    def close(self) -> None:
+        pass

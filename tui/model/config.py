@@ -1,0 +1,106 @@
+"""The user's settings: a TOML file in the usual place. A broken one costs a line of warning, never the start."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+NAME = "lab3-tui"
+
+TEMPLATE = """\
+# lab3-tui settings. Every line is optional; delete what you do not need.
+
+# theme = "lab3-dark"         # ctrl+p, "theme" lists them all
+# show_g = false              # draw the curves of G beside those of B'
+# restart_after = 10          # seconds until a dead engine is started again by itself, once; 0: never
+
+[keys]
+# step = "space,right,l"      # any action of the help screen (?), several keys with commas
+"""
+
+
+class ConfigRefused(ValueError):
+    """The file cannot be used; the message is one line."""
+
+
+class Config(Struct, frozen=True):
+    """What the file may say."""
+
+    theme: str = ""
+    """Name of the theme; empty: lab3-dark, or the terminal's own colours where it has only sixteen."""
+
+    show_g: bool = False
+    """Draw the curves of G beside those of B′ from the start."""
+
+    restart_after: float = 10.0
+    """Seconds until an engine that died is started again by itself, once; 0: never."""
+
+    keys: dict[str, str] = {}
+    """Other keys for actions: their names are those of the help screen, several keys are split by commas."""
+
+    warning: str = ""
+    """Not a setting: what was wrong with the file, in one line."""
+
+
+def config_path() -> Path:
+    """Where the file is looked for: the platform's place for settings, XDG_CONFIG_HOME first."""
+    home = Path.home()
+    if base := os.environ.get("XDG_CONFIG_HOME"):
+        return Path(base) / NAME / "config.toml"
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / NAME / "config.toml"
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA", home)) / NAME / "config.toml"
+    return home / ".config" / NAME / "config.toml"
+
+
+def load(path: Path | None = None) -> Config:
+    """The settings of the file; the defaults, with a warning, where it is broken, without one where it is missing."""
+    path = path or config_path()
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError) as error:
+        return Config(warning=f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}; defaults are used.")
+    try:
+        return parse(text)
+    except ConfigRefused as error:
+        return Config(warning=f"{path}: {error}; defaults are used.")
+
+
+def parse(text: str) -> Config:
+    """The settings in `text`. Raises ConfigRefused."""
+    import tomllib  # only those who have a file wait for it
+
+    from tui.model.actions import KeysRefused, rebound
+
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigRefused(f"not TOML ({error})") from error
+    _check(values)
+    try:
+        rebound(values.get("keys", {}))
+    except KeysRefused as error:
+        raise ConfigRefused(f"[keys]: {error}") from error
+    return Config(**values)
+
+
+def _check(values: dict[str, Any]) -> None:
+    known = set(Config.__struct_fields__) - {"warning"}
+    for name in values:
+        if name not in known:
+            raise ConfigRefused(f"'{name}' is no setting; there are {', '.join(sorted(known))}")
+    if not isinstance(values.get("theme", ""), str):
+        raise ConfigRefused("'theme' is not a name in quotes")
+    if not isinstance(values.get("show_g", False), bool):
+        raise ConfigRefused("'show_g' is neither true nor false")
+    seconds = values.get("restart_after", 0)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+        raise ConfigRefused("'restart_after' is not a number of seconds")
+    keys = values.get("keys", {})
+    if not isinstance(keys, dict) or not all(isinstance(value, str) for value in keys.values()):
+        raise ConfigRefused('[keys] holds lines like step = "space,n"')

@@ -1,0 +1,31 @@
+"""The base of every full screen: the app behind it is its host."""
+
+from typing import cast
+
+from textual.screen import Screen
+
+from tui.screens.host import Host
+
+
+class Sized(Screen[None]):
+    """Classes say how much room there is: at 80x24 -narrow -short, at 120x40 -wide -tall, at 200x60 -broad -high."""
+
+    def on_screen_resume(self) -> None:
+        """What happened while a window lay over this screen is shown at once."""
+        self.lab.show_latest()
+
+    def may_leave(self) -> bool:
+        """Whether escape leads back to the screen below."""
+        return True
+
+    def go_back(self) -> None:
+        """Escape was pressed, and leads back."""
+        self.app.pop_screen()
+
+    def chosen_channel(self) -> int | None:
+        """The channel that `p` and enter mean here; None where one has to be picked."""
+        return None
+
+    @property
+    def lab(self) -> Host:
+        return cast(Host, self.app)

@@ -1,0 +1,59 @@
+"""The base of screens that look at a run without changing it: two rows of header, a body, a hint, the keys."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from textual.app import ComposeResult
+from textual.widget import Widget
+
+from tui.model.actions import Action, Scope
+from tui.model.formatting import key_of
+from tui.model.run_state import RunState
+from tui.screens.base import Sized
+from tui.screens.header import Header
+from tui.screens.keybar import KeyBar
+from tui.widgets.rows import Part, Row, row
+from tui.widgets.view import RowsView
+
+
+class Looking(Sized):
+    """Subclasses yield their widgets in `body` and put the state on them in `show`."""
+
+    SCOPES: tuple[Scope, ...] = ("run",)
+    HINTS: tuple[str, ...] = ()  # how to read what is shown, for someone new; from long to short
+
+    def compose(self) -> ComposeResult:
+        yield Header(2)
+        yield from self.body()
+        yield Hint(self.lab.actions, self.HINTS)
+        yield KeyBar(self.lab.actions, *self.SCOPES, "app")
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "state", self._show)
+
+    def body(self) -> Iterator[Widget]:
+        raise NotImplementedError
+
+    def show(self, state: RunState) -> None:
+        raise NotImplementedError
+
+    def _show(self, state: RunState) -> None:
+        self.query_one(Header).show(state)
+        self.query_one(KeyBar).show(state)
+        self.show(state)
+
+
+class Hint(RowsView):
+    """One row: the longest of some texts that fits, and the key that leads back."""
+
+    DEFAULT_CSS = ""
+
+    def __init__(self, table: Iterable[Action], texts: Sequence[str]) -> None:
+        super().__init__()
+        self.styles.height = 1
+        self._texts, self._key = texts, key_of(table, "back")
+
+    def draw(self, width: int, height: int) -> Sequence[Row]:
+        back: tuple[Part, ...] = ((f"  {self._key}", "k"), (" back ", "."))
+        room = width - 2 - sum(len(text) for text, _ in back)
+        hint = next((text for text in self._texts if len(text) <= room), "")
+        return [row(width, (f"  {hint}", "d"), right=back)]

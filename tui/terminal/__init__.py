@@ -1,0 +1,1 @@
+"""What touches Textual's driver, or a terminal's quirks."""

@@ -11,7 +11,7 @@ from hypothesis import settings
 
 settings.register_profile("lab3", deadline=None)  # a slow disk is no failure
 settings.load_profile("lab3")
-FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
+FAKE_ENGINE = Path(__file__).parent / "support" / "fake_engine.py"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,7 +18,7 @@ from engine.api.client import EngineClient
 from engine.api.errors import EngineNotStarted, NotWritten
 from tests.support.protocol_client import PATIENCE, of, small_lab, until_idle
 
-SLOW = (sys.executable, "-P", str(Path(__file__).with_name("slow_engine.py")))
+SLOW = (sys.executable, "-P", str(Path(__file__).parents[1] / "support" / "slow_engine.py"))
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ CASE = ["branching", "residual, inside the block", "sigmoid"]
 WALK = """
 import json, sys
 from pathlib import Path
-from engine import backend
+from engine.network import backend
 backend.configure("cpu")
 backend.load()
 from tests.engine.test_parity import opened

@@ -45,7 +45,7 @@ ODD = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1, 2**4
 # HDF5 runs for ever on some damaged files: here it gets two seconds of processor time for each
 IMPATIENT = """
 from functools import partial
-from engine.files import inspector, jail
+from engine.sandbox import inspector, jail
 jail.enter = partial(jail.enter, cpu_seconds=2)
 inspector.main()
 """

@@ -23,7 +23,7 @@ STAND_IN = """
 import ctypes, io, json, os, sys, time
 from functools import partial
 import engine.sandbox.inspector as inspector
-from engine.files import jail
+from engine.sandbox import jail
 from engine.architecture.description import DataSpec, Report
 from engine.sandbox.messages import write_arrays, write_report
 {body}
@@ -220,7 +220,7 @@ def test_what_is_at_work_ends_with_the_engine(number: signal.Signals, tmp_path: 
     code = f"""
 import sys
 from pathlib import Path
-from engine.files import warden
+from engine.sandbox import client as warden
 from engine.sandbox.model_file import read_model
 stand_in = {STAND_IN.format(body=body)!r}
 warden.inspector_command = lambda *words: [sys.executable, "-P", "-c", stand_in, *words]

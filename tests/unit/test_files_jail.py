@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e  # each in a process of its own
 linux_only = pytest.mark.skipif(jail.missing() is not None, reason=f"{jail.missing()}")
 PRELUDE = """
 import errno, fcntl, mmap, os, resource, signal, socket, sys, threading, time
-from engine.files import jail
+from engine.sandbox import jail
 file = os.open(sys.argv[1], os.O_RDWR)
 jail.enter({limits})
 """

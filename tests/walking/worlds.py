@@ -21,7 +21,7 @@ from tui.model.launch import Launch
 from tui.model.options import Options, lab_settings
 from tui.model.run_state import RunState
 
-FAKE_ENGINE = Path(__file__).parents[1] / "fake_engine.py"
+FAKE_ENGINE = Path(__file__).parents[1] / "support" / "fake_engine.py"
 Channels = frozenset[int]
 
 

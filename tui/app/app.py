@@ -39,7 +39,7 @@ class LabApp(AskingApp):
         *bindings("run", "app"),
         Binding("ctrl+c", "interrupt", show=False, priority=True),
     ]
-    CSS_PATH: ClassVar = ["app.tcss", "screens/start.tcss"]
+    CSS_PATH: ClassVar = ["app.tcss", "../screens/start.tcss"]
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = False  # the table of actions binds it

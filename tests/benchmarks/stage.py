@@ -12,7 +12,7 @@ from tui.app.app import LabApp
 from tui.model.launch import Launch
 from tui.terminal.lab_driver import LabDriver
 
-ENGINE = Path(__file__).parent.parent / "fake_engine.py"
+ENGINE = Path(__file__).parents[1] / "support" / "fake_engine.py"
 
 
 def main(step_seconds: str) -> None:

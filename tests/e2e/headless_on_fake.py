@@ -14,7 +14,7 @@ from engine.api.client import EngineClient  # noqa: E402
 from engine.api.protocol import AnyEvent, Open, Settings  # noqa: E402
 from tui.headless.run import Plan, run  # noqa: E402
 
-FAKE = HERE.parent / "fake_engine.py"
+FAKE = HERE.parent / "support" / "fake_engine.py"
 
 
 class Noted(EngineClient):

@@ -15,7 +15,7 @@ from engine.api.protocol import AnyEvent, Finished, Settings  # noqa: E402
 from tui.app.run_workbench import refusal, run  # noqa: E402
 from tui.model.launch import Launch  # noqa: E402
 
-FAKE = HERE.parent / "fake_engine.py"
+FAKE = HERE.parent / "support" / "fake_engine.py"
 
 
 class Watched(EngineClient):

@@ -22,7 +22,7 @@ from tests.support.protocol_client import Line, Transcript, of, play, small_lab
 from tui.headless.run import Plan, run
 
 ROOT = Path(__file__).parents[2]
-ENGINE = (sys.executable, "-P", str(ROOT / "tests" / "plain_engine.py"))
+ENGINE = (sys.executable, "-P", str(ROOT / "tests" / "support" / "plain_engine.py"))
 OUT_OF_TURN = (p.Goto(4), p.Goto(1), p.PruneNext(3), p.Goto(1))  # back in the first order, with a question on the way
 STRANGER = b"a network of somebody else's"
 

@@ -26,7 +26,7 @@ import msgspec
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape, escape_path, escape_rest
-from engine.api.lab import percentage
+from engine.api.lab import parse_percentage
 from engine.api.orders import method_of, order_name
 from engine.api.protocol import SETS, Settings
 from engine.api.safe_open import open_regular
@@ -115,7 +115,7 @@ def believed(event: p.AnyEvent) -> p.AnyEvent:
         return event
     for threshold in _thresholds(event):
         try:
-            usual = percentage(threshold)  # 0 is in old journals
+            usual = parse_percentage(threshold)  # 0 is in old journals
         except Refused as refused:
             raise Unbelievable(str(refused)) from None
         if usual != threshold:

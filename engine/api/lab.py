@@ -56,9 +56,7 @@ def parse_threshold(text: str) -> str:
     """
     value = parse_percentage(text)
     if value == "0":
-        raise Refused(
-            f"'{escape(text, SHORT)}' is no drop, expected more than 0 percentage points. Example: --save-at 2,4,10,30"
-        )
+        raise Refused(f"'{escape(text, SHORT)}' is no drop, expected more than 0 percentage points.", EXAMPLE)
     return value
 
 

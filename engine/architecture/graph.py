@@ -28,7 +28,7 @@ def output_shapes(layers: tuple[LayerSpec, ...]) -> dict[str, Shape]:
 
 
 def check_classifier(layers: tuple[LayerSpec, ...], output: str) -> dict[str, Shape]:
-    """The shapes of a network with an image input, a class output and a convolution. Raises FileRefused if it is none."""
+    """The shapes of a network with an image input, a class output and a convolution. Raises FileRefused."""
     shapes = output_shapes(layers)
     total = sum(map(prod, shapes.values()))
     if total > ALL_ACTIVATIONS:

@@ -13,7 +13,7 @@ KEEPING = ("Take", "Stack")
 
 
 def number_types(layers: tuple[LayerSpec, ...]) -> dict[str, str]:
-    """By layer name, the type of its output. Raises FileRefused where Keras would not compute it, or we not as it does."""
+    """By layer name, the type of its output. Raises FileRefused where Keras would not compute it so."""
     types: dict[str, str] = {}
     for layer in layers:
         types[layer.name] = _type(layer, [types[name] for name in layer.inputs])

@@ -93,7 +93,7 @@ def members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def places(descriptor: int, directory: int, infos: dict[str, zipfile.ZipInfo]) -> dict[str, int]:
-    """Where each member's bytes begin. Raises FileRefused where a header is not what the list says, or members overlap."""
+    """Where each member begins. Raises FileRefused where a header is not as listed, or members overlap."""
     starts, ends = {}, [(0, 0), (directory, directory)]
     for name, info in infos.items():
         starts[name], end = _place(descriptor, directory, info)

@@ -68,10 +68,10 @@ async def test_every_screen_that_shows_a_path(home: str, size: tuple[int, int]) 
     settings = replace(SETTINGS, root=f"{home}/lab", model=f"{home}/lab/models/bd_net.h5", runs=f"{home}/elsewhere")
     async with bench(size=size, launch=Launch(Path(home), settings, fresh=True)) as it:
         await it.shows("next save")
-        it.app.take(replace(opened(), run=run, notes=(f"a note about {home}",)))
+        it.app.engine.take(replace(opened(), run=run, notes=(f"a note about {home}",)))
         for what in ("model", "report.md"):
-            it.app.take(p.Saved(what, f"{home}/out/model_step_3.h5", "a" * 64, "written", 3))
-        it.app.take(p.Note(f"about {home}"))
+            it.app.engine.take(p.Saved(what, f"{home}/out/model_step_3.h5", "a" * 64, "written", 3))
+        it.app.engine.take(p.Note(f"about {home}"))
         for keys in (("m",), ("y",), ("escape", "L"), ("l",), ("escape", "s")):
             await it.press(*keys)
             assert acting(it.text()) == set(), keys
@@ -83,8 +83,8 @@ async def test_every_screen_that_shows_a_path(home: str, size: tuple[int, int]) 
         await it.press("f3")
         assert acting(it.text()) == set()
         await it.press("escape", "escape")
-        it.app.take(p.Failed(f"{home}: no such file.", 2))
-        it.app.take(EngineDeath(f"The engine at {home} was killed.", (f"in {home}",)))
+        it.app.engine.take(p.Failed(f"{home}: no such file.", 2))
+        it.app.engine.take(EngineDeath(f"The engine at {home} was killed.", (f"in {home}",)))
         await it.shows("The engine at")
         assert acting(it.text()) == set()
 

@@ -58,7 +58,7 @@ async def test_what_is_on_the_screen_is_not_said_again() -> None:
         await it.shows("nothing to undo")
         assert it.text().count("nothing to undo") == 1
         for text in ("one", "two", "three", "four"):
-            it.app.tell(text)
+            it.app.show_notice(text)
         await it.shows("four")
         assert [said.message for said in it.app._notifications] == ["two", "three", "four"]
 
@@ -67,7 +67,7 @@ async def test_what_is_on_the_screen_is_not_said_again() -> None:
 async def test_toasts_are_shown_to_their_last_word(width: int) -> None:
     async with measured(lambda: ScriptedEngine(held_by="process 7"), size=(width, 24)) as it:
         await it.press("space")
-        it.app.tell("Curve, results and report are in /lab/runs/20240501-140200-bd_net completely.")
+        it.app.show_notice("Curve, results and report are in /lab/runs/20240501-140200-bd_net completely.")
         await it.shows("completely.")
         shown = " ".join(re.findall(r"▌ (.*?)[ │─╯┤┄▐\d]*$", it.text(), re.MULTILINE))
         assert "it can only be looked at. Curve, results" in shown and shown.endswith("-bd_net completely.")
@@ -79,7 +79,7 @@ async def test_presses_that_the_engine_keeps_up_with_all_count() -> None:
         await it.press("space")
         it.engine.let()
         await it.until(lambda: it.state.step == 1 and not it.state.busy)
-        it.app.take(Sent(p.ShowChannel(3)))  # a command before, whose Idle is on its way
+        it.app.engine.take(Sent(p.ShowChannel(3)))  # a command before, whose Idle is on its way
         await it.press("space")
         it.engine.say(p.Idle(1))
         await it.pilot.pause()

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
+from textual.app import App
 
 from engine.api import protocol as p
 from engine.api.transport import Ending
 from tui.app.engine_link import Link
-from tui.app.engine_session import EngineApp
-from tui.model.run_state import EngineDeath, Sent
+from tui.app.engine_session import EngineSession
+from tui.model.run_state import AppEvent, EngineDeath, Sent
 
 PATIENCE = 30.0  # seconds
 NO_TEXT = p.Open(p.Settings("/lab", "/lab/\udcff.h5", "/lab/valid.h5"))
@@ -68,10 +68,11 @@ async def test_a_writer_that_ends_is_the_end_of_the_engine() -> None:
 
 
 def test_the_app_hears_a_refusal_as_it_would_hear_the_engines() -> None:
-    app, taken = EngineApp(Listening), []  # type: ignore[var-annotated]
-    take: Any = taken.append
-    app.take = take  # type: ignore[method-assign]
-    app.do(NO_TEXT)
+    taken: list[AppEvent] = []
+    session = EngineSession(
+        App(), Listening, lambda state: None, lambda: 0.0, lambda before, event: taken.append(event)
+    )
+    session.do(NO_TEXT)
     sent, failed, idle = taken
     assert sent == Sent(NO_TEXT)
     assert failed == p.Failed("/lab/\\udcff.h5: is not valid UTF-8. Rename it.", 2)

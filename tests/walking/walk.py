@@ -36,6 +36,7 @@ class Watched(LabApp):
         self.asked: list[tuple[p.Question, frozenset[int]]] = []
         self.false_questions: list[str] = []
         self.offered = False
+        self._last_asked: p.Question | None = None
         self.opened_once = False
         self._saved: dict[str | None, frozenset[int]] = {}  # the channels that a threshold was saved for last
         super().__init__(world.launch(), Config(theme="lab3-dark", restart_after=0), lambda: world.connect(self._run))
@@ -48,16 +49,20 @@ class Watched(LabApp):
             self._saved[event.threshold] = frozenset(self.latest.order[: event.step or 0])
         super().after_event(before, event)
 
-    def _put(self, asked: p.Question) -> None:
+    def push_screen(self, screen: Any, *arguments: Any, **options: Any) -> Any:
+        self.offered = self.offered or type(screen).__name__ == "Choose"
+        asked = self.dialogs.asked
+        if asked is not None and asked is not self._last_asked:
+            self._note(asked)
+        return super().push_screen(screen, *arguments, **options)
+
+    def _note(self, asked: p.Question) -> None:
+        """Write a question down that is put on the screen."""
+        self._last_asked = asked
         pruned = frozenset(self.latest.order[: asked.step or 0])
         self.asked.append((asked, pruned))
         if asked.about == "threshold" and self._saved.get(asked.threshold) == pruned:
             self.false_questions.append(f"-{asked.threshold} pt is saved for the channels that it asks about")
-        super()._put(asked)
-
-    def push_screen(self, screen: Any, *arguments: Any, **options: Any) -> Any:
-        self.offered = self.offered or type(screen).__name__ == "Choose"
-        return super().push_screen(screen, *arguments, **options)
 
 
 class Walk:
@@ -171,7 +176,7 @@ class Walk:
             return False  # it looks for what to open
         if state.death is not None:
             return app.state is state
-        return not state.busy and not state.unanswered and not app._waiting and app.state is state
+        return not state.busy and not state.unanswered and not app.playhead.waiting and app.state is state
 
     def text(self) -> str:
         """What the screen shows, line by line."""

@@ -1,37 +1,56 @@
 """The workbench as a whole: how it begins, opens, survives its engine, and ends."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import monotonic
-from typing import ClassVar
+from time import monotonic, strftime
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.events import Resize
+from textual.notifications import Notification, SeverityLevel
+from textual.reactive import reactive
 
 from engine.api import protocol as p
 from engine.api.demo import Attack
 from engine.api.errors import ExitCode, LabError
-from tui.app.dialogs_flow import AskingApp
-from tui.app.engine_link import Client
+from engine.api.escape import printable
+from tui.app.dialogs_flow import DialogsFlow
+from tui.app.engine_link import Client, Link
+from tui.app.engine_session import EngineSession
+from tui.app.navigation import Navigation
+from tui.app.playhead import Playhead
 from tui.app.themes import THEMES, default_theme
 from tui.app.toasts import ToastBatcher
 from tui.model.actions import bindings, rebound
 from tui.model.config import Config
+from tui.model.formatting import short_path
 from tui.model.launch import Launch, demo_launch
 from tui.model.run_state import AppEvent, EngineDeath, RunState
 from tui.screens.start import StartScreen
+from tui.terminal.output_diet import OutputDietApp
+
+if TYPE_CHECKING:
+    from textual.actions import ActionParseResult
 
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-broad")]
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall"), (52, "-high")]
+SHOW_EVERY = 0.1  # seconds; events in between share a frame, and all that tells of the run is painted in it
+SHOW_BEHIND_EVERY = 1.0  # seconds, behind a window: there each change paints the whole screen again
+TOASTS = 3  # that are on the screen at once
+TWICE = 2.0  # seconds within which a second Ctrl-C leaves
 
 
-class LabApp(AskingApp):
-    """`launch` says what to open, or is asked for it when the first frame is up; `config` is what the user likes.
+class LabApp(OutputDietApp):
+    """The workbench. It holds an engine session, the playhead, the screens and the dialogs, and binds keys to them.
 
-    `connect` makes the client of an engine; without it, one of this installation's.
+    `launch` says what to open, or is asked for it when the first frame is up; `config` is what the user likes.
+    `connect` makes the client of an engine; without it, one of this installation's. Screens watch `state`, which
+    follows `latest` at the pace of a screen.
     """
 
     TITLE = "lab3"
@@ -44,6 +63,8 @@ class LabApp(AskingApp):
     VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = False  # the table of actions binds it
 
+    state: reactive[RunState] = reactive(RunState, repaint=False, always_update=True)
+
     def __init__(
         self,
         launch: Launch | Callable[[], Launch],
@@ -52,18 +73,53 @@ class LabApp(AskingApp):
         clock: Callable[[], float] = monotonic,
         driver_class: type[Driver] | None = None,
     ) -> None:
-        super().__init__(connect or self._real_engine, driver_class)
+        super().__init__(driver_class)
         self._find = launch if callable(launch) else lambda: launch
         self.launch = Launch(Path())
-        self._run: str | None = None  # the run folder that the next engine goes on with
-        self.left: p.Open | None = None  # the run that was open, until another one stands in its place
         self.config = config or Config()
         self.clock = clock
         self.actions = rebound(self.config.keys)
+        self.engine = EngineSession(self, connect or self._real_engine, self._publish, self._pace, self.after_event)
+        self.playhead = Playhead(self.engine, self.show_notice)
+        self.navigation = Navigation(self, self.engine, self.playhead, self.config.show_g)
+        self.dialogs = DialogsFlow(self, self.engine, self.playhead, self.leave)
+        self.left: p.Open | None = None  # the run that was open, until another one stands in its place
+        self._run: str | None = None  # the run folder that the next engine goes on with
+        self._early: tuple[str, DOMNode | None] | None = None  # what waits until the run is open, and where
+        self._interrupted = float("-inf")  # when Ctrl-C was pressed last
         self._restarted = False
-        self._teller = ToastBatcher(clock)
+        self._toasts = ToastBatcher(clock)
         self._dress()
         self.set_keymap(self.config.keys)
+
+    # --- the run's state
+
+    @property
+    def latest(self) -> RunState:
+        """The state with every event folded in."""
+        return self.engine.latest
+
+    @property
+    def link(self) -> Link:
+        """The line to the engine."""
+        return self.engine.link
+
+    def do(self, command: p.AnyCommand) -> None:
+        """Send a command to the engine."""
+        self.engine.do(command)
+
+    def _publish(self, state: RunState) -> None:
+        self.state = state
+
+    def _pace(self) -> float:
+        """Seconds between two states on the screen."""
+        behind = any(screen.is_modal for screen in self.screen_stack[-1:])
+        return SHOW_BEHIND_EVERY if behind else SHOW_EVERY
+
+    def show_latest(self) -> None:
+        """Show at once what waits for its turn."""
+        if self.state is not self.latest:
+            self._publish(self.latest)
 
     # --- coming and going
 
@@ -100,7 +156,7 @@ class LabApp(AskingApp):
         for notice in (said, self.config.warning, self._no_theme):
             if notice:
                 self.show_notice(notice, "warning")
-        self.start_engine()
+        self.engine.start_engine()
         if not self.launch.settings:
             self.ask_open()
         elif self.launch.run or self.launch.fresh:
@@ -143,13 +199,26 @@ class LabApp(AskingApp):
             self.pop_screen()
 
     def leave(self, code: int = 0) -> None:
+        """End the program. The engine is told afterwards, when the terminal is as it was."""
         if code == ExitCode.HUNG_UP and self.launch.keep:
             self.link.keep = True
-        super().leave(code)
+        self.exit(code, code)
+
+    @property
+    def fault(self) -> Exception | None:
+        """What went wrong in the program itself, and ended it."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        """Close; what is said about the fault is said when the terminal is as it was."""
+        self._close_messages_no_wait()
 
     def after_event(self, before: RunState, event: AppEvent) -> None:
-        super().after_event(before, event)
-        if words := self._teller.words(before, event):
+        """`event` has just been folded in: let each part act on it, and say aloud what must not be missed."""
+        self.playhead.after_event(event)
+        self._do_early(before)
+        self.dialogs.after_event(event)
+        if words := self._toasts.words(before, event):
             self.show_notice(*words)
         if self.latest.ready and not before.ready:
             self.left = None
@@ -161,6 +230,8 @@ class LabApp(AskingApp):
         if isinstance(event, EngineDeath):
             self.call_later(self._show_engine_died)
 
+    # --- opening
+
     def ask_open(self, refusal: str = "") -> None:
         """The screen that asks what to open; `refusal`: why the last choice was not."""
         from tui.screens.open_screen import OpenScreen
@@ -168,7 +239,7 @@ class LabApp(AskingApp):
         settings = self._asked_for()
         self._early = None
         if not self.latest.ready:
-            self._pop_to_start()
+            self.navigation.pop_to_start()
         self.push_screen(OpenScreen(Path(settings.root) if settings else self.launch.root, settings, refusal))
 
     def _asked_for(self) -> p.Settings | None:
@@ -192,9 +263,9 @@ class LabApp(AskingApp):
             self.left = p.Open(now.settings, now.opened.run)
         self._run = run
         if now.settings or now.death or run:
-            self.start_engine()
+            self.engine.start_engine()
         self.do(p.Open(settings, run, demo))
-        self._pop_to_start()
+        self.navigation.pop_to_start()
 
     def open_left(self) -> None:
         """Open the run again that was open when something else was asked for, and refused."""
@@ -247,13 +318,173 @@ class LabApp(AskingApp):
         self._restarted = True
         settings = self.latest.settings
         self._run = self.latest.opened.run if self.latest.opened else self._run
-        self.start_engine()
+        self.engine.start_engine()
         if settings:
             self.do(p.Open(settings, self._run))
-        self._pop_to_start()
+        self.navigation.pop_to_start()
+
+    # --- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys do nothing that a run, or a living engine, is needed for and not there."""
+        needs = next((a.needs for a in self.actions if a.id == action), "")
+        missing = (needs and not self.latest.ready) or (needs == "engine" and self.latest.death and action != "run")
+        return None if missing else True
+
+    async def run_action(
+        self,
+        action: "str | ActionParseResult",
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do an action; the last of those that come too early is kept until the run is open."""
+        if isinstance(action, str) and self._too_early(action):
+            self._early = action, default_namespace
+            label = next(a.label for a in self.actions if a.id == action)
+            self.show_notice(f"{label}: waits until the network is open.")
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
+
+    def _too_early(self, name: str) -> bool:
+        """Whether an action has to wait until the run is open: what is told before is an old run's way to its end."""
+        needs = next((a.needs for a in self.actions if a.id == name), "")
+        opening = self.latest.busy == "opening" or (not self.latest.settings and isinstance(self.screen, StartScreen))
+        return opening and (needs == "engine" or (needs == "run" and not self.latest.ready))
+
+    def _do_early(self, before: RunState) -> None:
+        """Do what was asked for too early, now that the run is open."""
+        if before.busy == "opening" and not self.latest.busy:
+            early, self._early = self._early, None
+            if early and self.latest.ready:
+                self.call_later(self.run_action, *early)
+
+    def perform(self, name: str) -> None:
+        """Do an action of the table, as its key would."""
+        here = hasattr(self.screen, f"action_{name}")
+        self.call_later(self.run_action, name, self.screen if here else self)
+
+    def action_step(self) -> None:
+        self.playhead.step()
+
+    def action_undo(self) -> None:
+        self.playhead.undo()
+
+    def action_redo(self) -> None:
+        self.playhead.redo()
+
+    def action_first(self) -> None:
+        self.playhead.first()
+
+    def action_last(self) -> None:
+        self.playhead.last()
+
+    def action_back_ten(self) -> None:
+        self.playhead.back_ten()
+
+    def action_on_ten(self) -> None:
+        self.playhead.on_ten()
 
     def action_run(self) -> None:
         if self.latest.death:
             self.restart()
         else:
-            super().action_run()
+            self.playhead.run()
+
+    def action_goto(self) -> None:
+        self.dialogs.goto()
+
+    def action_run_until(self) -> None:
+        self.dialogs.run_until()
+
+    def action_prune(self) -> None:
+        self.navigation.prune()
+
+    def action_look(self) -> None:
+        self.navigation.look_inside()
+
+    def action_save(self) -> None:
+        self.dialogs.save()
+
+    def action_thresholds(self) -> None:
+        self.dialogs.thresholds()
+
+    def action_export(self) -> None:
+        if self.playhead.may_change():
+            self.do(p.Export())
+
+    def action_results(self) -> None:
+        self.navigation.results()
+
+    def action_images(self) -> None:
+        self.navigation.images()
+
+    def action_log(self) -> None:
+        self.navigation.log()
+
+    def action_help(self) -> None:
+        self.navigation.help()
+
+    async def action_back(self) -> None:
+        self.navigation.back()
+
+    def action_quit(self) -> None:  # type: ignore[override]
+        self.dialogs.quit()
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C puts a window away, copies what is selected or quits; twice, it leaves whatever is asked."""
+        from tui.screens.dialogs import Dialog
+
+        now, before = self.clock(), self._interrupted
+        self._interrupted = now
+        if now - before < TWICE:
+            self.leave()
+        elif isinstance(self.screen, Dialog):
+            self.screen.interrupt()
+        elif self.screen.is_modal or self.screen.selections:
+            raise SkipAction  # it has a binding of its own
+        else:
+            self.action_quit()
+
+    def action_command_palette(self) -> None:
+        from textual.command import CommandPalette
+
+        from tui.app.palette import Actions
+
+        self.push_screen(CommandPalette(providers=[Actions], placeholder="Find an action or a theme"))
+
+    def action_save_svg(self) -> None:
+        """An SVG of the screen, in the run folder where there is one."""
+        folder = Path(self.latest.opened.run) if self.latest.opened else Path.cwd()
+        name = f"lab3-{strftime('%H%M%S')}.svg"
+        try:
+            self.copy(self.save_screenshot(name, str(folder)), "Screenshot")
+        except OSError as error:
+            self.show_notice(f"Could not write {short_path(str(folder / name), 60)}: {error.strerror}", "error")
+
+    def action_copy_command(self) -> None:
+        from tui.model.session_command import headless_command
+
+        if command := headless_command(self.latest):
+            self.copy(command, "Command")
+
+    # --- what screens ask for
+
+    def show_workbench(self) -> None:
+        """Put the workbench in front, where nothing lies over the start screen."""
+        self.navigation.show_workbench()
+
+    def copy(self, text: str, what: str = "") -> None:
+        """Put text on the terminal's clipboard, and show it: not every terminal has one."""
+        self.copy_to_clipboard(text)
+        self.show_notice(f"{what}: {text}" if what else text)
+
+    def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
+        """Say something in passing; plain text. What is still shown is not said again, and the oldest makes room."""
+        text, said = printable(text), list(self._notifications)
+        if any(each.message == text for each in said):
+            return
+        for each in said[: 1 - TOASTS]:
+            self._unnotify(each, refresh=False)
+        seconds = 4 if severity == "information" else 8
+        self._notifications.add(Notification(text, severity=severity, timeout=seconds, markup=False))
+        self._refresh_notifications()

@@ -1,81 +1,74 @@
 """Which screen is in front: the workbench, and those that look at a run without changing it."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from textual.dom import DOMNode
+from textual.app import App
 from textual.screen import Screen
 
 from engine.api import protocol as p
-from tui.app.playhead import DrivingApp
-from tui.model.actions import Action
-from tui.model.config import Config
-from tui.model.run_state import AppEvent, RunState
+from tui.app.engine_session import EngineSession
+from tui.app.playhead import Playhead
 from tui.screens.base import LabScreen
 from tui.screens.start import StartScreen
 
-if TYPE_CHECKING:
-    from textual.actions import ActionParseResult
 
-BEHIND = 1.0  # seconds between two states behind a window: there each change paints the whole screen again
+class Navigation:
+    """Puts screens of `app` in front and away."""
 
-
-class ShowingApp(DrivingApp):
-    """Puts screens in front and away. `config` is what the user likes, `actions` the table with the user's keys."""
-
-    config: Config
-    actions: tuple[Action, ...]
-    _early: tuple[str, DOMNode | None] | None = None  # the action asked for while the run was opened, and where
-
-    def pace(self) -> float:
-        behind = any(screen.is_modal for screen in self.screen_stack[-1:])
-        return BEHIND if behind else super().pace()
+    def __init__(self, app: App[int], engine: EngineSession, playhead: Playhead, show_g: bool) -> None:
+        self._app, self._engine, self._playhead, self._show_g = app, engine, playhead, show_g
 
     def show_workbench(self) -> None:
         """Put the workbench over the checklist; where something lies there, when that has gone."""
         from tui.screens.workbench import Workbench
 
-        if isinstance(self.screen, StartScreen):
-            self.push_screen(Workbench(self.config.show_g))
+        if isinstance(self._app.screen, StartScreen):
+            self._app.push_screen(Workbench(self._show_g))
 
-    def _pop_to_start(self) -> None:
+    def pop_to_start(self) -> None:
         """Back to the checklist, which is always at the bottom."""
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
+        while len(self._app.screen_stack) > 1:
+            self._app.pop_screen()
 
-    def action_results(self) -> None:
+    def results(self) -> None:
         """The table; the engine looks whether the files that it names are still there."""
         from tui.screens.results import ResultsScreen
 
-        self._look(ResultsScreen)
-        if isinstance(self.screen, ResultsScreen) and not self.latest.death and not self.latest.busy:
-            self.do(p.CheckFiles())
+        self._toggle(ResultsScreen)
+        latest = self._engine.latest
+        if isinstance(self._app.screen, ResultsScreen) and not latest.death and not latest.busy:
+            self._engine.do(p.CheckFiles())
 
-    def action_images(self) -> None:
+    def images(self) -> None:
         from tui.screens.images import ImagesScreen
 
-        self._look(ImagesScreen)
+        self._toggle(ImagesScreen)
 
-    def action_look(self) -> None:
+    def log(self) -> None:
+        from tui.screens.log import LogScreen
+
+        self._toggle(LogScreen)
+
+    def help(self) -> None:
+        from tui.screens.help import HelpScreen
+
+        self._toggle(HelpScreen)
+
+    def look_inside(self) -> None:
         """Look inside the highlighted channel; where no table is seen, pick one."""
         from tui.screens.workbench import Workbench
 
-        if isinstance(self.screen, Workbench):
-            channel = self.screen.chosen_channel()
-            self.pick_channel() if channel is None else self._look_inside(channel)
+        if isinstance(self._app.screen, Workbench):
+            channel = self._app.screen.chosen_channel()
+            self.pick_channel() if channel is None else self._show_channel(channel)
 
-    def action_prune(self) -> None:
+    def prune(self) -> None:
         """Prune the highlighted channel next; where no table is seen, pick one."""
-        channel = self.screen.chosen_channel() if isinstance(self.screen, LabScreen) else None
+        channel = self._app.screen.chosen_channel() if isinstance(self._app.screen, LabScreen) else None
         if channel is not None:
-            self.prune_channel(channel)
-        elif self.may_change():
+            self._playhead.prune_channel(channel)
+        elif self._playhead.may_change():
             self.pick_channel()
-
-    def _look_inside(self, channel: int) -> None:
-        from tui.screens.channel import ChannelScreen
-
-        self.push_screen(ChannelScreen(channel))
 
     def pick_channel(self) -> None:
         """Choose a channel in a window, to prune it or to look inside."""
@@ -84,77 +77,28 @@ class ShowingApp(DrivingApp):
         def picked(answer: tuple[str, int] | None) -> None:
             if answer:
                 what, channel = answer
-                self.prune_channel(channel) if what == "prune" else self._look_inside(channel)
+                self._playhead.prune_channel(channel) if what == "prune" else self._show_channel(channel)
 
-        if self.latest.ready:
-            self.push_screen(ChannelPicker(self.latest), picked)
+        if self._engine.latest.ready:
+            self._app.push_screen(ChannelPicker(self._engine.latest), picked)
 
-    def action_log(self) -> None:
-        from tui.screens.log import LogScreen
+    def back(self) -> None:
+        """One screen back, where that one can be left."""
+        if isinstance(self._app.screen, LabScreen) and self._app.screen.may_leave():
+            self._app.screen.go_back()
 
-        self._look(LogScreen)
+    def _show_channel(self, channel: int) -> None:
+        from tui.screens.channel import ChannelScreen
 
-    def action_help(self) -> None:
-        from tui.screens.help import HelpScreen
+        self._app.push_screen(ChannelScreen(channel))
 
-        self._look(HelpScreen)
-
-    def _look(self, kind: Callable[[], Screen[None]]) -> None:
+    def _toggle(self, kind: Callable[[], Screen[None]]) -> None:
         """Put a screen in front; the one that is there already goes away again."""
         from tui.screens.run_screen import RunScreen
 
-        if type(self.screen) is kind:
-            self.pop_screen()
-        elif isinstance(self.screen, RunScreen):
-            self.switch_screen(kind())
+        if type(self._app.screen) is kind:
+            self._app.pop_screen()
+        elif isinstance(self._app.screen, RunScreen):
+            self._app.switch_screen(kind())
         else:
-            self.push_screen(kind())
-
-    async def action_back(self) -> None:
-        if isinstance(self.screen, LabScreen) and self.screen.may_leave():
-            self.screen.go_back()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys do nothing that a run, or a living engine, is needed for and not there."""
-        needs = next((a.needs for a in self.actions if a.id == action), "")
-        missing = (needs and not self.latest.ready) or (needs == "engine" and self.latest.death and action != "run")
-        return None if missing else True
-
-    def _too_early(self, name: str) -> bool:
-        """Whether an action has to wait until the run is open: what is told before is an old run's way to its end."""
-        needs = next((a.needs for a in self.actions if a.id == name), "")
-        opening = self.latest.busy == "opening" or (not self.latest.settings and isinstance(self.screen, StartScreen))
-        return opening and (needs == "engine" or (needs == "run" and not self.latest.ready))
-
-    async def run_action(
-        self,
-        action: "str | ActionParseResult",
-        default_namespace: DOMNode | None = None,
-        namespaces: Mapping[str, DOMNode] | None = None,
-    ) -> bool:
-        """Do an action; the last of those that come too early is kept until the run is open."""
-        if isinstance(action, str) and self._too_early(action):
-            self._early = action, default_namespace
-            label = next(a.label for a in self.actions if a.id == action)
-            self.show_notice(f"{label}: waits until the network is open.")
-            return True
-        return await super().run_action(action, default_namespace, namespaces)
-
-    def after_event(self, before: RunState, event: AppEvent) -> None:
-        super().after_event(before, event)
-        if before.busy == "opening" and not self.latest.busy:
-            early, self._early = self._early, None
-            if early and self.latest.ready:
-                self.call_later(self.run_action, *early)
-
-    def action_command_palette(self) -> None:
-        from textual.command import CommandPalette
-
-        from tui.app.palette import Actions
-
-        self.push_screen(CommandPalette(providers=[Actions], placeholder="Find an action or a theme"))
-
-    def perform(self, name: str) -> None:
-        """Do an action of the table, as its key would."""
-        here = hasattr(self.screen, f"action_{name}")
-        self.call_later(self.run_action, name, self.screen if here else self)
+            self._app.push_screen(kind())

@@ -156,7 +156,7 @@ def _wrong_percentage(text: str) -> str:
     try:
         lab.parse_percentage(text or "0")
     except Refused as refused:
-        return str(refused).split(" Example")[0]
+        return refused.found
     return ""
 
 

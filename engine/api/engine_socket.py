@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import socket
 import stat
 import tempfile
 from pathlib import Path
@@ -20,47 +19,6 @@ from engine.api.transport import READ_LIMIT, Ending, ending_of, read_line
 NAME = "engine.socket"  # in the run folder; the socket's path is in it
 LONGEST = 80  # bytes of a folder's path; a socket's path may have 107, on some systems 103
 LONGEST_RECORD = 4096  # bytes
-WAITING = 4  # front ends that may stand at the door
-
-
-class SocketListener:
-    """The engine's side: open while the engine runs without a front end."""
-
-    def __init__(self, run: Path) -> None:
-        """Raises NotWritten where no socket can be made."""
-        self._record = run / NAME
-        self.path = place(run)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self.path.unlink(missing_ok=True)  # of an engine that was killed; the run's lock is ours
-            self._socket.bind(os.fspath(self.path))
-            self.path.chmod(0o600)
-            self._socket.listen(WAITING)
-            self._tell()
-        except OSError as error:
-            self._socket.close()
-            raise NotWritten(f"No front end can come back to this run: {error.strerror or error}.") from error
-
-    def accept(self) -> socket.socket:
-        """Wait for a front end of this user."""
-        while True:
-            found, _ = self._socket.accept()
-            if _is_ours(found):
-                return found
-            found.close()
-
-    def _tell(self) -> None:
-        """Record where the socket is, in a new file: what has the name is taken away, not written through."""
-        self._record.unlink(missing_ok=True)
-        with os.fdopen(open_regular(self._record, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-            file.write(os.fsencode(self.path) + b"\n")
-
-    def close(self) -> None:
-        """Take the socket away, and word of it."""
-        self._socket.close()
-        for path in (self.path, self._record):
-            with contextlib.suppress(OSError):
-                path.unlink()
 
 
 class SocketWire:
@@ -143,11 +101,3 @@ def runtime_folder() -> Path:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise NotWritten(f"{folder}: is not a folder that you alone can use. Remove it, or set XDG_RUNTIME_DIR.")
     return folder
-
-
-def _is_ours(peer: socket.socket) -> bool:
-    """Whether the same user is at the other end; true where the system does not tell, the folder keeps others out."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int.from_bytes(credentials[4:8], "little") == os.getuid()

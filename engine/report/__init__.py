@@ -26,7 +26,7 @@ __all__ = [
     "verdict",
 ]
 
-RESULT_FILES = ("curve.csv", "curve.png", "results.csv", "report.md", "results.json")
+RESULT_FILES = ("curve.csv", "curve.png", "results.csv", "results.tex", "report.md", "results.json")
 
 
 def files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[str, bytes]]:

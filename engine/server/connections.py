@@ -9,7 +9,6 @@ from queue import SimpleQueue
 
 import msgspec
 
-from engine.api.engine_socket import SocketListener
 from engine.api.errors import ExitCode, NotWritten
 from engine.api.protocol import (
     PROTOCOL,
@@ -24,6 +23,7 @@ from engine.api.protocol import (
 )
 from engine.server.commands import Service
 from engine.server.event_writer import Outbox
+from engine.server.socket_listener import SocketListener
 
 LOOK = 0.05  # seconds between looks for a run that is being opened
 

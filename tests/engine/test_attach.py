@@ -16,6 +16,7 @@ from engine.api import engine_socket, journal, locks
 from engine.api import protocol as p
 from engine.api.client import EngineClient
 from engine.api.errors import EngineNotStarted, NotWritten
+from engine.server.socket_listener import SocketListener
 from tests.support.protocol_client import PATIENCE, of, small_lab, until_idle
 
 SLOW = (sys.executable, "-P", str(Path(__file__).parents[1] / "support" / "slow_engine.py"))
@@ -98,7 +99,7 @@ async def test_left_alone_it_writes_everything_and_frees_the_run(tmp_path: Path)
 async def test_where_nobody_answers_an_engine_is_started(
     tmp_path: Path, fake_command: Callable[..., tuple[str, ...]]
 ) -> None:
-    door = engine_socket.SocketListener(tmp_path)
+    door = SocketListener(tmp_path)
     door._socket.close()  # as a killed engine leaves it: the socket's file is there, and nobody behind it
     assert engine_socket.recorded(tmp_path) == door.path
     with pytest.raises(EngineNotStarted, match="--resume"):
@@ -107,7 +108,7 @@ async def test_where_nobody_answers_an_engine_is_started(
         async for event in client.events():
             assert isinstance(event, p.Hello)
             break
-    engine_socket.SocketListener(tmp_path).close()
+    SocketListener(tmp_path).close()
     assert engine_socket.recorded(tmp_path) is None
 
 
@@ -131,7 +132,7 @@ def test_a_runtime_directory_that_others_can_enter_is_refused(runtime: Path, tmp
     runtime.mkdir(mode=0o755)
     runtime.chmod(0o755)
     with pytest.raises(NotWritten, match="you alone"):
-        engine_socket.SocketListener(tmp_path)
+        SocketListener(tmp_path)
     runtime.rmdir()
     runtime.symlink_to(tmp_path)
     with pytest.raises(NotWritten, match="you alone"):
@@ -143,6 +144,6 @@ def test_a_long_runtime_directory_is_not_used(tmp_path: Path, monkeypatch: pytes
     deep.mkdir(parents=True)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
     assert len(os.fsencode(engine_socket.runtime_folder())) <= engine_socket.LONGEST
-    door = engine_socket.SocketListener(tmp_path)
+    door = SocketListener(tmp_path)
     assert engine_socket.recorded(tmp_path) == door.path
     door.close()

@@ -12,6 +12,7 @@ from tests.support.model_files import CLASSES, IMAGE, layer, model_config, write
 
 CHANNELS = 24
 IMAGES = {"cl/valid": 200, "cl/test": 150, "bd/bd_valid": 200, "bd/bd_test": 150}
+SUFFIXES = (".h5", ".csv", ".png", ".md", ".tex", ".json", ".jsonl")  # of a run's files
 SAME = ("curve.csv", "curve.png", "results.csv", "report.md", "results.tex")  # byte for byte, with B' and g_prune_*.h5
 KEPT = ("answers.bin", "engine.log", ".lab3.lock")  # in a run folder, beside its results
 Files = dict[str, bytes]
@@ -104,6 +105,8 @@ def losses(lab: Path, expected: Files) -> list[str]:
         wrong.append(f"the journal tells of the steps {steps}")
     if len(events) != (run / journal.NAME).read_bytes().count(b"\n"):
         wrong.append("the journal holds lines that nobody can read")
-    strangers = [path for path in run.iterdir() if path.suffix not in (".h5", ".csv", ".png", ".md", ".json", ".jsonl")]
+    strangers = [
+        path for path in run.iterdir() if path.suffix not in (".h5", ".csv", ".png", ".md", ".tex", ".json", ".jsonl")
+    ]
     wrong += [f"{path.name} is left" for path in strangers if path.name not in KEPT and path not in leftovers(lab)]
     return wrong

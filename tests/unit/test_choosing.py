@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.api import engine_socket
 from engine.api import protocol as p
 from engine.api.demo import demo_root
 from engine.api.errors import Refused
 from engine.api.journal import Journal
+from engine.server.socket_listener import SocketListener
 from tui.cli.choose_run import choose
 from tui.model.options import NoLab, Options
 
@@ -105,7 +105,7 @@ def test_the_workbench_comes_back_to_an_engine_that_was_left_running(
         (tmp_path / name).touch()
     run = begin(tmp_path / "runs" / "1-a")
     begin(tmp_path / "runs" / "2-b")
-    door = engine_socket.SocketListener(run)
+    door = SocketListener(run)
     options = Options(root=tmp_path)
     assert choose(options, None, resume=False, run=None, headless=False).run == str(run)
     assert choose(options, None, resume=False, run=None, headless=True).run is None, "headless begins a run"

@@ -1,8 +1,9 @@
 """The embedded demo, as front ends know it: where it lies, and what it says about itself."""
 
-import os
 from pathlib import Path
 from typing import Literal, get_args
+
+from engine.api.user_folders import user_folder
 
 Attack = Literal["plain", "pruning-aware"]
 ATTACKS: tuple[Attack, ...] = get_args(Attack)
@@ -39,9 +40,7 @@ ELSEWHERE = "On the real networks of the Fine-Pruning authors the contrast betwe
 
 def demo_root(attack: Attack) -> Path:
     """The demo's lab folder in the user's cache directory; it need not be there yet."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(cache) if os.path.isabs(cache) else Path.home() / ".cache"
-    return base / "lab3-tui" / f"demo-{attack}"
+    return user_folder("CACHE") / f"demo-{attack}"
 
 
 def first_line(attack: Attack, out: str = "") -> str:

@@ -9,7 +9,6 @@ import msgspec
 from engine.api.errors import LabError
 
 READ_LIMIT = 2**22  # bytes in a line
-LOG_TAIL = 20  # lines
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -19,10 +18,6 @@ class Ending(msgspec.Struct, frozen=True):
     signal: str | None
     reason: str  # for people: "was killed by SIGSEGV", "left with exit code 1"
     log_tail: tuple[str, ...] = ()
-
-    @property
-    def orderly(self) -> bool:
-        return self.exit_code == 0
 
 
 class LineTooLong(LabError):

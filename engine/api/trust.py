@@ -30,6 +30,7 @@ from engine.api.lab import parse_percentage
 from engine.api.orders import method_of, order_name
 from engine.api.protocol import SETS, Settings
 from engine.api.safe_open import open_regular
+from engine.api.user_folders import user_folder
 
 LIST = "begun"
 READ = 2**24  # bytes of it: a quarter of a million runs
@@ -38,8 +39,8 @@ READ = 2**24  # bytes of it: a quarter of a million runs
 def remember(first: bytes) -> None:
     """Put the run that begins with this event on the list. A run that cannot be listed stays bound to its lab."""
     with contextlib.suppress(OSError, RuntimeError, Refused):
-        state_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = open_regular(state_folder() / LIST, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        user_folder("STATE").mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = open_regular(user_folder("STATE") / LIST, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             file.write(_digest(first) + b"\n")
 
@@ -48,7 +49,7 @@ def listed(first: bytes) -> bool:
     """Whether the run that begins with this event was begun here."""
     with (
         contextlib.suppress(OSError, RuntimeError, Refused),
-        os.fdopen(open_regular(state_folder() / LIST), "rb") as file,
+        os.fdopen(open_regular(user_folder("STATE") / LIST), "rb") as file,
     ):
         return _digest(first) in file.read(READ)
     return False
@@ -76,12 +77,6 @@ def named(settings: Settings) -> Iterator[str]:
     sets = (getattr(settings, name) for name in SETS)
     out = settings.out or os.path.join(settings.root, "models")
     yield from (path for path in (out, settings.runs, settings.root, settings.model, *sets) if path)
-
-
-def state_folder() -> Path:
-    """Where the program keeps its list. Raises RuntimeError for a user without a home."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state") / "lab3-tui"
 
 
 def _within(path: str, folder: Path) -> bool:

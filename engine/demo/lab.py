@@ -38,11 +38,6 @@ class Manifest(msgspec.Struct, frozen=True):
     files: dict[str, str] = {}
 
 
-def demo_folder(attack: Attack) -> Path:
-    """Where this demo's lab folder lies."""
-    return demo.demo_root(attack)
-
-
 def lay_out(attack: Attack, folder: Path) -> None:
     """Make `folder` this demo's lab folder, unless it is already. The same bytes every time.
 

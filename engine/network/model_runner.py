@@ -26,7 +26,7 @@ class Forward:
         self,
         model: Any,
         batched: int,
-        on_halved: Callable[[int], None] = lambda size: None,
+        on_halved: Callable[[int], None] = lambda _: None,
         call: Callable[..., Any] | None = None,
     ) -> None:
         self.model, self.batched, self.on_halved = model, batched, on_halved

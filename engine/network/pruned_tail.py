@@ -84,7 +84,7 @@ class SumOver(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         sums = sums + inner.bias if inner.use_bias else sums
         return keras.ops.reshape(sums, (-1, *inner.output.shape[1:]))
 
-    def compute_output_shape(self, shapes: Any) -> Any:
+    def compute_output_shape(self, _shapes: Any) -> Any:
         return self.inner.output.shape
 
 

@@ -33,8 +33,8 @@ class Evidence:
     scale: float
     batch: int
     check: Callable[[], None]
-    halved: Callable[[int], None] = lambda size: None
-    progress: Callable[[int], None] = lambda channels: None
+    halved: Callable[[int], None] = lambda _: None
+    progress: Callable[[int], None] = lambda _: None
 
     @property
     def store(self) -> "FeatureStore":

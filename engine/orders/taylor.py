@@ -10,5 +10,5 @@ def scores(material: Evidence) -> np.ndarray:
     """Mean over clean validation images of |Σ positions a·∂L/∂a|, a the ranking feature: (channels,)."""
     rows = material.rows["valid"]
     images = np.arange(rows.start, rows.stop)
-    parts = slopes(material, cross_entropy, images, material.labels["valid"], lambda part, features: features)
+    parts = slopes(material, cross_entropy, images, material.labels["valid"], lambda _, features: features)
     return sum((np.abs(part).sum(axis=0) for part in parts), np.zeros(material.channels)) / len(images)

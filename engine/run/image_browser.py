@@ -19,9 +19,9 @@ def passing(run: Run, step: int, wanted: ImageFilter) -> np.ndarray:
     g = repaired(b, b_prime, run.inputs.classes)
     tests: dict[ImageFilter, tuple[SetName, Callable[[slice, np.ndarray], np.ndarray]]] = {
         "wrong": ("test", lambda at, label: b_prime[at] != label),
-        "false alarm": ("test", lambda at, label: g[at] == run.inputs.classes),
+        "false alarm": ("test", lambda at, _: g[at] == run.inputs.classes),
         "attack works": ("poisoned", lambda at, label: b_prime[at] == label),
-        "caught": ("poisoned", lambda at, label: g[at] == run.inputs.classes),
+        "caught": ("poisoned", lambda at, _: g[at] == run.inputs.classes),
     }
     if wanted == "all":
         sizes = [run.inputs.sets[name].images for name in ("test", "poisoned") if name in rows]
@@ -52,10 +52,10 @@ def picture(run: Run, name: SetName, index: int, step: int) -> Picture | None:
     row = run.inputs.rows[name].start + index
     b, b_prime = int(run.b_answers[row]), int(run.session.answers[run.session.key(step)][row])
     g = b if b == b_prime else run.inputs.classes
-    return Picture(rgb(data, index, run.settings.scale), int(data.labels[index]), b, b_prime, g)
+    return Picture(rgb(data, index), int(data.labels[index]), b, b_prime, g)
 
 
-def rgb(data: Dataset, index: int, scale: str) -> bytes:
+def rgb(data: Dataset, index: int) -> bytes:
     """An image as height x width x 3 bytes, at most LARGEST a side; grey where it has no three colours."""
     pixels = data.image(index)
     _, height, width = pixels.shape

@@ -48,7 +48,7 @@ def inspect(request: dict[str, Any], source: int, report: int, arrays: int) -> N
     write_report(report, found)
 
 
-def _model(request: dict[str, Any], source: int, arrays: int) -> Report:
+def _model(_request: dict[str, Any], source: int, arrays: int) -> Report:
     network = open_network(source)
     spec = network.spec()
     write_arrays(arrays, network.arrays())

@@ -64,7 +64,7 @@ class PlainPixels:
 class DecodedPixels:
     """Numbers in chunks: HDF5 decodes them in a jailed process, started when they are first needed."""
 
-    def __init__(self, path: Path, descriptor: int, spec: DataSpec) -> None:
+    def __init__(self, path: Path, descriptor: int, _spec: DataSpec) -> None:
         self._path = path
         self._descriptor = descriptor
         self._channel: socket.socket | None = None

@@ -42,7 +42,9 @@ def test_help_names_every_option_and_command() -> None:
         assert word in done.stdout
 
 
-@pytest.mark.parametrize("command", [["eval"], ["inspect"], ["demo", "train"], ["config", "path"]])
+@pytest.mark.parametrize(
+    "command", [["eval"], ["inspect"], ["demo", "train"], ["config", "path"], ["config", "init"], ["config", "show"]]
+)
 def test_every_command_has_help(command: list[str]) -> None:
     assert "Usage: lab3-tui" in program(*command, "--help").stdout.replace("python -m tui", "lab3-tui")
 

@@ -48,7 +48,7 @@ async def test_an_engine_that_is_told_to_leaves_and_is_no_zombie(fake_command: C
         pid = client.pid
     assert isinstance(events[-1], p.Idle)
     assert pid and gone(pid)
-    assert client.ending and client.ending.orderly
+    assert client.ending and client.ending.exit_code == 0
 
 
 @pytest.mark.parametrize("phase", [phase for phase in p.PHASES if phase not in ("demo", "files")])
@@ -115,7 +115,7 @@ async def test_closing_while_events_are_awaited_ends_them(fake_command: Command)
     await idle.wait()
     await client.close()
     assert isinstance((await listening)[-1], p.Idle)
-    assert client.ending and client.ending.orderly
+    assert client.ending and client.ending.exit_code == 0
 
 
 async def test_lines_that_are_no_events_become_notes(fake_command: Command) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tui.model.config import TEMPLATE, Config, ConfigRefused, config_path, load, parse
+from engine.api.errors import NotWritten, Refused
+from tui.model.config import TEMPLATE, Config, ConfigRefused, config_path, lines, load, parse, write_template
 
 
 def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
@@ -52,12 +53,28 @@ def test_a_broken_file_costs_a_warning_and_nothing_else(tmp_path: Path) -> None:
     assert load(tmp_path).warning
 
 
-def test_the_place_is_the_platforms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_written_template_is_read_and_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "config.toml"
+    write_template(path)
+    assert load(path) == Config()
+    path.write_text('theme = "nord"')
+    with pytest.raises(Refused, match="is there already"):
+        write_template(path)
+    assert load(path).theme == "nord"
+    with pytest.raises(NotWritten):
+        write_template(path / "below" / "a file")
+
+
+def test_what_is_in_force_is_a_settings_file() -> None:
+    config = Config("no\\rd", True, 2.5, {"step": "space,n"})
+    assert parse("\n".join(lines(config))) == config
+
+
+def test_the_place_is_the_users_folder_for_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert config_path() == tmp_path / "lab3-tui" / "config.toml"
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.setenv("HOME", "/home/me")
-    monkeypatch.setattr("sys.platform", "linux")
     assert config_path() == Path("/home/me/.config/lab3-tui/config.toml")
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert config_path() == Path("/home/me/Library/Application Support/lab3-tui/config.toml")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "not absolute")
+    assert config_path() == Path("/home/me/.config/lab3-tui/config.toml")

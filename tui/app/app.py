@@ -325,7 +325,7 @@ class LabApp(OutputDietApp):
 
     # --- keys
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
         """Keys do nothing that a run, or a living engine, is needed for and not there."""
         needs = next((a.needs for a in self.actions if a.id == action), "")
         missing = (needs and not self.latest.ready) or (needs == "engine" and self.latest.death and action != "run")

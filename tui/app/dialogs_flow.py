@@ -42,7 +42,7 @@ class DialogsFlow:
         def go(answer: dict[str, str] | None) -> None:
             step = questions.step_of(answer["step"], self._state) if answer else None
             if step is not None:
-                self._playhead.go(lambda s: step)
+                self._playhead.go(lambda _: step)
 
         self._app.push_screen(questions.goto(self._state), go)
 

@@ -57,5 +57,5 @@ class EngineSession:
         await before.close()  # it holds locks that the new one wants
         async for event in link.app_events():
             self.take(event)
-        if self.latest.death is None and not self._app._exit:
+        if self.latest.death is None and self._app.return_code is None:
             self.take(EngineDeath("The engine left without a word."))

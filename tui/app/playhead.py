@@ -49,7 +49,7 @@ class Playhead:
         self.go(lambda s: min(s.step + 1, s.known), "No computed step lies ahead. Space prunes the next channel.")
 
     def first(self) -> None:
-        self.go(lambda s: 0)
+        self.go(lambda _: 0)
 
     def last(self) -> None:
         self.go(lambda s: s.known)

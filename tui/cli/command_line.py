@@ -195,7 +195,7 @@ def main_command(
     keep: Keep = False,
     resume: Resume = False,
     run: Run = None,
-    version: Version = False,
+    version: Version = False,  # noqa: ARG001 - its callback prints it
 ) -> None:
     """Prune a backdoored network channel by channel, and see whether accuracy or the attack falls first.
 
@@ -363,6 +363,27 @@ def config_path_command() -> None:
     from tui.model.config import config_path
 
     put(sys.stdout, str(config_path()))
+
+
+@config_app.command("init")
+def config_init_command() -> None:
+    """Write a settings file to edit, in which every line is a comment."""
+    from tui.model.config import config_path, write_template
+
+    write_template(config_path())
+    put(sys.stdout, str(config_path()))
+
+
+@config_app.command("show")
+def config_show_command() -> None:
+    """The settings in force."""
+    from tui.model.config import lines, load
+
+    config = load()
+    for line in lines(config):
+        put(sys.stdout, line)
+    if config.warning:
+        complain(config.warning)
 
 
 def run() -> int:

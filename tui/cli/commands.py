@@ -20,7 +20,7 @@ from tui.terminal.outputs import complain, put
 class Silent(Plain):
     """For output that people paste: stderr has only what they should know."""
 
-    def on_event(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
+    def on_event(self, _before: RunState, _state: RunState, event: p.AnyEvent) -> None:
         if isinstance(event, p.Note):
             self.stderr(event.text)
 
@@ -37,7 +37,7 @@ def evaluate(command: p.Evaluate, connect: Connect = EngineClient, intervals: bo
     `intervals`: also how sure the rates are, and what they come to together.
     """
     told = quiet_narrator()
-    driver = Driver(connect(), told, lambda event: None)
+    driver = Driver(connect(), told, lambda _: None)
 
     async def work() -> None:
         await driver.perform(command)
@@ -105,7 +105,7 @@ def _mean(hits: int, images: int) -> float:
 def train_demo(attack: Attack, path: str, connect: Connect = EngineClient) -> int:
     """Train one of the demo's networks anew. Returns the exit code."""
     told = narrator()
-    driver = Driver(connect(), told, lambda event: None)
+    driver = Driver(connect(), told, lambda _: None)
 
     async def work() -> None:
         await driver.perform(p.TrainDemo(attack, path))

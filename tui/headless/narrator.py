@@ -147,7 +147,7 @@ class Plain:
 
     width: int | None = None
 
-    def on_event(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
+    def on_event(self, before: RunState, state: RunState, _event: p.AnyEvent) -> None:
         for line in new_lines(before, state):
             if line.kind != "error":  # said at the end, by whoever gives up
                 self.stderr(format_line(line))

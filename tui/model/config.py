@@ -1,13 +1,13 @@
 """The user's settings: a TOML file in the usual place. A broken one costs a line of warning, never the start."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+import msgspec
 
-NAME = "lab3-tui"
+from engine.api.errors import NotWritten, Refused
+from engine.api.escape import escape
+from engine.api.user_folders import user_folder
 
 TEMPLATE = """\
 # lab3-tui settings. Every line is optional; delete what you do not need.
@@ -25,7 +25,7 @@ class ConfigRefused(ValueError):
     """The file cannot be used; the message is one line."""
 
 
-class Config(Struct, frozen=True):
+class Config(msgspec.Struct, frozen=True):
     """What the file may say."""
 
     theme: str = ""
@@ -45,15 +45,32 @@ class Config(Struct, frozen=True):
 
 
 def config_path() -> Path:
-    """Where the file is looked for: the platform's place for settings, XDG_CONFIG_HOME first."""
-    home = Path.home()
-    if base := os.environ.get("XDG_CONFIG_HOME"):
-        return Path(base) / NAME / "config.toml"
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / NAME / "config.toml"
-    if sys.platform == "win32":
-        return Path(os.environ.get("APPDATA", home)) / NAME / "config.toml"
-    return home / ".config" / NAME / "config.toml"
+    """Where the file is looked for: in the user's folder for settings."""
+    return user_folder("CONFIG") / "config.toml"
+
+
+def write_template(path: Path) -> None:
+    """Write a settings file in which every line is a comment. Raises Refused where there is one, NotWritten."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(TEMPLATE)
+    except FileExistsError:
+        raise Refused(f"{escape(str(path))}: is there already. Edit it, or remove it first.") from None
+    except OSError as error:
+        raise NotWritten(f"{escape(str(path))}: {error.strerror}.") from error
+
+
+def lines(config: Config) -> list[str]:
+    """The settings in force, as lines of TOML."""
+    toml = {name: msgspec.json.encode(getattr(config, name)).decode() for name in ("theme", "show_g", "restart_after")}
+    keys = {name: msgspec.json.encode(value).decode() for name, value in config.keys.items()}
+    return [
+        *(f"{name} = {value}" for name, value in toml.items()),
+        "",
+        "[keys]",
+        *(f"{k} = {v}" for k, v in keys.items()),
+    ]
 
 
 def load(path: Path | None = None) -> Config:

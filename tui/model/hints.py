@@ -26,5 +26,5 @@ _HINTS: tuple[tuple[Callable[[RunState], bool], str], ...] = (
     (lambda s: s.known > s.step, "{redo} goes forward again through computed steps · {run} runs on to the end."),
     (lambda s: s.step == 0, "{step} prunes the least active channel · {run} prunes them all · {help} explains."),
     (_saved_one, "{results} compares B, B′ and G at what was saved · {images} shows faces."),
-    (lambda s: True, "{step} prunes the next channel · {undo} takes it back · {run} runs to the end."),
+    (lambda _: True, "{step} prunes the next channel · {undo} takes it back · {run} runs to the end."),
 )

@@ -101,7 +101,7 @@ class Checklist(RowsView):
         self.styles.height = sum(1 for _ in items(state)) + 2
         self.redraw()
 
-    def draw(self, width: int, height: int) -> Sequence[Row]:
+    def draw(self, width: int, _height: int) -> Sequence[Row]:
         now = self._clock()
         listed = list(items(self._state))
         busy = under_way(listed) if self._state.busy == "opening" or not self._state.hello else set()

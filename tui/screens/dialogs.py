@@ -8,7 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.events import Click, Key
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.types import CSSPathType
 from textual.widgets import Input, Static
@@ -28,7 +28,7 @@ class Field(NamedTuple):
     label: str
     value: str = ""
     placeholder: str = ""
-    check: Check = lambda text: ""
+    check: Check = lambda _: ""
 
 
 class Choice(NamedTuple):
@@ -67,7 +67,7 @@ class Ask(Dialog[Answers | None]):
         text: str,
         fields: Sequence[Field],
         done: str = "OK",
-        whole: Callable[[Answers], str] = lambda answers: "",
+        whole: Callable[[Answers], str] = lambda _: "",
     ) -> None:
         super().__init__()
         self._title, self._text, self._fields, self._done = title, text, fields, done
@@ -154,7 +154,7 @@ class Answer(Static):
         super().__init__(text, classes="answer")
         self._choice = choice
 
-    def on_click(self, event: Click) -> None:
+    def on_click(self) -> None:
         self.screen.dismiss(self._choice.result)
 
 

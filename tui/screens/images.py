@@ -196,7 +196,7 @@ class FilterBar(RowsView):
         self._filter, self._found = chosen, found
         self.redraw()
 
-    def draw(self, width: int, height: int) -> list[Row]:
+    def draw(self, width: int, _height: int) -> list[Row]:
         found: Part = (f"  {self._found} ", "d")
         lists = [self._names(FILTERS, gap) for gap in (2, 1, 0)] + [self._names((self._filter,), 0)]
         fitting = (parts for parts in lists if sum(len(text) for text, _ in (*parts, found)) <= width)

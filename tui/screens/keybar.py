@@ -34,7 +34,7 @@ class KeyBar(RowsView):
             self._labels = labels
             self.redraw()
 
-    def draw(self, width: int, height: int) -> Sequence[Row]:
+    def draw(self, width: int, _height: int) -> Sequence[Row]:
         parts: list[Part] = []
         self._spans, column = [], 1
         for action in fitting(self._actions, width - 1, self._typing):

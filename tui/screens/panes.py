@@ -48,7 +48,7 @@ class FiguresPane(Pane):
         """Rows that it needs with its frame."""
         return 11 if images(self._state, "poisoned_valid") else 10
 
-    def draw(self, width: int, height: int) -> Sequence[Row]:
+    def draw(self, width: int, _height: int) -> Sequence[Row]:
         base, now = figures(self._state, 0), figures(self._state)
         if base is None or now is None:
             return []
@@ -179,7 +179,7 @@ class SavedLine(Pane):
         self._hint = hint
         self.redraw()
 
-    def draw(self, width: int, height: int) -> Sequence[Row]:
+    def draw(self, width: int, _height: int) -> Sequence[Row]:
         state, hint = self._state, (f" {_fitting(self._hint, width - 1)}", "d")
         models = [s for s in state.saved if s.what == "model" and s.path in state.files]
         if not models or width >= WIDE:

@@ -204,7 +204,7 @@ class Facts(RowsView):
         room = max(1, self.app.size.height - LEAST - AROUND)
         return lines if len(lines) <= room else [*lines[: room - 1], lines[room - 1][: width - 6] + " …"]
 
-    def draw(self, width: int, height: int) -> Sequence[Row]:
+    def draw(self, width: int, _height: int) -> Sequence[Row]:
         state = self._state
         there = state.written and any(file.what == "curve.csv" for file in state.files.values())
         files = "  curve, results, report are in " if there else f"  {self._key} writes curve, results, report to "

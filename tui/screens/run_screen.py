@@ -52,7 +52,7 @@ class Hint(RowsView):
         self.styles.height = 1
         self._texts, self._key = texts, key_of(table, "back")
 
-    def draw(self, width: int, height: int) -> Sequence[Row]:
+    def draw(self, width: int, _height: int) -> Sequence[Row]:
         back: tuple[Part, ...] = ((f"  {self._key}", "k"), (" back ", "."))
         room = width - 2 - sum(len(text) for text, _ in back)
         hint = next((text for text in self._texts if len(text) <= room), "")

@@ -104,7 +104,7 @@ class SafeText(LineFilter):
     Most have no width and are left out; the cells of the others show that something was there.
     """
 
-    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+    def apply(self, segments: list[Segment], _background: Color) -> list[Segment]:
         if all(segment.text.isprintable() for segment in segments):
             return segments
         return [Segment(safe(segment.text), segment.style, segment.control) for segment in segments]

@@ -138,11 +138,6 @@ class ChannelTable(Panel):
             self._highlighted = self._lines[at].channel
             self.flush()
 
-    def follow(self) -> None:
-        """Let the highlight go with the playhead again."""
-        self._highlighted = None
-        self.flush()
-
     def sort(self, column: int | None = None) -> None:
         """Sort by a column (0..5), or by the one after the present one."""
         self._column = (self._column + 1) % (BY_STATE + 1) if column is None else column

@@ -1,0 +1,1 @@
+"""The engine: networks and data, in a process of its own."""

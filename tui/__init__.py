@@ -1,0 +1,1 @@
+"""The front ends: the workbench and the headless run, over one client."""

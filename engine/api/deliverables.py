@@ -5,6 +5,7 @@ a file on disk still is the one that was saved, `engine.run.saving` finds out; F
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
@@ -33,6 +34,11 @@ class File(msgspec.Struct, frozen=True):
     @property
     def channels(self) -> Channels:
         return frozenset(self.pruned)
+
+
+def table_place(step: int | None, threshold: str | None, path: str) -> tuple[int, Decimal, str]:
+    """Where a saved network stands in tables: by its step; among equals the smaller threshold, then the name."""
+    return step or 0, Decimal(threshold or 1000), path
 
 
 def with_saved(files: Files, event: p.Saved, pruned: tuple[int, ...], counts: p.Counts | None) -> Files:

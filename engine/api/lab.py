@@ -11,7 +11,7 @@ import msgspec
 
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
-from engine.api.protocol import SetName, threshold_label
+from engine.api.protocol import SetName, Settings, threshold_label
 
 PLACES: dict[SetName, str] = {
     "valid": "data/cl/valid.h5",
@@ -23,6 +23,7 @@ LONGEST = 200  # bytes of a name; most file systems take 255, and more is put ar
 EXAMPLE = "Example: --save-at 2,4,10,30"
 FINEST = Decimal("0.000001")  # percentage points
 MOST_THRESHOLDS = 1000  # of a run
+RUNS = "runs"  # the folder of run folders in a lab folder
 MODELS = ("models/bd_net.h5", "models/bd_net.keras", "models/bd_weights.h5")
 
 
@@ -38,6 +39,22 @@ class LabFolder(msgspec.Struct, frozen=True):
     def complete(self) -> bool:
         """There is enough to work with: a network and clean validation images."""
         return self.model is not None and "valid" in self.sets
+
+
+def models_folder(settings: Settings) -> Path:
+    """Where B' is saved."""
+    return Path(settings.out or Path(settings.root) / "models")
+
+
+def runs_folder(settings: Settings) -> Path:
+    """Where run folders are made."""
+    return Path(settings.runs or Path(settings.root) / RUNS)
+
+
+def lab_of(run: Path) -> Path:
+    """The lab folder that a run folder lies in; where it lies in no `runs`, the folder beside its own."""
+    beside = run.resolve().parent
+    return beside.parent if beside.name == RUNS else beside
 
 
 def find(root: Path) -> LabFolder:

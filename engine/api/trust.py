@@ -26,7 +26,7 @@ import msgspec
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape, escape_path, escape_rest
-from engine.api.lab import parse_percentage
+from engine.api.lab import lab_of, models_folder, parse_percentage
 from engine.api.orders import method_of, order_name
 from engine.api.protocol import SETS, Settings
 from engine.api.safe_open import open_regular
@@ -66,16 +66,10 @@ def refuse_elsewhere(run: Path, first: bytes, settings: Settings) -> None:
         )
 
 
-def lab_of(run: Path) -> Path:
-    """The lab folder that a run folder lies in; where it lies in no `runs`, the folder beside its own."""
-    beside = run.resolve().parent
-    return beside.parent if beside.name == "runs" else beside
-
-
 def named(settings: Settings) -> Iterator[str]:
     """Every path in settings, and where B' goes."""
     sets = (getattr(settings, name) for name in SETS)
-    out = settings.out or os.path.join(settings.root, "models")
+    out = str(models_folder(settings))
     yield from (path for path in (out, settings.runs, settings.root, settings.model, *sets) if path)
 
 

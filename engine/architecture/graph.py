@@ -3,6 +3,8 @@
 from collections import Counter
 from math import prod
 
+from engine.api.escape import escape
+from engine.api.protocol import LayerInfo
 from engine.architecture.description import LayerSpec, ModelSpec
 from engine.architecture.layers import CHANNELS_APART, MIXING
 from engine.architecture.number_types import number_types
@@ -70,6 +72,20 @@ def prunable(spec: ModelSpec) -> dict[str, str | None]:
     again = Counter(layer.again for layer in spec.layers)
     refusals = {layer.name: _refusal(layer) for layer in spec.layers if layer.kind in CONVOLUTIONS}
     return {name: f"is used {again[name] + 1} times" if again[name] else line for name, line in refusals.items()}
+
+
+def layer_infos(spec: ModelSpec) -> tuple[LayerInfo, ...]:
+    """Every layer for people: its name escaped, its output shape, and why its channels cannot be pruned."""
+    shapes, refusals = output_shapes(spec.layers), prunable(spec)
+    return tuple(
+        LayerInfo(
+            escape(layer.name),
+            layer.kind,
+            (None, *shapes[layer.name]),
+            refusals.get(layer.name, "is the input" if layer.kind == "InputLayer" else "is no convolution"),
+        )
+        for layer in spec.layers
+    )
 
 
 def default_layer(spec: ModelSpec) -> str:

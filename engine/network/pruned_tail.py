@@ -13,13 +13,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine.architecture.graph import DROPOUT
 from engine.network.build import Cut, Network, wire
 from engine.network.features import FeatureStore
 from engine.network.graph_operations import answers
 from engine.network.model_runner import FEWEST_ROWS, Forward
 from engine.network.pipeline import map_threaded
 
-PASSES = {"Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout"}  # identities when used
 SLOTS = 4  # slots come in steps of so many
 FEW_POSITIONS = 32  # of a convolution's output; up to here a matrix product is faster than the backends' convolutions
 
@@ -53,7 +53,7 @@ def readers(network: Network, at: Cut) -> list[ChannelConsumer] | None:
     channels = at.base.shape[-1]
     for name, flat in names:
         for layer in network.readers(name):
-            if layer.kind in PASSES or (layer.kind == "Flatten" and not flat):
+            if layer.kind in DROPOUT or (layer.kind == "Flatten" and not flat):
                 names.append((layer.name, flat or layer.kind == "Flatten"))
             elif layer.kind == "Dense" or (layer.kind == "Conv2D" and layer.config.get("groups", 1) == 1):
                 kernel = keras.ops.convert_to_numpy(network.layers[layer.name].kernel)

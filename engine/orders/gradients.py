@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine.architecture.graph import DROPOUT
 from engine.architecture.layers import MIXING
 from engine.network.build import Cut, Network, wire
 from engine.network.model_runner import Forward, plain_graph
 from engine.network.pipeline import map_threaded
-from engine.network.pruned_tail import PASSES
 from engine.orders.evidence import Evidence
 
 Tensor = Any
@@ -78,7 +78,7 @@ def tail_model(network: Network, at: Cut, others: list[tuple[int, ...]]) -> Any:
 def before_softmax(network: Network) -> str:
     """The layer whose output the last softmax takes; the output itself where the network ends in none."""
     last = network.layer(network.spec.output)
-    while last.kind in PASSES or last.kind == "Identity":
+    while last.kind in DROPOUT:
         last = network.layer(last.inputs[0])
     mixing = last.kind == "Softmax" or (last.kind == "Activation" and last.config["activation"] in MIXING)
     return last.inputs[0] if mixing else network.spec.output

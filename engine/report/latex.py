@@ -1,11 +1,11 @@
-"""results.tex: the results table of report.md for a paper, a plain tabular."""
+"""The file results.tex: the results table of report.md for a paper, a plain tabular."""
 
 import re
 
 from engine.report.certainty import effectiveness, robust
 from engine.report.figures import RATES, rate, rows
-from engine.report.record import RunRecord
-from engine.report.text import TITLES, when
+from engine.report.markdown import TITLES, when
+from engine.report.run_record import RunRecord
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "′": "$'$", "−": "$-$"}
 

@@ -12,7 +12,7 @@ import numpy as np
 from engine.api.errors import Refused
 from engine.api.escape import escape
 from engine.api.lab import refuse_steps
-from engine.api.protocol import SETS, LayerInfo, SetInfo, SetName, Settings
+from engine.api.protocol import SETS, SetInfo, SetName, Settings
 from engine.api.published import known_file
 from engine.architecture.description import ModelFile
 from engine.architecture.graph import (
@@ -20,7 +20,6 @@ from engine.architecture.graph import (
     classes,
     default_layer,
     output_shapes,
-    prunable,
     ranking_feature,
     refuse_layer,
     steps_notes,
@@ -125,20 +124,6 @@ class Inputs:
         digest = self.sha256.get("model", "")
         notes = self.model.spec.notes + steps_notes(self.layer, self.channels)
         return SetInfo(escape(self.model.path.name, 48), 0, digest, known_file(digest), notes)
-
-    def layer_infos(self) -> tuple[LayerInfo, ...]:
-        """The network's layers, and of its convolutions which can be pruned."""
-        spec, shapes = self.model.spec, output_shapes(self.model.spec.layers)
-        able = prunable(spec)
-        return tuple(
-            LayerInfo(
-                escape(layer.name, 48),
-                layer.kind,
-                (None, *shapes[layer.name]),
-                able.get(layer.name, "is no convolution") if layer.kind != "InputLayer" else "is the input",
-            )
-            for layer in spec.layers
-        )
 
     @property
     def target(self) -> str:

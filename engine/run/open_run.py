@@ -17,12 +17,13 @@ from engine.api.errors import Refused
 from engine.api.escape import escape
 from engine.api.orders import order_name
 from engine.api.protocol import AnyEvent, Began, Moved, Open, Opened, Progress, Settings
+from engine.architecture.graph import layer_infos
 from engine.network import backend
 from engine.run.inputs import Hashes, Inputs, changed_inputs, open_inputs, open_sources, paths
 from engine.run.recorder import Recorder
 from engine.run.resume_checks import refuse_other_answers, refuse_other_inputs
 from engine.run.run import Run
-from engine.run.saving import Saver, out_folder, refuse_foreign, runs_folder
+from engine.run.saving import Saver, refuse_foreign
 from engine.sandbox.client import sandbox
 
 
@@ -97,7 +98,7 @@ class Opening:
 
     def folder(self, inputs: Inputs) -> Path:
         """The run's folder. It and the folder of B' are locked; a run that another process holds is opened to look."""
-        out, runs = out_folder(self.settings), runs_folder(self.settings)
+        out, runs = lab.models_folder(self.settings), lab.runs_folder(self.settings)
         try:
             self.unlocked = self.held.enter_context(locks.hold(out))
             if self.command.run is None:
@@ -182,7 +183,7 @@ def describe(run: Run, holder: str | None, unlocked: str = "") -> Opened:
         feature=escape(inputs.feature, 48),
         channels=inputs.channels,
         classes=inputs.classes,
-        layers=inputs.layer_infos(),
+        layers=layer_infos(inputs.model.spec),
         sets=sets,
         target=inputs.target,
         device=backend.device_name(),

@@ -24,21 +24,11 @@ from engine.run.run import Run
 from engine.sandbox.model_file import pruned_bytes
 
 
-def out_folder(settings: Settings) -> Path:
-    """Where B' goes."""
-    return Path(settings.out or Path(settings.root) / "models")
-
-
-def runs_folder(settings: Settings) -> Path:
-    """Where run folders are."""
-    return Path(settings.runs or Path(settings.root) / "runs")
-
-
 def refuse_foreign(settings: Settings, suffix: str) -> None:
     """Raises Refused, before anything is computed, where a B' would replace somebody else's file."""
     names = [lab.model_name(suffix=suffix, threshold=each) for each in settings.save_at]
     names += [lab.model_name(suffix=suffix, step=each) for each in settings.save_steps]
-    out, recorded = out_folder(settings), journal.recorded_files(runs_folder(settings))
+    out, recorded = lab.models_folder(settings), journal.recorded_files(lab.runs_folder(settings))
     for name in names:
         refuse_input(settings, out / name)
     foreign = [name for name in names if not settings.overwrite and not ours(out / name, recorded)]
@@ -79,7 +69,7 @@ class Saver:
 
     def __init__(self, run: Run, recorder: Recorder) -> None:
         self.run, self.recorder = run, recorder
-        self.out, self.suffix = out_folder(run.settings), run.inputs.suffix
+        self.out, self.suffix = lab.models_folder(run.settings), run.inputs.suffix
         self.recorded = journal.recorded_files(run.folder.parent)
         self.seen: dict[str, tuple[str, tuple[int, ...]]] = {}
         self.read = {os.path.realpath(path) for path in paths(run.settings).values()}

@@ -9,13 +9,12 @@ import numpy as np
 from engine.api.errors import Refused
 from engine.api.escape import escape
 from engine.api.inspection import Description
-from engine.api.protocol import LayerInfo
 from engine.api.published import known_file
-from engine.architecture.description import ModelSpec
 from engine.architecture.graph import (
     channels_of,
     classes,
     default_layer,
+    layer_infos,
     output_shapes,
     parameters,
     prunable,
@@ -32,8 +31,6 @@ from engine.model_files.read import Network, is_weights_file, open_network
 from engine.sandbox import jail
 from engine.sandbox.jail import start, wait
 from engine.sandbox.messages import REPORT_BYTES, scratch
-
-NO_CONVOLUTION = "is no convolution"
 
 
 def describe(path: Path) -> Description:
@@ -119,15 +116,6 @@ def _model(network: Network, name: str) -> Description:
         layer=escape(layer) if layer else None,
         feature=escape(ranking_feature(spec, layer)) if layer else None,
         notes=spec.notes + (steps_notes(layer, channels_of(spec, layer)) if layer else ()),
-    )
-
-
-def layer_infos(spec: ModelSpec) -> tuple[LayerInfo, ...]:
-    """Every layer, escaped, with its output shape and why its channels cannot be pruned."""
-    shapes, refusals = output_shapes(spec.layers), prunable(spec)
-    return tuple(
-        LayerInfo(escape(layer.name), layer.kind, (None, *shapes[layer.name]), refusals.get(layer.name, NO_CONVOLUTION))
-        for layer in spec.layers
     )
 
 

@@ -10,6 +10,7 @@ from engine.api import journal, trust
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.journal import Journal
+from engine.api.lab import lab_of
 from engine.run.recorder import Recorder
 
 
@@ -130,8 +131,8 @@ def test_neither_dots_nor_links_lead_out_of_the_lab(lab: Path, tmp_path: Path) -
 
 
 def test_a_run_in_no_runs_folder_has_the_folder_beside_it_for_a_lab(lab: Path) -> None:
-    assert trust.lab_of(lab / "runs" / "1") == lab
-    assert trust.lab_of(lab / "1") == lab
+    assert lab_of(lab / "runs" / "1") == lab
+    assert lab_of(lab / "1") == lab
 
 
 @pytest.mark.parametrize("away", AWAY[:5], ids=lambda away: next(iter(away)))

@@ -19,6 +19,7 @@ from engine.api import protocol as p
 from engine.api.demo import Attack
 from engine.api.errors import ExitCode, LabError
 from engine.api.escape import printable
+from engine.api.lab import runs_folder
 from tui.app.dialogs_flow import DialogsFlow
 from tui.app.engine_link import Client, Link
 from tui.app.engine_session import EngineSession
@@ -171,7 +172,7 @@ class LabApp(OutputDietApp):
         settings = launch.settings
         if settings is None:
             return self.ask_open()
-        found = await asyncio.to_thread(all_runs, Path(settings.runs or Path(settings.root) / "runs"))
+        found = await asyncio.to_thread(all_runs, runs_folder(settings))
         runs = [run for run in found if run.step]
 
         def answer(result: str | None) -> None:
@@ -189,7 +190,7 @@ class LabApp(OutputDietApp):
 
     def on_resize(self, event: Resize) -> None:
         """Below the least size there is only a page that says so."""
-        from tui.screens.small import LEAST, TooSmall
+        from tui.screens.too_small import LEAST, TooSmall
 
         small = event.size.width < LEAST[0] or event.size.height < LEAST[1]
         shown = isinstance(self.screen, TooSmall)
@@ -302,7 +303,7 @@ class LabApp(OutputDietApp):
     # --- death of the engine
 
     def _show_engine_died(self) -> None:
-        from tui.screens.died import DiedScreen
+        from tui.screens.engine_died import DiedScreen
 
         def answer(result: str | None) -> None:
             if result == "restart":

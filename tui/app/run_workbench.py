@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.api.escape import printable, shell_word
+from engine.api.lab import RUNS
 from tui.app.app import LabApp
 from tui.app.engine_link import Client
 from tui.model.config import load
@@ -54,7 +55,7 @@ def _going_on(run: Path) -> str:
     from engine.api.journal import unfinished_runs
 
     newest, lab = unfinished_runs(run.parent)[:1], run.parent.parent
-    if run.parent.name != "runs" or [found.folder for found in newest] != [str(run)]:
+    if run.parent.name != RUNS or [found.folder for found in newest] != [str(run)]:
         return f"--run {shell_word(str(run))}"
     return "--resume" if lab == Path.cwd() else f"--resume --root {shell_word(str(lab))}"
 

@@ -6,7 +6,7 @@ from typing import cast
 
 from msgspec import structs
 
-from engine.api import engine_socket, journal, trust
+from engine.api import engine_socket, journal, lab
 from engine.api.demo import Attack, demo_root, first_line
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
@@ -26,7 +26,7 @@ def choose(options: Options, attack: str | None, resume: bool, run: Path | None,
         refuse(OF_DEMO & set(options.given()), "--demo brings its own files")
     if resume or run:
         return going_on(options, demo, resume, run, headless)
-    runs = demo_root(demo) / "runs" if demo else options.runs_folder
+    runs = demo_root(demo) / lab.RUNS if demo else options.runs_folder
     new = headless or set(options.given()) - {"--root", "--runs"}
     if not new and (found := left_running(runs)):
         return launch_of(found)
@@ -66,7 +66,7 @@ def going_on(options: Options, demo: Attack | None, resume: bool, run: Path | No
 def launch_of(run: journal.RunSummary, overwrite: bool = False) -> Launch:
     """Go on with a run, in the lab folder that it lies in: what it names itself may be anywhere."""
     settings = structs.replace(run.settings, overwrite=overwrite or run.settings.overwrite)
-    return Launch(trust.lab_of(Path(run.folder)), settings, run=run.folder)
+    return Launch(lab.lab_of(Path(run.folder)), settings, run=run.folder)
 
 
 def left_running(runs: Path) -> journal.RunSummary | None:

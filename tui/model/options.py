@@ -61,7 +61,7 @@ class Options:
 
     @property
     def runs_folder(self) -> Path:
-        return Path(absolute(self.runs) if self.runs else os.path.join(self.home, "runs"))
+        return Path(absolute(self.runs) if self.runs else os.path.join(self.home, lab.RUNS))
 
     def given(self) -> list[str]:
         """Options that were typed, as they are typed."""

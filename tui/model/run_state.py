@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from engine.api import deliverables
 from engine.api import protocol as p
-from engine.api.deliverables import Channels, File, Files
+from engine.api.deliverables import Channels, File, Files, table_place
 from engine.api.demo import Attack
 from engine.api.order_figures import summary
 from engine.api.orders import BADGES, DEFAULT, ORACLE
@@ -203,7 +203,7 @@ def next_threshold(state: RunState) -> tuple[str, float] | None:
 def networks(state: RunState) -> list[File]:
     """The saved networks that stand on disk, in the order of their steps; among equals the smaller threshold first."""
     found = (file for file in state.files.values() if file.what == "model" and file.step is not None)
-    return sorted(found, key=lambda file: (file.step or 0, float(file.threshold or 1000), file.path))
+    return sorted(found, key=lambda file: table_place(file.step, file.threshold, file.path))
 
 
 def saved_at(state: RunState, threshold: str) -> File | None:

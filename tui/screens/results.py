@@ -13,10 +13,10 @@ from tui.model.actions import Action, bindings
 from tui.model.formatting import file_name, format_drop, key_of, rate, short_path
 from tui.model.run_state import Figures, RunState, figures, file_figures, networks, of_counts, of_order
 from tui.screens.run_screen import RunScreen
-from tui.widgets.channels import scrollbar
-from tui.widgets.events import fold
-from tui.widgets.rows import Part, Row, blank, over, row
-from tui.widgets.view import RowsView, css_beside
+from tui.widgets.cell_rows import Part, Row, blank, over, row
+from tui.widgets.channel_table import scrollbar
+from tui.widgets.event_log import fold
+from tui.widgets.rows_view import RowsView, css_beside
 
 DIMMED = str.maketrans("vagx.", "ddddd")
 WIDTHS = (9, 9, 11, 9, 13, 10)  # cells of the figures in a row, and where there is little room
@@ -40,9 +40,7 @@ class Entry(NamedTuple):
 
 def entries(state: RunState) -> list[Entry]:
     """B, each saved step by its drop, and the playhead where it stands elsewhere."""
-    saved = sorted(
-        (file for file in networks(state) if file.counts), key=lambda s: (s.step or 0, float(s.threshold or 0), s.path)
-    )
+    saved = [file for file in networks(state) if file.counts]
     found = [Entry("B", 0, ""), *(Entry(_name(s), s.step or 0, s.path, s) for s in saved)]
     if not any(entry.step == state.step and (not entry.file or of_order(state, entry.file)) for entry in found):
         found.append(Entry("now", state.step, ""))

@@ -1,4 +1,4 @@
-"""stdout and stderr: closed, full, or with a reader that has gone; and what is said on them."""
+"""The standard streams: closed, full, or with a reader that has gone; and lines written to them."""
 
 import contextlib
 import io

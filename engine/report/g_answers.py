@@ -1,4 +1,4 @@
-"""g_prune_X.h5: what B, B' and G answer to every test image."""
+"""The file g_prune_X.h5: what B, B' and G answer to every test image."""
 
 from collections.abc import Mapping
 

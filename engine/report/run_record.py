@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 from engine.api import protocol as p
-from engine.api.deliverables import Ledger
+from engine.api.deliverables import Ledger, table_place
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
 
@@ -137,15 +136,10 @@ class _Fold:
             self.ranked,
             self.ledger.order,
             tuple(steps[step] for step in known),
-            tuple(sorted(self.saved(), key=_place)),
+            tuple(sorted(self.saved(), key=lambda at: table_place(at.step, at.threshold, at.path))),
             self.thresholds,
             self.base or steps[0],
             self.seconds,
             tuple(self.compared.values()),
             self.analysed,
         )
-
-
-def _place(saved: SavedStep) -> tuple[int, Decimal, str]:
-    """Saved networks in the order of their steps; among equals the smaller threshold, then the name."""
-    return saved.step, Decimal(saved.threshold or 1000), saved.path

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.engine_stub import ScriptedEngine
 from tests.support.pilot import bench, measured
-from tui.app.navigation import BEHIND
+from tui.app.app import SHOW_BEHIND_EVERY
 from tui.screens.header import Header
 from tui.screens.workbench import Workbench
 from tui.widgets.channel_table import ChannelTable
@@ -55,14 +55,14 @@ async def test_every_frame_tells_one_step(drawn: dict[type, int]) -> None:
 async def test_behind_a_window_the_run_is_seen_to_go_on_but_seldom_and_at_once_when_it_has_gone() -> None:
     async with measured(lambda: ScriptedEngine(slow=True), size=(120, 40)) as it:
         await it.press("r", "g")
-        assert it.app.pace() == BEHIND
+        assert it.app._pace() == SHOW_BEHIND_EVERY
         it.engine.let(3)
         await it.until(lambda: it.state.step == 3)
         await it.press("escape")
-        assert it.app.state is it.app.latest and it.app.pace() < BEHIND
+        assert it.app.state is it.app.latest and it.app._pace() < SHOW_BEHIND_EVERY
         assert it.app.screen.query_one(Chart).data.playhead == 3
 
 
 async def test_before_the_first_frame_nothing_is_paced_by_a_window() -> None:
     async with bench(size=(80, 24)) as it:
-        assert it.app.pace() < BEHIND
+        assert it.app._pace() < SHOW_BEHIND_EVERY

@@ -83,7 +83,7 @@ def pressing(name: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
             await pilot.press(key)
             await settled(pilot)
         if name == "question":
-            lab.take(p.Question("overwrite", "model_prune_2.h5 is there already. Replace it?", "2", 45, "/x.h5"))
+            lab.engine.take(p.Question("overwrite", "model_prune_2.h5 is there already. Replace it?", "2", 45, "/x.h5"))
         if name == "too small":
             await pilot.resize_terminal(50, 12)
         lab.clear_notifications()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from engine.api import protocol as p
-from tui.headless.narrator import told
+from tui.headless.narrator import new_lines
 from tui.model import run_state as s
 
 SETTINGS = p.Settings(root="/lab", model="/lab/models/bd_net.h5", valid="/lab/data/cl/valid.h5")
@@ -26,7 +26,7 @@ def lines(events: Iterable[s.AppEvent]) -> list[str]:
     state, found = s.RunState(), []
     for event in events:
         before, state = state, s.reduce(state, event)
-        found += [line.text for line in told(before, state)]
+        found += [line.text for line in new_lines(before, state)]
     return found
 
 

@@ -144,6 +144,11 @@ def rectified(rng: random.Random, shape: Shape) -> dict[str, Any]:
     return dict(rng.choice(ways))
 
 
+def flipped(rng: random.Random, shape: Shape) -> dict[str, Any]:
+    height, width, channels = shape  # Keras builds it for other shapes too, but computes nothing of them
+    return {"mode": rng.choice(("horizontal", "vertical"))}
+
+
 def one_of(**ways: tuple[Any, ...]) -> Rule:
     return lambda rng, shape: {key: rng.choice(values) for key, values in ways.items()}
 
@@ -181,7 +186,7 @@ ONE_INPUT: dict[str, Rule] = {
     "UpSampling2D": lambda rng, shape: {"size": pair(rng, 1, 2), "interpolation": rng.choice(("nearest", "bilinear"))},
     "Rescaling": scaling,
     "Normalization": statistics,
-    "RandomFlip": one_of(mode=("horizontal",)),
+    "RandomFlip": flipped,
     "ActivityRegularization": one_of(l1=(0.1,)),
 }
 MERGES: dict[str, Rule] = {
@@ -229,7 +234,7 @@ class Graph:
             if self.old:
                 config = in_old_words(kind, config)
             shape = output_shape(kind, known(kind), filled(kind, config), [self.shapes[name] for name in inputs])
-        except (Finding, IndexError, KeyError):
+        except (Finding, IndexError, KeyError, ValueError):
             return False
         if len(shape) > 4 or max(shape) > most:
             return False

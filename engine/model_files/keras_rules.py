@@ -1,7 +1,8 @@
 """What Keras 3 itself refuses in a configuration that it wrote: refused here too, so that B′ opens wherever B does.
 
 Files of older versions are held to the rules that all versions share: among them, that a layer takes no setting of
-another kind of layer. Initialisers, regularisers and constraints are not looked at: they play no part in an answer, and those of a user's own need that user's code.
+another kind of layer. Initialisers, regularisers and constraints are not looked at: they play no part in an answer,
+and those of a user's own need that user's code.
 """
 
 import re

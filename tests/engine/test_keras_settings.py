@@ -35,9 +35,9 @@ NEEDED: dict[str, dict[str, Any]] = {  # what constructors want to be told
     "Activation": {"activation": "relu"},
     "AveragePooling2D": {"pool_size": 2},
     "Rescaling": {"scale": 1.0, "offset": 0.0},
-    **dict.fromkeys(("Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout"), {"rate": 0.1}),
+    **{kind: {"rate": 0.1} for kind in ("Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout")},
     "GaussianNoise": {"stddev": 0.1},
-    **dict.fromkeys(("RandomRotation", "RandomContrast", "RandomBrightness"), {"factor": 0.1}),
+    **{kind: {"factor": 0.1} for kind in ("RandomRotation", "RandomContrast", "RandomBrightness")},
     "RandomZoom": {"height_factor": 0.1},
     "RandomTranslation": {"height_factor": 0.1, "width_factor": 0.1},
 }

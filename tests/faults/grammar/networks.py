@@ -145,7 +145,8 @@ def rectified(rng: random.Random, shape: Shape) -> dict[str, Any]:
 
 
 def flipped(rng: random.Random, shape: Shape) -> dict[str, Any]:
-    height, width, channels = shape  # Keras builds it for other shapes too, but computes nothing of them
+    if len(shape) != 3:  # Keras builds it for other shapes too, but computes nothing of them
+        raise IndexError(shape)
     return {"mode": rng.choice(("horizontal", "vertical"))}
 
 
@@ -234,11 +235,11 @@ class Graph:
             if self.old:
                 config = in_old_words(kind, config)
             shape = output_shape(kind, known(kind), filled(kind, config), [self.shapes[name] for name in inputs])
-        except (Finding, IndexError, KeyError, ValueError):
+        except (Finding, IndexError, KeyError):
             return False
         if len(shape) > 4 or max(shape) > most:
             return False
-        if self.rng.random() < 0.1:
+        if self.rng.random() < 0.1 and (self.old or kind != "SpatialDropout2D"):  # Keras 3 cannot be told there
             config["trainable"] = False
         name = f"{self.name}_{kind.lower()}_{len(self.layers)}"
         self._put(name, {"kind": kind, "config": config, "inputs": inputs}, shape)

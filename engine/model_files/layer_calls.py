@@ -2,19 +2,20 @@
 
 from typing import Any, NamedTuple
 
-from engine.architecture.layers import RENAMED
+from engine.architecture.layers import MERGING, RENAMED
 from engine.file_safety.refusal import Finding, quoted
 
 NO_MODEL = "has a 'model_config' that does not describe a Keras model."
 ODD_FEED = "has a layer that is fed with something else than another layer's output."
 ODD_CALL = "has a layer that is called with arguments beside its inputs (training=True?), not supported."
+MODELS = ("Model", "Functional", "Sequential")
 # what calls take beside their inputs; Keras 3 drops `training` where a layer has no use for it, Keras 2 refuses it
 TRAINED = (
     "Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout", "GaussianNoise", "BatchNormalization",
     "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness",
-    "RandomHeight", "RandomWidth", "Model", "Functional", "Sequential",
+    "RandomHeight", "RandomWidth", *MODELS,
 )  # fmt: skip
-MASKED = ("BatchNormalization", "Softmax", "GlobalAveragePooling1D", "Model", "Functional", "Sequential")
+MASKED = ("BatchNormalization", "Softmax", "GlobalAveragePooling1D", *MODELS)
 
 
 class Source(NamedTuple):
@@ -88,7 +89,7 @@ def _refuse_arguments(kind: str, given: Any, training: tuple[bool | None, ...]) 
 
 
 def _new_call(kind: str, call: dict[str, Any]) -> list[Source]:
-    """Keras 3: the only argument is a tensor with its history, or a list of such.
+    """Keras 3: the only argument is a tensor with its history; of a merging layer, and of a model, a list of such.
 
     What a call of Keras 3 says of training counts in training only: where a model predicts or is evaluated, Keras
     passes training=False to each of its layers in the place of that.
@@ -99,7 +100,10 @@ def _new_call(kind: str, call: dict[str, Any]) -> list[Source]:
     _refuse_arguments(kind, call.get("kwargs"), (None, False, True))
     if len(args) != 1:
         raise Finding(ODD_CALL)
-    return [read_tensor(item) for item in (args[0] if isinstance(args[0], list) else args)]
+    listed = isinstance(args[0], list)
+    if listed != (kind in MERGING) and kind not in MODELS:
+        raise Finding(ODD_FEED)
+    return [read_tensor(item) for item in (args[0] if listed else args)]
 
 
 def read_tensor(item: Any) -> Source:

@@ -189,6 +189,19 @@ def test_two_tensors_by_place_are_not_a_list_of_two(tmp_path: Path) -> None:
     assert opened(config, "3.15.1", tmp_path).spec.output == "output"
 
 
+def test_a_list_of_one_tensor_is_no_tensor(tmp_path: Path) -> None:
+    """Only merging layers and models take lists in Keras 3, and the former nothing else."""
+    config = small_net()
+    call = new_call("conv_1", "input")
+    config["config"]["layers"][1]["inbound_nodes"] = call
+    assert opened(config, "3.15.1", tmp_path).spec.output == "output"
+    call[0]["args"] = [call[0]["args"]]
+    assert "fed with something else than another layer's output" in line(config, "3.15.1", tmp_path)
+    config = with_layer("Concatenate")
+    config["config"]["layers"][2]["inbound_nodes"] = new_call("more", "conv_1")
+    assert "fed with something else than another layer's output" in line(config, "3.15.1", tmp_path)
+
+
 # whatever a configuration holds
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import struct
 import zipfile
 import zlib
@@ -221,10 +222,25 @@ HDF5: tuple[Change, ...] = (
 )  # fmt: skip
 
 
+UNREAD = re.compile(r'_(?:initializer|regularizer|constraint)": \{')  # what is not looked at here
+
+
+def _closed(text: str, place: int) -> int:
+    """Where an object ends that is open at `place`."""
+    depth = 1
+    while depth and place < len(text):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        place += 1
+    return place
+
+
 def text_changed(rng: random.Random, text: str) -> tuple[str, str]:
     """The text of a configuration in another form, which some readers of JSON take for the same."""
     way = rng.randrange(8)
-    places = [place for place, sign in enumerate(text) if sign == "{"]
+    unread = [
+        stretch for found in UNREAD.finditer(text) for stretch in range(found.start(), _closed(text, found.end()))
+    ]
+    places = sorted({place for place, sign in enumerate(text) if sign == "{"} - {*unread})
     if way == 0:
         place = rng.choice(places)
         key = rng.choice(("name", "class_name", "config", "filters", "units", "layers", "axis", "padding"))

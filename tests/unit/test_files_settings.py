@@ -10,7 +10,7 @@ import pytest
 
 from engine.api.errors import Refused
 from engine.file_safety.json_text import read_json
-from engine.file_safety.refusal import Finding
+from engine.file_safety.refusal import FileRefused
 from engine.model_files.flatten import read_architecture
 from engine.model_files.graph_operations import is_operation
 from engine.sandbox.model_file import read_model
@@ -241,7 +241,7 @@ def test_a_changed_configuration_is_read_or_refused(seed: int) -> None:
             assert told
         try:
             read_architecture(read_json("x", json.dumps(config).encode()), rng.choice(WRITERS))
-        except Finding as finding:
+        except FileRefused as finding:
             refused += 1
             assert "\n" not in str(finding)
     assert 0 < refused < 500

@@ -150,6 +150,7 @@ LAYERS: Mapping[str, Mapping[str, Setting]] = MappingProxyType(
 )
 OWN = ("Arithmetic", "Divide", "Cast", "Take", "Stack")
 
+MERGING = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
 FUSED = ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax")  # layers that may be another layer's activation
 CHANNELS_APART = ("ReLU", "LeakyReLU", "ELU", "PReLU")  # activations as layers that act on each number alone
 # what changes images in training only: an identity for us

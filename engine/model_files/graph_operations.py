@@ -86,8 +86,10 @@ class Call(NamedTuple):
 
 
 def is_operation(data: dict[str, Any]) -> bool:
-    """Whether a layer of a functional model is a call of a function on this list. `data` has a class and settings."""
-    kind, module, config = data["class_name"], data.get("module"), data["config"]
+    """Whether a layer of a functional model is a call of a function on this list. `data` has settings."""
+    kind, module, config = data.get("class_name"), data.get("module"), data["config"]
+    if not isinstance(kind, str):
+        return False
     if kind in ("TFOpLambda", "SlicingOpLambda"):
         return isinstance(config.get("function"), str) and config["function"] in FUNCTIONS
     if data.get("registered_name") not in (None, kind):

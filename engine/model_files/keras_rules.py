@@ -1,18 +1,21 @@
 """What Keras 3 itself refuses in a configuration that it wrote: refused here too, so that B′ opens wherever B does.
 
-Files of older versions are held to the rules that all versions share. Initialisers, regularisers and constraints are
-not looked at: they play no part in an answer, and those of a user's own need that user's code.
+Files of older versions are held to the rules that all versions share: among them, that a layer takes no setting of
+another kind of layer. Initialisers, regularisers and constraints are not looked at: they play no part in an answer,
+and those of a user's own need that user's code.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from engine.architecture.layers import ALIASES, LAYERS
+from engine.architecture.layers import ALIASES, LAYERS, RENAMED
 from engine.architecture.settings import Check, Unfit, either, flag, maybe, one_of, pair, real, several, whole
 from engine.file_safety.refusal import FileRefused, layer_line, quoted
 from engine.model_files.graph_operations import CONSTANT, is_operation
 from engine.model_files.layer_calls import NO_MODEL
 
+SCOPE = re.compile(r"[A-Za-z0-9_.\\/>-]+", re.ASCII)  # what TensorFlow takes as a name, which Keras 2 makes of each
 MODELS = ("Model", "Functional", "Sequential")
 TYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32",
@@ -63,6 +66,7 @@ COMMON: dict[str, Check] = {
 LAYOUT: dict[str, Check] = {"data_format": anything}
 SEED: dict[str, Check] = {"seed": maybe(whole(0, 2**63))}
 NOISE: dict[str, Check] = {"noise_shape": sizes, **SEED}
+SHAPES = ("batch_shape", "batch_input_shape", "input_shape")  # where a layer says what it is fed with
 KERNEL = {**LAYOUT, **matters_in_training("kernel", "bias")}
 DEPTHWISE = {**LAYOUT, **matters_in_training("depthwise", "bias")}
 SCALED = matters_in_training("beta", "gamma")
@@ -91,8 +95,8 @@ OTHERS: Mapping[str, Mapping[str, Check]] = {
     "AlphaDropout": NOISE,
     "GaussianNoise": SEED,
     "BatchNormalization": {
-        **SCALED, **matters_in_training("moving_mean", "moving_variance"), "momentum": real(), "synchronized": flag,
-        "renorm": flag, "renorm_clipping": no_value, "renorm_momentum": real(),
+        **SCALED, "moving_mean_initializer": anything, "moving_variance_initializer": anything, "momentum": real(),
+        "synchronized": flag, "renorm": flag, "renorm_clipping": no_value, "renorm_momentum": real(),
     },
     "LayerNormalization": {**SCALED, "rms_scaling": flag},
     "GroupNormalization": SCALED,
@@ -110,18 +114,34 @@ OTHERS: Mapping[str, Mapping[str, Check]] = {
 # layers that change images in training only, with all their settings
 TRAINING: Mapping[str, Mapping[str, Check]] = {
     "RandomFlip": {**LAYOUT, **SEED, "mode": one_of("horizontal", "vertical", "horizontal_and_vertical")},
-    "RandomRotation": {**RANDOM, "factor": factor, "value_range": anything},
+    "RandomRotation": {**RANDOM, "factor": factor},
     "RandomZoom": {**RANDOM, "height_factor": factor, "width_factor": maybe(factor)},
     "RandomTranslation": {**RANDOM, "height_factor": factor, "width_factor": factor},
     "RandomContrast": {**LAYOUT, **SEED, "factor": factor, "value_range": pair(real())},
     "RandomBrightness": {**LAYOUT, **SEED, "factor": factor, "value_range": pair(real())},
     "ActivityRegularization": {"l1": real(), "l2": real()},
 }
-WITHOUT_COMMON: Mapping[str, frozenset[str]] = {  # what Keras takes from every layer, but not from this one
-    "SpatialDropout2D": frozenset(
-        ("trainable_", "autocast", "input_shape", "batch_input_shape", "activity_regularizer")
+# what Keras 3 does not take of that: what it takes from every layer, and words of Keras 2
+WITHOUT: Mapping[str, tuple[str, ...]] = {
+    "SpatialDropout2D": (
+        "trainable", "autocast", "input_shape", "batch_input_shape", "activity_regularizer", "noise_shape", "p",
     ),
+    "Dropout": ("p",),
+    "GaussianDropout": ("p",),
+    "AlphaDropout": ("p",),
+    "GaussianNoise": ("sigma",),
+    "ReLU": ("theta",),
+    "ActivityRegularization": ("activity_regularizer",),
+}  # fmt: skip
+# what only Keras 2 writes
+OLDER: Mapping[str, tuple[str, ...]] = {
+    "InputLayer": ("type_spec",),
+    "Conv2DTranspose": ("groups",),
+    "DepthwiseConv2D": ("groups", *matters_in_training("kernel")),
+    "SeparableConv2D": ("groups", *matters_in_training("kernel")),
+    "BatchNormalization": ("fused",),
 }
+REGULARIZED = ("Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 
 
 Built = dict[str, list[list[Any]]]  # by the path of a layer, the shapes of its inputs, None for any size
@@ -145,6 +165,8 @@ def _check_model(data: dict[str, Any], new: bool, home: tuple[str, ...], built: 
     if new:
         _check_name("", data["class_name"], config)
         _check_module(str(config["name"]), data)
+    if data["class_name"] == "Sequential":
+        _check_sizes(str(config.get("name")), data["class_name"], config, ("build_input_shape",))
     if not isinstance(config.get("trainable"), bool | None):
         raise FileRefused(f"has trainable={quoted(config['trainable'])}, outside the allowed values.")
     functional = data["class_name"] != "Sequential"
@@ -161,6 +183,8 @@ def _check_layer(data: dict[str, Any], new: bool, functional: bool, home: tuple[
         raise FileRefused(NO_MODEL)
     if isinstance(config, dict) and new:
         _check_name(name, kind, config)
+    elif not SCOPE.fullmatch(name):
+        raise layer_line(name, kind, f"has name={quoted(name)}, which Keras 2 does not take.")
     if isinstance(config, dict) and data.get("name", config.get("name")) != config.get("name"):
         raise layer_line(name, kind, f"is called {quoted(config.get('name'))} in its own settings.")
     if kind not in MODELS and not isinstance(config.get("trainable", True), bool):
@@ -171,12 +195,15 @@ def _check_layer(data: dict[str, Any], new: bool, functional: bool, home: tuple[
         return
     if kind in TRAINING and kind != "ActivityRegularization":
         built["/".join(path)] = [[None, None, None]]
+    _check_sizes(name, kind, config, SHAPES)
+    if not new and not is_operation(data):
+        _check_old_settings(name, kind, config)
     if new and not is_operation(data):
         _check_module(name, data)
-        _check_settings(name, kind, config)
+        _check_settings(name, kind, config, "module" in data)
         inner = config.get("activation")
         if isinstance(inner, dict) and isinstance(inner.get("config"), dict):
-            _check_settings(name, str(inner.get("class_name")), inner["config"])
+            _check_settings(name, str(inner.get("class_name")), inner["config"], "module" in inner)
         if data.get("build_config"):
             built.setdefault("/".join(path), []).extend(_built_with(name, kind, data["build_config"]))
 
@@ -214,24 +241,57 @@ def _operations(module: Any) -> tuple[Any, ...]:
     return (module,) if isinstance(module, str) and module.startswith("keras.src.ops.") else ()
 
 
-def _check_settings(name: str, kind: str, config: dict[str, Any]) -> None:
-    kind = ALIASES.get(kind, kind)
+def settings_of(kind: str) -> dict[str, Check]:
+    """Every setting that some Keras takes for a layer of this kind, which is in LAYERS or TRAINING."""
     if kind in TRAINING:
-        own: Mapping[str, Check] = TRAINING[kind]
-    elif kind in LAYERS:
-        table = LAYERS[kind]
-        own = dict.fromkeys([word for key, setting in table.items() for word in (key, *setting.also)], no_object)
-        own |= {"activation": anything} if "activation" in own else {}
-    else:
+        return {**COMMON, **TRAINING[kind]}
+    table = LAYERS[kind]
+    own = dict.fromkeys([word for key, setting in table.items() for word in (key, *setting.also)], no_object)
+    own |= {"activation": anything} if "activation" in own else {}
+    return {**COMMON, **own, **OTHERS.get(kind, {})}
+
+
+def settings_of_keras_3(kind: str, module: bool) -> dict[str, Check]:
+    """Those that Keras 3 takes. `module`: the layer is described with one, as in a `.keras` file."""
+    # of a layer without a module Keras 3 makes `input_shape` of it
+    moved = ("batch_input_shape",) if module and kind != "InputLayer" else ()
+    return {word: check for word, check in settings_of(kind).items() if word not in (*WITHOUT.get(kind, ()), *moved)}
+
+
+def _check_settings(name: str, kind: str, config: dict[str, Any], module: bool) -> None:
+    kind = ALIASES.get(kind, kind)
+    if kind not in TRAINING and kind not in LAYERS:
         return
-    known: dict[str, Check] = {**COMMON, **own, **OTHERS.get(kind, {})}
+    known = settings_of_keras_3(kind, module)
     for key, value in config.items():
-        if key not in known or key in WITHOUT_COMMON.get(kind, ()):
+        if key not in known:
             raise layer_line(name, kind, f"has a setting {quoted(key)} that Keras does not know.")
         try:
             known[key](value)
         except Unfit:
             raise layer_line(name, kind, f"has {key}={quoted(value)}, which Keras does not take.") from None
+
+
+def _check_old_settings(name: str, kind: str, config: dict[str, Any]) -> None:
+    """That a layer of Keras 2 has no setting of another kind of layer; values are looked at with those of Keras 3."""
+    kind = RENAMED.get(kind, kind)
+    if kind not in LAYERS:
+        return
+    known = {*settings_of(kind), *OLDER.get(kind, ()), "input_dtype"} - {"autocast"}
+    if kind not in REGULARIZED:
+        known -= {"activity_regularizer"}
+    odd = next((key for key in config if key not in known), None)
+    if odd is not None:
+        raise layer_line(name, kind, f"has a setting {quoted(odd)} that this program does not know.")
+
+
+def _check_sizes(name: str, kind: str, config: dict[str, Any], words: tuple[str, ...]) -> None:
+    """That shapes are lists of whole numbers and None, the batch axis too."""
+    for word in words:
+        try:
+            maybe(sizes)(config.get(word))
+        except Unfit:
+            raise layer_line(name, kind, f"has {word}={quoted(config[word])}, outside the allowed values.") from None
 
 
 def _check_wiring(config: dict[str, Any], new: bool) -> None:

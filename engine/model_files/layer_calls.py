@@ -2,11 +2,20 @@
 
 from typing import Any, NamedTuple
 
-from engine.file_safety.refusal import FileRefused
+from engine.architecture.layers import MERGING, RENAMED
+from engine.file_safety.refusal import FileRefused, quoted
 
 NO_MODEL = "has a 'model_config' that does not describe a Keras model."
 ODD_FEED = "has a layer that is fed with something else than another layer's output."
 ODD_CALL = "has a layer that is called with arguments beside its inputs (training=True?), not supported."
+MODELS = ("Model", "Functional", "Sequential")
+# what calls take beside their inputs; Keras 3 drops `training` where a layer has no use for it, Keras 2 refuses it
+TRAINED = (
+    "Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout", "GaussianNoise", "BatchNormalization",
+    "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness",
+    "RandomHeight", "RandomWidth", *MODELS,
+)  # fmt: skip
+MASKED = ("BatchNormalization", "Softmax", "GlobalAveragePooling1D", *MODELS)
 
 
 class Source(NamedTuple):
@@ -42,39 +51,59 @@ def sources(data: dict[str, Any]) -> list[list[Source]]:
     calls = data.get("inbound_nodes")
     if not isinstance(calls, list):
         raise FileRefused(NO_MODEL)
-    found = [_new_call(call) if isinstance(call, dict) else _old_call(call) for call in calls]
+    kind = RENAMED.get(data["class_name"], data["class_name"])
+    found = [_new_call(kind, call) if isinstance(call, dict) else _old_call(kind, call) for call in calls]
     if not all(found):
         raise FileRefused(NO_MODEL)
     return found
 
 
-def _old_call(call: Any) -> list[Source]:
+def _old_call(kind: str, call: Any) -> list[Source]:
     """Keras 2: a list of [name, node, tensor, keyword arguments]."""
     if isinstance(call, list) and call and isinstance(call[0], str):
         raise FileRefused(ODD_FEED)
     if not isinstance(call, list):
         raise FileRefused(NO_MODEL)
-    if any(_arguments(item[3:]) for item in call if isinstance(item, list)):
-        raise FileRefused(ODD_CALL)
+    for item in call:
+        for extra in item[3:] if isinstance(item, list) else ():
+            _refuse_arguments(kind, extra, (None, False))
     return [read_history(item) for item in call]
 
 
-def _arguments(extra: Any) -> bool:
-    """Whether a call passes anything beside tensors that could change its result."""
-    values = [value for item in extra if isinstance(item, dict) for value in item.values()]
-    return any(value is not None and value is not False for value in values)
+def _refuse_arguments(kind: str, given: Any, training: tuple[bool | None, ...]) -> None:
+    """Raises FileRefused for what a call passes beside tensors and could change the result, or Keras does not take.
+
+    `training`: values of that argument that change nothing.
+    """
+    words = given if isinstance(given, dict) else {}
+    if any(value is not None for key, value in words.items() if key != "training"):
+        raise FileRefused(ODD_CALL)
+    if not any(words.get("training") is value for value in training):
+        raise FileRefused(ODD_CALL)
+    known = {"training"} if kind in TRAINED or True in training else set()
+    if kind in MASKED:
+        known |= {"mask"}
+    odd = next((key for key in words if key not in known), None)
+    if odd is not None:
+        raise FileRefused(f"has a {quoted(kind)} layer that is called with {quoted(odd)}, which Keras does not take.")
 
 
-def _new_call(call: dict[str, Any]) -> list[Source]:
-    """Keras 3: tensors with their history, as arguments or in one list."""
-    args, kwargs = call.get("args"), call.get("kwargs")
+def _new_call(kind: str, call: dict[str, Any]) -> list[Source]:
+    """Keras 3: the only argument is a tensor with its history; of a merging layer, and of a model, a list of such.
+
+    What a call of Keras 3 says of training counts in training only: where a model predicts or is evaluated, Keras
+    passes training=False to each of its layers in the place of that.
+    """
+    args = call.get("args")
     if not isinstance(args, list):
         raise FileRefused(NO_MODEL)
-    if _arguments([kwargs]):
+    _refuse_arguments(kind, call.get("kwargs"), (None, False, True))
+    if len(args) != 1:
         raise FileRefused(ODD_CALL)
-    if len(args) == 1 and isinstance(args[0], list):
-        args = args[0]
-    return [read_tensor(item) for item in args]
+    listed = isinstance(args[0], list)
+    if listed != (kind in MERGING) and kind not in MODELS:
+        raise FileRefused(ODD_FEED)
+    return [read_tensor(item) for item in (args[0] if listed else args)]
 
 
 def read_tensor(item: Any) -> Source:

@@ -454,7 +454,7 @@ BAD: Table = {
     ),
     "negative input": (
         h5(shaped([None, -8, 6, 3])),
-        "layer 'input' (InputLayer) has shape='\\x5b-8, 6, 3]', outside the allowed values.",
+        "layer 'input' (InputLayer) has batch_input_shape='\\x5bNone, -8, 6, 3]', outside the allowed values.",
     ),
     "two shapes of one input": (
         h5(tampered(0, config={"name": "input", "batch_shape": [None, 8, 6, 3], "batch_input_shape": [None, 9, 6, 3]})),

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import struct
 import zipfile
 import zlib
@@ -39,10 +40,12 @@ def attribute_changed(rng: random.Random, file: h5py.File) -> str:
     value = group.attrs[name]
     if name in ("layer_names", "weight_names") or name.endswith("_names"):
         return names_changed(rng, group, name)
+    text = isinstance(value, str)  # Keras 2.3.1 wrote bytes, and reads nothing else
     fresh = rng.choice(
         ("theano", "jax", "torch", "cntk", "tensorflow", "", "2.3.1", "3.15.1", "1.2.2", "2.12.0", "x", 5)
     )
-    group.attrs[name] = fresh if rng.random() < 0.5 or isinstance(fresh, int) else np.bytes_(fresh)
+    plain = rng.random() < 0.5 and text
+    group.attrs[name] = fresh if plain or isinstance(fresh, int) or not fresh else np.bytes_(fresh)
     return f"{group.name} {name}: {value!r} -> {fresh!r}"
 
 
@@ -89,10 +92,11 @@ def attribute_added(rng: random.Random, file: h5py.File) -> str:
 def backend_changed(rng: random.Random, file: h5py.File) -> str:
     place = rng.choice([group for group in (file, file.get("model_weights")) if group is not None])
     value = rng.choice(("theano", "jax", "torch", "cntk", "tensorflow", "numpy", "openvino", "", "Theano"))
+    text = isinstance(place.attrs.get("backend", ""), str)
     if rng.random() < 0.2 and "backend" in place.attrs:
         del place.attrs["backend"]
         return f"{place.name} backend removed"
-    place.attrs["backend"] = value if rng.random() < 0.5 or not value else np.bytes_(value)
+    place.attrs["backend"] = value if (rng.random() < 0.5 and text) or not value else np.bytes_(value)
     return f"{place.name} backend={value!r}"
 
 
@@ -218,10 +222,25 @@ HDF5: tuple[Change, ...] = (
 )  # fmt: skip
 
 
+UNREAD = re.compile(r'_(?:initializer|regularizer|constraint)": \{')  # what is not looked at here
+
+
+def _closed(text: str, place: int) -> int:
+    """Where an object ends that is open at `place`."""
+    depth = 1
+    while depth and place < len(text):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        place += 1
+    return place
+
+
 def text_changed(rng: random.Random, text: str) -> tuple[str, str]:
     """The text of a configuration in another form, which some readers of JSON take for the same."""
     way = rng.randrange(8)
-    places = [place for place, sign in enumerate(text) if sign == "{"]
+    unread = [
+        stretch for found in UNREAD.finditer(text) for stretch in range(found.start(), _closed(text, found.end()))
+    ]
+    places = sorted({place for place, sign in enumerate(text) if sign == "{"} - {*unread})
     if way == 0:
         place = rng.choice(places)
         key = rng.choice(("name", "class_name", "config", "filters", "units", "layers", "axis", "padding"))
@@ -256,7 +275,7 @@ def change_h5(rng: random.Random, path: Path, config: int, container: int, text:
             told += words
             file.attrs["model_config"] = (
                 written
-                if rng.random() < 0.5
+                if rng.random() < 0.5 and isinstance(raw, str)
                 else np.void(written.encode())
                 if rng.random() < 0.05
                 else written.encode()

@@ -144,6 +144,12 @@ def rectified(rng: random.Random, shape: Shape) -> dict[str, Any]:
     return dict(rng.choice(ways))
 
 
+def flipped(rng: random.Random, shape: Shape) -> dict[str, Any]:
+    if len(shape) != 3:  # Keras builds it for other shapes too, but computes nothing of them
+        raise IndexError(shape)
+    return {"mode": rng.choice(("horizontal", "vertical"))}
+
+
 def one_of(**ways: tuple[Any, ...]) -> Rule:
     return lambda rng, shape: {key: rng.choice(values) for key, values in ways.items()}
 
@@ -181,7 +187,7 @@ ONE_INPUT: dict[str, Rule] = {
     "UpSampling2D": lambda rng, shape: {"size": pair(rng, 1, 2), "interpolation": rng.choice(("nearest", "bilinear"))},
     "Rescaling": scaling,
     "Normalization": statistics,
-    "RandomFlip": one_of(mode=("horizontal",)),
+    "RandomFlip": flipped,
     "ActivityRegularization": one_of(l1=(0.1,)),
 }
 MERGES: dict[str, Rule] = {
@@ -233,7 +239,7 @@ class Graph:
             return False
         if len(shape) > 4 or max(shape) > most:
             return False
-        if self.rng.random() < 0.1:
+        if self.rng.random() < 0.1 and (self.old or kind != "SpatialDropout2D"):  # Keras 3 cannot be told there
             config["trainable"] = False
         name = f"{self.name}_{kind.lower()}_{len(self.layers)}"
         self._put(name, {"kind": kind, "config": config, "inputs": inputs}, shape)

@@ -205,3 +205,19 @@ def test_the_idle_of_the_command_before_frees_nothing() -> None:
     assert state.computing and state.goal == 2
     state = fold(s.reduce, (stepped(2, 194), p.Moved(2), p.Idle(2)), state)
     assert not state.busy and not state.unanswered
+
+
+@pytest.mark.parametrize("until", [{"until_drop": "4"}, {"until_asr": "50"}])
+def test_a_walk_that_a_condition_may_end_is_followed_not_foreseen(until: dict[str, str]) -> None:
+    known = [stepped(0, 100), *(stepped(step, 100 - step) for step in (1, 2, 3))]
+    state = after(*known, p.Moved(0), p.Idle(0), s.Sent(p.Goto(3, **until)))
+    assert (state.step, state.busy) == (0, "running")
+    state = s.reduce(s.reduce(state, p.Moved(2)), p.Idle(2))
+    assert (state.step, state.busy, state.ahead) == (2, "", ())
+
+
+def test_where_the_engine_ends_is_where_the_playhead_is() -> None:
+    known = [stepped(0, 100), stepped(1, 99), stepped(2, 98)]
+    state = after(*known, p.Moved(0), p.Idle(0), s.Sent(p.Goto(2)))
+    assert state.step == 2
+    assert s.reduce(state, p.Idle(1)).step == 1

@@ -256,7 +256,7 @@ def _sent(state: RunState, event: Sent) -> RunState:
         case p.Open(settings=settings):
             fresh = RunState(state.hello, settings, event.command.demo, thresholds=settings.save_at, log=state.log)
             return replace(fresh, going_on=event.command.run is not None, busy="opening", unanswered=1)
-        case p.Goto(step=step) if not state.computing and step in state.steps:
+        case p.Goto(step=step, until_drop=None, until_asr=None) if not state.computing and step in state.steps:
             return replace(state, step=step, ahead=(*state.ahead, step), failed=None)
         case p.Goto(step=step):
             return replace(state, goal=step, busy="running", failed=None)
@@ -457,7 +457,9 @@ def _idle(state: RunState, event: p.Idle) -> RunState:
     if event.why != "done":
         state = replace(state, ahead=(), step=event.step)
     state = replace(state, idle=event, unanswered=max(0, state.unanswered - 1))
-    return state if state.unanswered else replace(state, busy="", goal=None)
+    if state.unanswered:
+        return state
+    return replace(state, busy="", goal=None, ahead=(), step=event.step if state.ahead else state.step)
 
 
 def _finished(state: RunState, event: p.Finished) -> RunState:

@@ -65,7 +65,7 @@ def plot_of(record: RunRecord) -> Plot:
         columns.insert(0, "valid")
     curves = (Curve(column, tuple(_values(record, column))) for column in columns)
     title = f"Pruning {record.opened.layer} of {record.opened.model.name}"
-    title += f", ORACLE order {record.ranked.order_by}" if record.ranked.oracle else ""
+    title += f", ORACLE order {record.oracle}" if record.oracle else ""
     return Plot(title, record.opened.channels, tuple(curves), _marks(record))
 
 

@@ -9,6 +9,7 @@ from engine.api import protocol as p
 from engine.api.deliverables import Ledger
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
+from engine.api.orders import method_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class SavedStep:
     pruned: tuple[int, ...]
     counts: p.Counts
     answers: str | None = None
+    oracle: str = ""  # the name of the order that it was pruned in, where that looked at poisoned images
 
     @property
     def file(self) -> str:
@@ -47,6 +49,22 @@ class RunRecord:
     seconds: dict[str, float]  # by phase, over every time that the run was taken up
     compared: tuple[p.Compared, ...] = ()  # orders, as they were compared
     analysed: p.Analysed | None = None
+    taken: str = ""  # the name of a whole order that was taken later; empty: the one that the run began with
+
+    @property
+    def order_by(self) -> str:
+        """The name of the order in force; empty where the user gave it."""
+        return self.taken or ("" if self.ranked.given else self.ranked.order_by)
+
+    @property
+    def oracle(self) -> str:
+        """The name of the order in force, where it looked at poisoned images."""
+        return _oracle(self.order_by)
+
+    @property
+    def oracles(self) -> tuple[str, ...]:
+        """The orders that looked at poisoned images and have a part in what this run leaves."""
+        return tuple(dict.fromkeys(name for name in (self.oracle, *(at.oracle for at in self.saved)) if name))
 
     def images(self, name: p.SetName) -> int | None:
         """Images in a set, None where it is not there."""
@@ -115,12 +133,26 @@ class _Fold:
     def spend(self, phase: str, seconds: float) -> None:
         self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
 
+    @property
+    def began_by(self) -> str:
+        """The name of the order that the run began with; empty where the user gave it."""
+        return self.ranked.order_by if self.ranked and not self.ranked.given else ""
+
     def saved(self) -> list[SavedStep]:
         """The networks on disk, each with the file of G's answers for the same channels at zero."""
         files = self.ledger.files.values()
         answers = {(at.channels, at.threshold): Path(at.path).name for at in files if at.what == "answers"}
         return [
-            SavedStep(at.step, at.threshold, at.path, at.sha256, at.pruned, at.counts, answers.get(key))
+            SavedStep(
+                at.step,
+                at.threshold,
+                at.path,
+                at.sha256,
+                at.pruned,
+                at.counts,
+                answers.get(key),
+                _oracle(at.order_by or self.began_by),
+            )
             for at in files
             if at.what == "model" and at.step is not None and at.counts
             for key in [(at.channels, at.threshold)]
@@ -143,7 +175,13 @@ class _Fold:
             self.seconds,
             tuple(self.compared.values()),
             self.analysed,
+            self.ledger.order_by,
         )
+
+
+def _oracle(name: str) -> str:
+    """An order's name where it looks at poisoned images, else nothing."""
+    return name if name and method_of(name).oracle else ""
 
 
 def _place(saved: SavedStep) -> tuple[int, Decimal, str]:

@@ -197,9 +197,9 @@ def _known(place: str | None) -> str:
 
 def how(record: RunRecord) -> str:
     """What was pruned, and in which order."""
-    opened, given = record.opened, record.ranked.given
-    order = "in the order given" if given else ranking(record)
-    if record.order != record.ranked.order:
+    opened = record.opened
+    order = ranking(record) if record.order_by else "in the order given"
+    if record.order != _whole_order(record):
         order += ", changed by hand"
     target = f" The attack's target is class {plain(opened.target)} of {opened.classes}." if opened.target else ""
     return (
@@ -208,9 +208,15 @@ def how(record: RunRecord) -> str:
     )
 
 
+def _whole_order(record: RunRecord) -> tuple[int, ...]:
+    """The channels of the whole order in force, as they were before any of them was pruned out of turn."""
+    compared = {at.name: at.order for at in record.compared}
+    return compared.get(record.taken, record.order) if record.taken else record.ranked.order
+
+
 def ranking(record: RunRecord) -> str:
     """How the run's order came about."""
-    name, feature = record.ranked.order_by, code(record.opened.feature)
+    name, feature = record.order_by, code(record.opened.feature)
     if name == DEFAULT:
         return f"by increasing mean of {feature} over clean validation images and positions, equal means by lower index"
     method = method_of(name)
@@ -220,9 +226,10 @@ def ranking(record: RunRecord) -> str:
 
 def oracle(record: RunRecord) -> list[str]:
     """What a run says whose order looked at poisoned images."""
-    if not record.ranked.oracle:
-        return []
-    return [f"**Order by {code(record.ranked.order_by)}, an {ORACLE}.**"]
+    names = " and ".join(map(code, record.oracles))
+    if record.oracle:
+        return [f"**Order by {names}, an {ORACLE}.**"]
+    return [f"**Networks saved in the order by {names}, an {ORACLE}.**"] if names else []
 
 
 def notes(record: RunRecord) -> list[str]:

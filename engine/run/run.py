@@ -160,6 +160,12 @@ class Run:
         self.emit(Progress("ranking", channels, channels, perf_counter() - begin))
         return event
 
+    def order_by(self, name: str) -> tuple[int, ...]:
+        """The channels in the order of a method. Raises Refused where it looks at what is not there."""
+        from engine.orders.compute_order import order_of, scored
+
+        return order_of(name, scored(name, self.material))
+
     def measured(self, step: int) -> Counts:
         """Counts at a step, with the poisoned validation set."""
         key = self.session.key(step)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from time import perf_counter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -42,6 +42,19 @@ class Evaluates(Protocol):
     def after(self, before: np.ndarray, pruned: np.ndarray, channel: int, check: Check) -> tuple[np.ndarray, int]: ...
 
 
+class Earlier(NamedTuple):
+    """An order that undo brings back. `kept`: steps that it shares with the one that came after it.
+
+    `whole`: a whole order came after it, not one channel out of turn; then its name, and where the playhead stood.
+    """
+
+    kept: int
+    order: tuple[int, ...]
+    whole: bool = False
+    order_by: str = ""
+    playhead: int = 0
+
+
 @dataclass
 class Session:
     """The state of one run.
@@ -64,7 +77,8 @@ class Session:
     asked: set[tuple[str, bytes]] = field(default_factory=set)  # what the user was asked to save in a threshold's file
     passed: set[bytes] = field(default_factory=set)  # steps that the playhead has stood at
     told: set[int] = field(default_factory=set)  # steps of the current order that events have told of
-    earlier: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # orders that undo brings back
+    earlier: list[Earlier] = field(default_factory=list)  # orders that undo brings back
+    order_by: str = ""  # the name of the whole order that was taken; empty: the one that the run began with
 
     def mask(self, step: int) -> np.ndarray:
         """The channels pruned at `step`: (channels,), bool."""
@@ -141,7 +155,7 @@ class Session:
     def take_over(self, order: tuple[int, ...], kept: int) -> None:
         """Make this the order, and keep the one of before for undo; the same order again is none to bring back."""
         if order != self.order:
-            self.earlier.append((kept, self.order))
+            self.earlier.append(Earlier(kept, self.order))
         self.turn_to(order, kept)
 
     def turn_to(self, order: tuple[int, ...], kept: int) -> None:
@@ -149,15 +163,58 @@ class Session:
         self.order, self.told = order, {step for step in self.told if step <= kept}
 
     def restore(self, target: int) -> Iterator[AnyEvent]:
-        """Going back to where a channel was taken out of turn brings the order of before back."""
-        while self.earlier and target <= self.earlier[-1][0]:
-            self.playhead = min(self.playhead, self.earlier[-1][0])
-            self.turn_to(self.earlier.pop()[1], self.playhead)
+        """Going back to where a channel was taken out of turn brings the order of before back.
+
+        A whole order that was taken stays: who goes back to B wants to see B.
+        """
+        while self.earlier and not self.earlier[-1].whole and target <= self.earlier[-1].kept:
+            self.playhead = min(self.playhead, self.earlier[-1].kept)
+            self.turn_to(self.earlier.pop().order, self.playhead)
             yield from self.reordered()
 
-    def reordered(self) -> Iterator[AnyEvent]:
-        yield Reordered(self.order, self.playhead)
+    def reordered(self, order_by: str | None = None) -> Iterator[AnyEvent]:
+        yield Reordered(self.order, self.playhead, order_by, self.undo_at)
         yield from (self.telling(event) for event in self.known() if event.step > self.playhead)
+
+    @property
+    def undo_at(self) -> int | None:
+        """The step at which undo brings back the order of before the last whole one."""
+        return next((at.kept for at in reversed(self.earlier) if at.whole), None)
+
+    def take_order(self, order: tuple[int, ...], order_by: str) -> Iterator[AnyEvent]:
+        """Prune in a whole order from now on, from the steps that both share. The order of before, taken again, is the
+        one that undo brings back."""
+        if self.earlier and self.earlier[-1].whole and self.earlier[-1].order == order:
+            yield from self.take_back()
+            return
+        kept = shared_steps(self.order, order, self.playhead)
+        self.take_whole(order, order_by, kept)
+        yield from self.reordered(order_by)
+
+    def take_whole(self, order: tuple[int, ...], order_by: str, kept: int) -> None:
+        self.earlier.append(Earlier(kept, self.order, True, self.order_by, self.playhead))
+        self.turn_to(order, kept)
+        self.order_by, self.playhead = order_by, kept
+
+    def take_back(self) -> Iterator[AnyEvent]:
+        """Bring back the order of before, and the playhead to where it stood in it; nothing where there is none."""
+        if not self.earlier:
+            return
+        if not self.earlier[-1].whole:
+            yield from self.restore(self.earlier[-1].kept)
+            return
+        before = self.earlier[-1]
+        kept = shared_steps(self.order, before.order, min(self.playhead, before.playhead))
+        self.bring_back(kept)
+        yield from self.reordered(self.order_by)
+        if self.playhead != before.playhead:
+            self.playhead = min(before.playhead, max(event.step for event in self.known()))
+            yield Moved(self.playhead)
+
+    def bring_back(self, kept: int) -> None:
+        before = self.earlier.pop()
+        self.turn_to(before.order, kept)
+        self.order_by, self.playhead = before.order_by, kept
 
     # --- thresholds ---
 
@@ -229,6 +286,20 @@ class Session:
 
     # --- the way back from a journal ---
 
+    def replay_order(self, event: Reordered) -> None:
+        """Take over a change of the order, or the return of the one of before."""
+        whole = event.order_by is not None
+        back = self.earlier and self.earlier[-1].order == event.order and self.earlier[-1].whole == whole
+        if whole and back:
+            self.bring_back(event.kept)
+        elif whole:
+            self.take_whole(event.order, event.order_by or "", event.kept)
+        elif back:
+            self.turn_to(self.earlier.pop().order, event.kept)
+        else:
+            self.take_over(event.order, event.kept)
+        self.playhead = event.kept
+
     def forget_unanswered(self) -> bool:
         """Steps whose answers are not on disk were not finished: they will be computed, and crossed, again.
 
@@ -249,7 +320,7 @@ class Session:
 
     def rewind(self, events: Iterable[AnyEvent]) -> None:
         """Be what these events tell of, and no more: what could not be recorded has not happened."""
-        self.order, self.playhead, self.thresholds = (), 0, ()
+        self.order, self.playhead, self.thresholds, self.order_by = (), 0, (), ""
         for kept in (self.counts, self.crossed, self.saved, self.asked, self.passed, self.told, self.earlier):
             kept.clear()
         for event in events:
@@ -267,11 +338,7 @@ class Session:
                 self.playhead = event.step
                 self.passed.add(self.key(event.step))
             case Reordered():
-                if self.earlier and self.earlier[-1][1] == event.order:
-                    self.turn_to(self.earlier.pop()[1], event.kept)
-                else:
-                    self.take_over(event.order, event.kept)
-                self.playhead = event.kept
+                self.replay_order(event)
             case Crossed():
                 self.crossed[event.threshold] = self.saved[event.threshold] = self.key(event.step)
             case Saved(what="model", threshold=str(threshold), step=int(step)):
@@ -285,6 +352,12 @@ class Session:
                 self.thresholds = event.save_at
             case _:
                 pass
+
+
+def shared_steps(one: tuple[int, ...], other: tuple[int, ...], most: int) -> int:
+    """How many steps two orders have in common from the first on, at most `most`."""
+    differ = (step for step, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1])
+    return min(most, next(differ, min(len(one), len(other))))
 
 
 def mask_of(pruned: Iterable[int], channels: int) -> np.ndarray:

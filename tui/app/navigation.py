@@ -43,6 +43,13 @@ class ShowingApp(DrivingApp):
         while len(self.screen_stack) > 1:
             self.pop_screen()
 
+    def action_workbench(self) -> None:
+        """Back to the workbench, from whatever looks at its run."""
+        from tui.screens.run_screen import Looking
+
+        while isinstance(self.screen, Looking):
+            self.pop_screen()
+
     def action_results(self) -> None:
         """The table; the engine looks whether the files that it names are still there."""
         from tui.screens.results import ResultsScreen

@@ -37,6 +37,10 @@ class DrivingApp(EngineApp):
         self._go(lambda s: s.step + 1, "Every channel is pruned. Home goes back to B, m shows the results.")
 
     def action_undo(self) -> None:
+        """Go one step back; at the step where another order was taken, bring the one of before back."""
+        if self.latest.undo_at == self.latest.step and self.latest.ready and not self.latest.read_only:
+            self._when_free(lambda: self.do(p.TakeOrder()))
+            return
         self._go(lambda s: s.step - 1, "This is B, no channel pruned: nothing to undo.")
 
     def action_redo(self) -> None:
@@ -56,7 +60,7 @@ class DrivingApp(EngineApp):
 
     def action_run(self) -> None:
         """Run to the end, or pause what runs."""
-        if self.latest.computing:
+        if self.latest.computing and not self.latest.comparing:
             self._waiting = None
             self.do(p.Pause())
         else:

@@ -15,7 +15,7 @@ from engine.api import protocol as p
 from engine.api.deliverables import Channels, File, Files
 from engine.api.demo import Attack
 from engine.api.order_figures import summary
-from engine.api.orders import BADGES, DEFAULT, ORACLE
+from engine.api.orders import BADGES, DEFAULT, ORACLE, method_of
 
 LOG_LINES = 1000
 PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
@@ -95,6 +95,9 @@ class RunState(Struct, frozen=True):
     view: p.ChannelView | None = None
     evaluated: p.Evaluated | None = None
     compared: Mapping[str, p.Compared] = {}  # orders by name
+    comparing: tuple[str, ...] = ()  # orders that the engine was asked to compare and has not told of
+    taken: str = ""  # the name of the whole order that was taken; empty: the one that the run began with
+    undo_at: int | None = None  # the step at which undo brings back the order of before
     analysed: p.Analysed | None = None
     finished: p.Finished | None = None
     written: bool = True  # the result files on disk hold every step computed
@@ -128,6 +131,11 @@ class RunState(Struct, frozen=True):
     def channels(self) -> int:
         """Steps there are: the order's length, which a given order may make shorter than the layer."""
         return len(self.order) or (self.opened.channels if self.opened else 0)
+
+    @property
+    def order_by(self) -> str:
+        """The name of the order in force; empty where the user gave it, or none is known yet."""
+        return self.taken or (self.ranked.order_by if self.ranked and not self.ranked.given else "")
 
     @property
     def pruned(self) -> tuple[int, ...]:
@@ -260,8 +268,13 @@ def _sent(state: RunState, event: Sent) -> RunState:
             return replace(state, step=step, ahead=(*state.ahead, step), failed=None)
         case p.Goto(step=step):
             return replace(state, goal=step, busy="running", failed=None)
-        case p.Compare():
-            return replace(state, busy="running", failed=None)
+        case p.Compare(orders=names):
+            asked = tuple(name for name in names if name not in state.comparing and name not in state.compared)
+            return replace(state, goal=None, busy="running", comparing=(*state.comparing, *asked), failed=None)
+        case p.CancelOrder(order=name):
+            return replace(state, comparing=tuple(each for each in state.comparing if each != name))
+        case p.TakeOrder():
+            return replace(state, goal=None, busy="running", failed=None)
         case p.PruneNext() | p.SetThresholds() | p.SaveHere() | p.SaveThreshold():
             return replace(state, goal=None, busy="running", failed=None)
         case p.Export() | p.Finish():
@@ -305,8 +318,11 @@ def _ranked(state: RunState, event: p.Ranked) -> RunState:
 
 def _reordered(state: RunState, event: p.Reordered) -> RunState:
     """Steps above `kept` belong to another order now, and with them their crossings; what was saved stays."""
+    if event.order_by is not None:
+        state = _taken(replace(state, taken=event.order_by))
     return replace(
         state,
+        undo_at=event.undo_at,
         order=event.order,
         ahead=tuple(step for step in state.ahead if step <= event.kept),
         step=min(state.step, event.kept),
@@ -316,6 +332,14 @@ def _reordered(state: RunState, event: p.Reordered) -> RunState:
         questions=tuple(each for each in state.questions if each.step is None or each.step <= event.kept),
         written=False,
     )
+
+
+def _taken(state: RunState) -> RunState:
+    """Say in the log that another order is in force."""
+    name = state.order_by
+    if name and method_of(name).oracle:
+        return _log(state, "warning", f"order by {name}: {ORACLE}")
+    return _log(state, "info", f"order by {name}" if name else "the order given")
 
 
 def _stepped(state: RunState, event: p.Stepped) -> RunState:
@@ -371,7 +395,7 @@ def _saved(state: RunState, event: p.Saved) -> RunState:
     state = replace(
         state,
         saved=(*state.saved, event),
-        files=deliverables.with_saved(state.files, event, pruned, _counts_of(state, event, pruned)),
+        files=deliverables.with_saved(state.files, event, pruned, _counts_of(state, event, pruned), state.taken),
         written=written,
         questions=tuple(each for each in state.questions if each.path != event.path),
     )
@@ -438,7 +462,8 @@ def _evaluated(state: RunState, event: p.Evaluated) -> RunState:
 
 
 def _compared(state: RunState, event: p.Compared) -> RunState:
-    state = replace(state, compared={**state.compared, event.name: event})
+    waiting = tuple(name for name in state.comparing if name != event.name)
+    state = replace(state, compared={**state.compared, event.name: event}, comparing=waiting)
     found = summary(event, {name: info.images for name, info in state.opened.sets.items()} if state.opened else {})
     told = "" if found.score is None else f", score {found.score:.3f}"
     return _log(state, "info", f"compared order {event.name}{told} ({event.seconds:.1f} s)")
@@ -457,7 +482,7 @@ def _idle(state: RunState, event: p.Idle) -> RunState:
     if event.why != "done":
         state = replace(state, ahead=(), step=event.step)
     state = replace(state, idle=event, unanswered=max(0, state.unanswered - 1))
-    return state if state.unanswered else replace(state, busy="", goal=None)
+    return state if state.unanswered else replace(state, busy="", goal=None, comparing=())
 
 
 def _finished(state: RunState, event: p.Finished) -> RunState:
@@ -466,12 +491,14 @@ def _finished(state: RunState, event: p.Finished) -> RunState:
 
 
 def _failed(state: RunState, event: p.Failed) -> RunState:
-    return _log(replace(state, failed=event, goal=None, busy=""), "error", event.message)
+    return _log(replace(state, failed=event, goal=None, busy="", comparing=()), "error", event.message)
 
 
 def _died(state: RunState, event: Died) -> RunState:
     return _log(
-        replace(state, death=event, busy="", goal=None, unanswered=0, ahead=(), questions=()), "error", event.reason
+        replace(state, death=event, busy="", goal=None, unanswered=0, ahead=(), questions=(), comparing=()),
+        "error",
+        event.reason,
     )
 
 

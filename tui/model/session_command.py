@@ -24,9 +24,10 @@ def headless_command(state: RunState) -> str:
     words += ["--save-at", ",".join(state.thresholds) or NO_THRESHOLDS]
     steps = (*settings.save_steps, *sorted(saved_steps(state) - set(settings.save_steps)))
     words += ["--save-step", ",".join(map(str, steps))] if steps else []
-    words += ["--order", str(list(settings.order)).replace(" ", "")] if settings.order is not None else []
+    given = settings.order is not None and not state.taken
+    words += ["--order", str(list(settings.order or ())).replace(" ", "")] if given else []
     for name in PLAIN:
-        value = getattr(settings, name)
+        value = getattr(settings, name) if name != "order_by" or not state.taken else state.taken
         if value != getattr(DEFAULTS, name):
             words += [option(name), str(value)]
     return " ".join(map(shell_word, words + (["--overwrite"] if settings.overwrite else [])))

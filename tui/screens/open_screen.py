@@ -36,7 +36,7 @@ PAUSE = 0.3  # seconds that a line is left alone before its file is looked at
 class OpenScreen(Sized):
     """A form of paths. Enter or F5 opens; what would be refused is said while it is typed."""
 
-    CSS_PATH: ClassVar = "opening.tcss"
+    CSS_PATH: ClassVar = "open_screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("open")]
 
     def __init__(self, root: Path, settings: Settings | None, refusal: str = "") -> None:

@@ -22,7 +22,7 @@ class Looking(Sized):
     HINTS: tuple[str, ...] = ()  # how to read what is shown, for someone new; from long to short
 
     def compose(self) -> ComposeResult:
-        yield Header(2)
+        yield Header(self.lab.actions, self.SCOPES[0], rows=2)
         yield from self.body()
         yield Hint(self.lab.actions, self.HINTS)
         yield KeyBar(self.lab.actions, *self.SCOPES, "app")

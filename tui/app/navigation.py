@@ -58,6 +58,11 @@ class ShowingApp(DrivingApp):
         if isinstance(self.screen, ResultsScreen) and not self.latest.death and not self.latest.busy:
             self.do(p.CheckFiles())
 
+    def action_orders(self) -> None:
+        from tui.screens.orders import OrdersScreen
+
+        self._look(OrdersScreen)
+
     def action_images(self) -> None:
         from tui.screens.images import ImagesScreen
 

@@ -80,6 +80,22 @@ class DrivingApp(EngineApp):
         else:
             self._when_free(lambda: self.do(p.PruneNext(channel)))
 
+    def compare(self, orders: tuple[str, ...]) -> None:
+        """Compare orders, after those that are being compared already."""
+        if self.latest.comparing:
+            self.do(p.Compare(orders))
+        else:
+            self._when_free(lambda: self.do(p.Compare(orders)))
+
+    def take_order(self, order: str) -> None:
+        """Prune in this order from now on."""
+        if not self.may_change():
+            return
+        if order == self.latest.order_by:
+            self.tell(f"The run goes in the order {order} already.")
+        else:
+            self._when_free(lambda: self.do(p.TakeOrder(order)))
+
     def may_change(self) -> bool:
         """Whether this window may do more than look at the run; says so where it may not."""
         if self.latest.read_only:

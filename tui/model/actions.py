@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from textual.binding import Binding
 
-Scope = Literal["app", "run", "workbench", "channel", "images", "results", "log", "help", "open", "died"]
+Scope = Literal["app", "run", "workbench", "channel", "images", "results", "orders", "log", "help", "open", "died"]
 
 
 class Action(NamedTuple):
@@ -48,6 +48,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("save_svg", ("X",), "Screenshot", "Write this screen as an SVG picture", SAVE, needs=""),
     Action("copy_command", ("y",), "Copy command", "Copy the headless command for this session", SAVE, needs="run"),
     Action("workbench", ("1",), "Prune", "The workbench: prune step by step", LOOK, needs="run"),
+    Action(
+        "orders",
+        ("O", "2"),
+        "Orders",
+        "Would another order have done better? All of them, side by side",
+        LOOK,
+        weight=42,
+    ),
     Action(
         "results",
         ("m", "5"),
@@ -105,6 +113,54 @@ ACTIONS: tuple[Action, ...] = (
         "filter", ("f",), "Filter", "All, wrong, attack works, caught, false alarm", MOVE, "images", 97, needs="run"
     ),
     Action("size", ("z",), "Size", "One large pair, or many small ones", MOVE, "images", 88, needs="run"),
+    Action(
+        "take_order",
+        ("enter",),
+        "Take",
+        "Prune in the highlighted order from now on; undo takes it back",
+        PRUNE,
+        "orders",
+        97,
+    ),
+    Action(
+        "compute_order",
+        ("c",),
+        "Compute",
+        "Compute the highlighted order, else all that are missing",
+        LOOK,
+        "orders",
+        88,
+    ),
+    Action(
+        "leave_out_order",
+        ("x",),
+        "Leave out",
+        "Stop computing the highlighted order; the others go on",
+        LOOK,
+        "orders",
+        87,
+    ),
+    Action(
+        "order_curves", ("v",), "Curves", "The curves over the steps, or the trade-off", LOOK, "orders", 91, needs="run"
+    ),
+    Action(
+        "order_zoom", ("z",), "Zoom", "Show more or less of the drop in the trade-off", LOOK, "orders", 80, needs="run"
+    ),
+    Action("sort_orders", ("S",), "Sort", "Sort the orders by the next column", LOOK, "orders", 86, needs="run"),
+    Action(
+        "add_run",
+        ("a",),
+        "Other run",
+        "Lay another run of this lab over it, or take it away",
+        LOOK,
+        "orders",
+        85,
+        needs="run",
+    ),
+    Action("more_u", ("plus",), "u", "CLP: prune fewer channels as a set (u + 0.5)", LOOK, "orders", needs="run"),
+    Action("less_u", ("minus",), "u", "CLP: prune more channels as a set (u - 0.5)", LOOK, "orders", needs="run"),
+    Action("order_down", ("down", "j"), "Down", "Highlight the next order", MOVE, "orders", needs="run"),
+    Action("order_up", ("up", "k"), "Up", "Highlight the order above", MOVE, "orders", needs="run"),
     Action("result_down", ("down", "j"), "Down", "Highlight the next result", MOVE, "results", needs="run"),
     Action("result_up", ("up", "k"), "Up", "Highlight the result above", MOVE, "results", needs="run"),
     Action("copy_path", ("y",), "Copy path", "Copy the path of the highlighted file", SAVE, "results", 96, needs="run"),
@@ -153,6 +209,8 @@ SIGNS = {
     "pageup": "pgup",
     "pagedown": "pgdn",
     "question_mark": "?",
+    "plus": "+",
+    "minus": "-",
 }
 
 

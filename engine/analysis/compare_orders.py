@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from engine.api.orders import CLP_U, argument, method_of, order_name
-from engine.api.protocol import Compared, Counts, Progress
+from engine.api.protocol import Compared, ComparedStep, Counts, Progress
 from engine.orders.order_file import refuse_missing
 from engine.run.run import Run
 from engine.run.session import mask_of, step_keys
@@ -84,6 +84,7 @@ class Comparison:
                 self.done += 1
                 self.tell(name)
             found.append(self.run.count(answers))
+            self.run.emit(ComparedStep(name, step, found[-1]))
         return tuple(found)
 
     def after(self, before: np.ndarray, pruned: tuple[int, ...], key: bytes) -> np.ndarray:

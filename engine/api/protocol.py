@@ -370,6 +370,14 @@ class Compared(Event, frozen=True, tag="compared"):
     scores: tuple[float, ...] | None = None
 
 
+class ComparedStep(Event, frozen=True, tag="compared_step"):
+    """A step of an order that is being compared; Compared follows with all of them. For the eye: no journal has it."""
+
+    name: str
+    step: int
+    counts: Counts
+
+
 class Saved(Event, frozen=True, tag="saved"):
     """A file is complete on disk. `what`: "model" (B'), "answers" (G), or the name of a result file.
 
@@ -563,8 +571,8 @@ AnyCommand = (
 )  # fmt: skip
 AnyEvent = (
     Hello | Began | Progress | Opened | Ranked | Reordered | Stepped | Moved | Crossed | Saved | SaveMeasured
-    | Compared | Analysed | FileChanged | Question | Declined | Thresholds | Images | ChannelView | Evaluated | Note
-    | Idle | Finished | Failed
+    | Compared | ComparedStep | Analysed | FileChanged | Question | Declined | Thresholds | Images | ChannelView
+    | Evaluated | Note | Idle | Finished | Failed
 )  # fmt: skip
 
 decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode

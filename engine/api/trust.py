@@ -96,7 +96,8 @@ def _digest(first: bytes) -> bytes:
     return hashlib.sha256(first).hexdigest().encode()
 
 
-UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.Idle, p.Failed)  # greeting, answers to looking, state of the queue
+# greeting, answers to looking, what is told again later, state of the queue
+UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.ComparedStep, p.Idle, p.Failed)
 # numbers alone: nothing in them is shown as text
 NUMBERS = (p.Stepped, p.Moved, p.SaveMeasured)
 PATHS = {"settings", "path", "run", "files"}  # fields that hold them

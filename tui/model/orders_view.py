@@ -77,7 +77,8 @@ def _line(state: RunState, name: str) -> OrderLine:
     if compared is None:
         share = _share(state, name)
         fate: Fate = "under way" if share is not None else "waits" if name in state.comparing else "left out"
-        return OrderLine(name, method.looks_at, fate, share=share or 0.0, about=method.help)
+        steps = state.under_way.get(name, ()) if fate == "under way" else ()
+        return OrderLine(name, method.looks_at, fate, (steps,) if steps else (), share=share or 0.0, about=method.help)
     figures = summary(compared, sizes(state))
     return OrderLine(name, method.looks_at, "there", (compared.steps,), figures, about=method.help)
 
@@ -106,7 +107,10 @@ def _band(state: RunState) -> OrderLine:
 
 
 def _run_line(state: RunState, name: str, compared: p.Compared, about: str) -> OrderLine:
-    figures = summary(compared, sizes(state))
+    start = compared.steps[0]
+    counted = {"valid": start.valid, "test": start.test, "poisoned": start.poisoned}
+    there = {of: many for of, many in sizes(state).items() if counted.get(of) is not None}
+    figures = summary(compared, there)
     return OrderLine(compared.name, compared.looks_at, "there", (compared.steps,), figures, run=name, about=about)
 
 

@@ -96,6 +96,7 @@ class RunState(Struct, frozen=True):
     evaluated: p.Evaluated | None = None
     compared: Mapping[str, p.Compared] = {}  # orders by name
     comparing: tuple[str, ...] = ()  # orders that the engine was asked to compare and has not told of
+    under_way: Mapping[str, tuple[p.Counts, ...]] = {}  # by name, the steps of the order that is being compared
     taken: str = ""  # the name of the whole order that was taken; empty: the one that the run began with
     undo_at: int | None = None  # the step at which undo brings back the order of before
     analysed: p.Analysed | None = None
@@ -469,6 +470,11 @@ def _compared(state: RunState, event: p.Compared) -> RunState:
     return _log(state, "info", f"compared order {event.name}{told} ({event.seconds:.1f} s)")
 
 
+def _compared_step(state: RunState, event: p.ComparedStep) -> RunState:
+    known = state.under_way.get(event.name, ())[: event.step]
+    return replace(state, under_way={event.name: (*known, event.counts)})
+
+
 def _analysed(state: RunState, event: p.Analysed) -> RunState:
     return replace(state, analysed=event)
 
@@ -525,6 +531,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     p.ChannelView: _view,
     p.Evaluated: _evaluated,
     p.Compared: _compared,
+    p.ComparedStep: _compared_step,
     p.Analysed: _analysed,
     p.Note: _note,
     p.Idle: _idle,

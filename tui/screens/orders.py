@@ -1,6 +1,8 @@
 """Orders: would another order have done better? All orders of one network, and other runs of the lab, side by side."""
 
+from asyncio import to_thread
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -8,10 +10,12 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from engine.api import protocol as p
+from engine.api.errors import Refused
+from engine.api.journal import RunSummary, all_runs
 from engine.api.order_figures import Under, disagreement, summary
 from engine.api.orders import CLP_U, ORACLE
 from tui.model.actions import bindings
-from tui.model.formatting import EMPTY, points, rate
+from tui.model.formatting import EMPTY, file_name, points, rate
 from tui.model.orders_view import (
     BAND,
     RANDOM,
@@ -23,7 +27,9 @@ from tui.model.orders_view import (
     published_set,
     sizes,
 )
+from tui.model.run_comparison import beside, read_run
 from tui.model.run_state import RunState, images
+from tui.screens.run_picker import RunPicker
 from tui.screens.run_screen import Looking
 from tui.widgets.channels import scrollbar
 from tui.widgets.events import fold
@@ -32,12 +38,12 @@ from tui.widgets.path_chart import PathPanel
 from tui.widgets.rows import Part, Row, fit, row
 from tui.widgets.view import RowsView
 
-NAME, LOOKS, SCORE, STEP, FIGURE = 13, 8, 6, 5, 6  # cells of the columns
-BELOW = 3  # rows under the table, at least
+NAME, LOOKS, SCORE, STEP, FIGURE = 12, 8, 6, 5, 6  # cells of the columns
+LOW = 34  # rows below which each thing is said in one line
 AROUND = 4  # rows of header, hint and keys
 CHART = 10  # rows that a chart keeps, with its frame
 FEWEST = 4  # lines of the table that are seen, however little room there is
-DEFENDER = "No defender can choose an order by its ASR: that takes poisoned images. "
+DEFENDER = "No defender can choose an order by its ASR: that takes poisoned images."
 
 
 class OrderTable(RowsView):
@@ -133,9 +139,9 @@ class OrderFacts(RowsView):
 
     def __init__(self) -> None:
         super().__init__()
-        self._about, self._told = "", ""
+        self._about, self._told = "", ("", "")
 
-    def show(self, about: str, told: str) -> None:
+    def show(self, about: str, told: tuple[str, str]) -> None:
         self._about, self._told = about, told
         self.fit_height()
         self.redraw()
@@ -148,24 +154,24 @@ class OrderFacts(RowsView):
 
     def rows(self) -> int:
         """Rows that it needs."""
-        return max(BELOW, len(self._folded(self.size.width or self.app.size.width)))
+        return max(3, len(self._folded(self.size.width or self.app.size.width)))
 
     def _folded(self, width: int) -> list[Part]:
         room = max(20, width - 4)
-        return [(line, ".") for line in fold(self._about, room)] + [(line, "d") for line in fold(self._told, room)]
+        if self.app.size.height < LOW:
+            return [(self._about, "."), *((told, "d") for told in self._told)]
+        told = fold(" ".join(self._told), room)
+        return [*((line, ".") for line in fold(self._about, room)), *((line, "d") for line in told)]
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         return [row(width, ("  ", "."), part) for part in self._folded(width)]
 
 
-def defender(state: RunState) -> str:
-    """What validation images alone say of the orders: how many channels each prunes within 2 and 4 points."""
-    found = [(at, summary(at, sizes(state))) for at in state.compared.values() if at.name not in RANDOM]
-    told = [
-        f"within {limit} pt they prune {low}" + ("" if low == high else f" to {high}") + " channels"
-        for limit, low, high in disagreement(found)
-    ]
-    return DEFENDER + (f"Validation images tell how far orders disagree: {', '.join(told)}." if told else "")
+def defender(state: RunState) -> tuple[str, str]:
+    """What no defender can do, and what validation images alone say: how many channels go within 2 and 4 points."""
+    found = [(at, summary(at, sizes(state))) for at in state.compared.values()]
+    told = [f"{limit} pt {low}" + ("" if low == high else f" to {high}") for limit, low, high in disagreement(found)]
+    return DEFENDER, f"Validation alone tells how many channels they prune: within {', '.join(told)}." if told else ""
 
 
 def about(state: RunState, line: OrderLine | None, u: float) -> str:
@@ -175,12 +181,11 @@ def about(state: RunState, line: OrderLine | None, u: float) -> str:
     if line.run or line.band:
         return line.about
     compared = state.compared.get(line.name)
-    within = (
-        f" Within 2 pt {line.figures.within[0]} channels, within 4 pt {line.figures.within[1]}." if line.figures else ""
-    )
     if compared is not None and compared.chosen is not None:
-        return f"As published, u = {u:g} (+ and - change it): {_set(state, compared, u)}.{within}"
-    return f"{line.about.rstrip('.')}.{' ' + ORACLE + '.' if line.oracle else ''}{within}"
+        return f"Published, u = {u:g} (+/-): {_set(state, compared, u)}."
+    within = line.figures.within if line.figures else None
+    kept = f"Within 2 pt {within[0]} channels, 4 pt {within[1]}. " if within else ""
+    return f"{kept}{ORACLE + '. ' if line.oracle else ''}{line.about}"
 
 
 def _set(state: RunState, compared: p.Compared, u: float) -> str:
@@ -321,6 +326,30 @@ class OrdersScreen(Looking):
             self.lab.do(p.CancelOrder(name))
         if not names:
             self.lab.tell("The highlighted order is not being computed.")
+
+    async def action_add_run(self) -> None:
+        """Lay another run of this lab over this one; where one is highlighted, take it away."""
+        chosen, opened = self.query_one(OrderTable).chosen, self.lab.latest.opened
+        if chosen is not None and chosen.run:
+            del self._runs[chosen.run]
+            return self.show(self.lab.state)
+        if opened is None:
+            return
+        runs = await to_thread(all_runs, Path(opened.run).parent)
+        others = [run for run in runs if run.folder != opened.run and run.step]
+        if not others:
+            return self.lab.tell("There is no other run of this lab with a step pruned.")
+        self.app.push_screen(RunPicker(others), self._lay_over)
+
+    def _lay_over(self, run: RunSummary | None) -> None:
+        if run is None:
+            return
+        try:
+            found, told = beside(self.lab.latest, read_run(Path(run.folder)))
+        except Refused as refused:
+            return self.lab.tell(str(refused), "warning")
+        self._runs[file_name(run.folder)] = found, told
+        self.show(self.lab.state)
 
     def action_take_order(self) -> None:
         """Prune in the highlighted order from now on."""

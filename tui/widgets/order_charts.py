@@ -21,7 +21,7 @@ def tradeoff(lines: Sequence[OrderLine], chosen: OrderLine | None, images: Image
         Path(_ink(line, line is chosen), points(curve, images), _label(line), line.oracle, _stars(line, images, u_set))
         for line in _last(lines, chosen)
         for curve in line.curves
-        if not line.band
+        if not line.band and curve[0].poisoned is not None
     ]
     band = next((line for line in lines if line.band), None)
     edges = band_of(points(curve, images) for curve in band.curves) if band else ()
@@ -37,7 +37,7 @@ def points(curve: Sequence[p.Counts], images: Images) -> tuple[Point, ...]:
 
 
 def _stars(line: OrderLine, images: Images, u_set: int) -> tuple[Point, ...]:
-    clp = not line.run and not line.band and method_of(line.name).name == "clp"
+    clp = line.figures and not line.run and not line.band and method_of(line.name).name == "clp"
     return (points(line.curves[0], images)[u_set],) if clp and u_set else ()
 
 
@@ -50,7 +50,7 @@ def curves(lines: Sequence[OrderLine], chosen: OrderLine | None, images: Images)
         for curve in line.curves[:1]:
             valid = tuple((float(step), p.percent(at.valid, images["valid"])) for step, at in enumerate(curve))
             paths.append(Path("v" if bright else "l", valid, "valid" if bright else ""))
-            if poisoned := images.get("poisoned"):
+            if (poisoned := images.get("poisoned")) and curve[0].poisoned is not None:
                 asr = tuple((float(step), p.percent(at.poisoned or 0, poisoned)) for step, at in enumerate(curve))
                 paths.append(Path("a" if bright else "l", asr, "ASR" if bright else "", dashed=True))
     return PathChart(tuple(paths), Range(0, max(1, steps)), Range(0, 100))

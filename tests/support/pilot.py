@@ -15,7 +15,7 @@ from tui.model.launch import Launch
 from tui.model.run_state import RunState
 
 LAUNCH = Launch(Path("/lab"), SETTINGS, fresh=True)
-PATIENCE = 8.0  # seconds until something that was waited for is given up
+PATIENCE = 60.0  # seconds until something that was waited for is given up
 
 
 class Bench:

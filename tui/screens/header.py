@@ -16,6 +16,7 @@ from tui.widgets.rows import Part, Row, row
 from tui.widgets.view import RowsView, css_beside
 
 MEAN = "mean activation"  # what the usual order is called
+ROOMY = 72  # columns from which figures stand three cells apart
 WIDE = 110  # columns from which the figures stand beside the tabs, on screens that have no row for them
 
 MARKS: dict[Status, tuple[str, str]] = {
@@ -133,16 +134,17 @@ def where(state: RunState, width: int) -> Row:
     if not state.ready:
         return row(width)
     found = [*_figure_groups(state), *_next_groups(state)]
-    while _width(found) > width and len(found) > 1:
+    gap = 3 if width >= ROOMY else 2
+    while _width(found, gap) > width and len(found) > 1:
         found.remove(max(found, key=lambda group: group.rank))
     parts: list[Part] = [(" ", ".")]
     for group in found:
-        parts += [*group.parts, ("   ", ".")]
+        parts += [*group.parts, (" " * gap, ".")]
     return row(width, *parts[:-1])
 
 
-def _width(groups: Sequence[Group]) -> int:
-    return 1 + sum(len(text) for group in groups for text, _ in group.parts) + 3 * (len(groups) - 1)
+def _width(groups: Sequence[Group], gap: int) -> int:
+    return 1 + sum(len(text) for group in groups for text, _ in group.parts) + gap * (len(groups) - 1)
 
 
 def _figure_groups(state: RunState) -> list[Group]:

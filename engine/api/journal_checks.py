@@ -83,6 +83,7 @@ class Course:
         need(len(settings.save_at) <= MOST_THRESHOLDS, "too many thresholds")
         need(unlike(settings.save_steps) and unlike(settings.order or ()), "a step or a channel more than once")
         need(0 < settings.batch_size <= BATCH and (settings.feature_memory or 0) >= 0, "an impossible amount")
+        need(0 < settings.stride <= CHANNELS, "an impossible stride")
         need(settings.device is None or bool(DEVICE.fullmatch(settings.device)), "an unknown device")
         self.began = event
 

@@ -63,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feature_memory: int | None = None  # bytes of features held in memory, mapped above it; None: half of what is free
     device: str | None = None  # "cpu", "gpu", "gpu:1"; None: the first GPU where there is one
     order_by: str = DEFAULT  # a name as `engine.api.orders.order_name` writes it
+    stride: int = 1  # channels a step, where nothing has to be found out more exactly
 
 
 # --- commands -------------------------------------------------------------------------------------------------
@@ -88,7 +89,8 @@ class Goto(Command, frozen=True, tag="goto"):
     """Move the playhead to `step`, computing every step between, or stop earlier where a condition holds.
 
     `until_drop` stops at the first step whose drop is at least that many points, `until_asr` at the first whose
-    attack success rate (test) is at most that many percent.
+    attack success rate (test) is at most that many percent. A run with a stride computes every so many steps, and those
+    between two of them where a threshold was crossed there.
     """
 
     step: int

@@ -28,7 +28,7 @@ def curve_csv(record: RunRecord) -> bytes:
     Where the order looked at poisoned images, a last column names it.
     """
     columns = (*COLUMNS, "oracle") if record.oracle else COLUMNS
-    return csv_text(columns, (curve_row(record, step, counts) for step, counts in enumerate(record.steps)))
+    return csv_text(columns, (curve_row(record, step, counts) for step, counts in record.steps.items()))
 
 
 def curve_row(record: RunRecord, step: int, counts: p.Counts) -> list[object]:

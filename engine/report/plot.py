@@ -10,10 +10,11 @@ COLUMNS = ("test", "poisoned", "g_test", "g_poisoned")
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """Percent at each step, from 0 up. `column`: the one of Counts that it comes from."""
+    """Percent at each known step. `column`: the one of Counts that it comes from."""
 
     column: str
     values: tuple[float, ...]
+    steps: tuple[int, ...]  # that the values are of
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -63,14 +64,15 @@ def plot_of(record: RunRecord) -> Plot:
     columns = [column for column in COLUMNS if rate(record, base, column) is not None]
     if "test" not in columns:
         columns.insert(0, "valid")
-    curves = (Curve(column, tuple(_values(record, column))) for column in columns)
+    steps = tuple(record.steps)
+    curves = (Curve(column, tuple(_values(record, column)), steps) for column in columns)
     title = f"Pruning {record.opened.layer} of {record.opened.model.name}"
     title += f", ORACLE order {record.oracle}" if record.oracle else ""
     return Plot(title, record.opened.channels, tuple(curves), _marks(record))
 
 
 def _values(record: RunRecord, column: str) -> list[float]:
-    found = [rate(record, counts, column) for counts in record.steps]
+    found = [rate(record, counts, column) for counts in record.steps.values()]
     return [value for value in found if value is not None]
 
 

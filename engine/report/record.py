@@ -1,6 +1,6 @@
 """A run as plain data, folded from its events: all that the result files are made of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +10,7 @@ from engine.api.deliverables import Ledger
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
 from engine.api.orders import method_of
+from engine.api.stride import known_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,13 @@ class SavedStep:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """`steps`: counts of the known steps of the current `order`, from 0 (B) up without a gap."""
+    """`steps`: counts by known step of the current `order`, from 0 (B) up; with a stride not every step is there."""
 
     began: p.Began
     opened: p.Opened
     ranked: p.Ranked
     order: tuple[int, ...]
-    steps: tuple[p.Counts, ...]
+    steps: Mapping[int, p.Counts]
     saved: tuple[SavedStep, ...]
     thresholds: tuple[str, ...]
     base: p.Counts  # B, with the poisoned validation set where there is one
@@ -82,8 +83,13 @@ class RunRecord:
     def first_reached(self, threshold: str) -> int | None:
         """The first step of the current order whose drop is at least `threshold` points."""
         images = self.opened.sets["valid"].images
-        reached = (p.reached(threshold, self.base.valid, counts.valid, images) for counts in self.steps)
-        return next((step for step, hit in enumerate(reached) if hit), None)
+        base = self.base.valid
+        return next((at for at, counts in self.steps.items() if p.reached(threshold, base, counts.valid, images)), None)
+
+    @property
+    def last(self) -> int:
+        """The last step that is known."""
+        return max(self.steps)
 
 
 def record(events: Iterable[p.AnyEvent]) -> RunRecord:
@@ -162,13 +168,13 @@ class _Fold:
         steps = self.ledger.steps
         if not (self.began and self.opened and self.ranked and 0 in steps):
             raise Refused("There is nothing to report yet: B has not been measured.")
-        known = range(next(step for step in range(len(steps) + 1) if step not in steps))
+        known = known_steps(steps, self.began.settings.stride, len(self.ledger.order))
         return RunRecord(
             self.began,
             self.opened,
             self.ranked,
             self.ledger.order,
-            tuple(steps[step] for step in known),
+            {step: steps[step] for step in known},
             tuple(sorted(self.saved(), key=_place)),
             self.thresholds,
             self.base or steps[0],

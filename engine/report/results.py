@@ -101,7 +101,7 @@ def results_json(record: RunRecord) -> bytes:
         "active_valid": record.ranked.active_valid,
         "active_poisoned": record.ranked.active_poisoned,
         "thresholds": {threshold: record.first_reached(threshold) for threshold in record.thresholds},
-        "curve": [curve_entry(record, step, counts) for step, counts in enumerate(record.steps)],
+        "curve": [curve_entry(record, step, counts) for step, counts in record.steps.items()],
         "orders": [order_entry(record, compared) for compared in record.compared],
         "saved": [saved_entry(record, row) for row in rows(record)],
         "trigger": msgspec.to_builtins(record.analysed.trigger) if record.analysed else None,

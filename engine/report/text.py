@@ -124,8 +124,8 @@ def _empty_line(record: RunRecord, threshold: str) -> list[str]:
     if (step := record.first_reached(threshold)) is not None:
         drop = f"{record.drop(record.steps[step]):.2f}"
         return [minus(threshold), str(step), f"{record.fraction(step):.3f}", drop, "not saved", ""]
-    most = max(map(record.drop, record.steps))
-    return [minus(threshold), f"not reached by {len(record.steps) - 1}", "", f"{most:.2f} at most", "", ""]
+    most = max(map(record.drop, record.steps.values()))
+    return [minus(threshold), f"not reached by {record.last}", "", f"{most:.2f} at most", "", ""]
 
 
 def certainty_table(record: RunRecord) -> str:
@@ -155,7 +155,7 @@ def _step_range(record: RunRecord, row: Row) -> str:
     ends = certainty.step_range(record, row)
     if ends is None:
         return str(row.step)
-    low, high = (f"over {len(record.steps) - 1}" if end is None else str(end) for end in ends)
+    low, high = (f"over {record.last}" if end is None else str(end) for end in ends)
     return f"{row.step} ({low} to {high})"
 
 
@@ -202,8 +202,10 @@ def how(record: RunRecord) -> str:
     if record.order != _whole_order(record):
         order += ", changed by hand"
     target = f" The attack's target is class {plain(opened.target)} of {opened.classes}." if opened.target else ""
+    stride = record.began.settings.stride
+    wide = f" {stride} channels a step, and one by one where a threshold was crossed." if stride > 1 else ""
     return (
-        f"Pruned: the {opened.channels} channels of {code(opened.layer)}, {order}.{target} "
+        f"Pruned: the {opened.channels} channels of {code(opened.layer)}, {order}.{wide}{target} "
         f"Computed by Keras with {plain(opened.backend)} on {plain(opened.device)}."
     )
 

@@ -47,7 +47,8 @@ class Run:
         answers = AnswersFile(self.folder / "answers.bin", self.inputs.stepped, channels)
         poisoned = self.inputs.sets.get("poisoned")
         valid = self.inputs.sets["valid"].images
-        return Session(channels, valid, poisoned.images if poisoned else 0, answers, self.count)
+        bad, stride, visits = poisoned.images if poisoned else 0, self.settings.stride, self.settings.save_steps
+        return Session(channels, valid, bad, answers, self.count, stride=stride, visits=visits)
 
     def close(self) -> None:
         """Let go of the answers' file and of the features."""

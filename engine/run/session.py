@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
@@ -30,6 +31,7 @@ from engine.api.protocol import (
     percent,
     reached,
 )
+from engine.api.stride import next_stop
 
 Check = Callable[[], None]
 
@@ -40,6 +42,10 @@ class Evaluates(Protocol):
     def all(self, pruned: np.ndarray, check: Check) -> np.ndarray: ...
 
     def after(self, before: np.ndarray, pruned: np.ndarray, channel: int, check: Check) -> tuple[np.ndarray, int]: ...
+
+    def after_several(
+        self, before: np.ndarray, pruned: np.ndarray, channels: tuple[int, ...], check: Check
+    ) -> tuple[np.ndarray, int]: ...
 
 
 class Earlier(NamedTuple):
@@ -60,7 +66,8 @@ class Session:
     """The state of one run.
 
     `answers` keeps the answers of B' by the key of its pruned channels (`key`); it may live on disk. `count` makes
-    Counts of them. `images` are the validation images, `poisoned` the poisoned test images.
+    Counts of them. `images` are the validation images, `poisoned` the poisoned test images. A walk stops at every
+    `stride`-th step and at those of `visits`, and finds the single channel at which a threshold is crossed.
     """
 
     channels: int
@@ -79,6 +86,8 @@ class Session:
     told: set[int] = field(default_factory=set)  # steps of the current order that events have told of
     earlier: list[Earlier] = field(default_factory=list)  # orders that undo brings back
     order_by: str = ""  # the name of the whole order that was taken; empty: the one that the run began with
+    stride: int = 1
+    visits: tuple[int, ...] = ()
 
     def mask(self, step: int) -> np.ndarray:
         """The channels pruned at `step`: (channels,), bool."""
@@ -93,11 +102,13 @@ class Session:
         return np.packbits(mask_of(pruned, self.channels)).tobytes()
 
     def known(self) -> Iterator[Stepped]:
-        """The steps of the current order that are known, from step 0 up to the first that is not."""
+        """The steps of the current order that are known, from step 0 up to the first stop that is not."""
+        last = len(self.order)
         for step, key in enumerate(step_keys(self.order, self.channels)):
-            if key not in self.counts:
+            if key in self.counts:
+                yield self.at(step)
+            elif step % self.stride == 0 or step == last:
                 return
-            yield self.at(step)
 
     def at(self, step: int) -> Stepped:
         """What is known of a step."""
@@ -117,27 +128,69 @@ class Session:
         target = min(max(command.step, 0), len(self.order))
         yield from self.restore(target)
         start = min(self.playhead, target)
-        for step in range(start, target + 1):
-            if self.key(step) not in self.counts:
-                check()
-                yield self.telling(self.compute(step, evaluator(), check))
-            elif step not in self.told:  # known from another order that leads to the same channels
-                yield self.telling(self.at(step))
-            self.playhead = step
-            stop = step == target or (step > start and self.holds(step, command))
-            if stop or self.key(step) not in self.passed:
-                yield Moved(step)
-                yield from self.cross(step)
-            if stop:
+        for stop in self.way(start, target):
+            yield from self.look(stop, evaluator, check)
+            for step in chain(self.refined(stop, command.until_drop), (stop,)):
+                yield from self.look(step, evaluator, check) if step != stop else ()
+                self.playhead = step
+                ends = step == target or (step > start and self.holds(step, command))
+                if ends or self.key(step) not in self.passed:
+                    yield Moved(step)
+                    yield from self.cross(step)
+                if ends:
+                    return
+
+    def way(self, start: int, target: int) -> Iterator[int]:
+        """The steps to stop at from one step to another."""
+        yield start
+        while start < target:
+            visits = [step for step in self.visits if step > start]
+            start = min(next_stop(start, self.stride, len(self.order)), target, *visits)
+            yield start
+
+    def look(self, step: int, evaluator: Callable[[], Evaluates], check: Check) -> Iterator[AnyEvent]:
+        """Have a step known and told of."""
+        if self.key(step) not in self.counts:
+            check()
+            yield self.telling(self.compute(step, evaluator(), check))
+        elif step not in self.told:  # known from another order that leads to the same channels
+            yield self.telling(self.at(step))
+
+    def refined(self, stop: int, until_drop: str | None = None) -> Iterator[int]:
+        """The single steps before a stop to look at, one by one, until each threshold that the stop is the first known
+        step to reach has been reached at one of them."""
+        if self.stride == 1 or stop == 0:
+            return
+        low = self.known_before(stop)
+        points = [*self.thresholds, *([until_drop] if until_drop is not None else [])]
+        left = [x for x in points if self.drop_reached(x, stop) and not self.reached_up_to(x, low)]
+        for step in range(low + 1, stop):
+            if not left:
                 return
+            yield step
+            left = [x for x in left if not self.drop_reached(x, step)]
+
+    def known_before(self, step: int) -> int:
+        """The last known step below another one."""
+        keys = step_keys(self.order, self.channels)
+        return next(at for at in range(step - 1, -1, -1) if keys[at] in self.counts)
+
+    def reached_up_to(self, threshold: str, step: int) -> bool:
+        """Whether a known step up to this one has dropped so far."""
+        return any(self.drop_reached(threshold, event.step) for event in self.known() if event.step <= step)
 
     def compute(self, step: int, evaluator: Evaluates, check: Check) -> Stepped:
-        """Prune one channel more than at the step before, or none: step 0 is B."""
+        """Prune the channels between the last known step and this one, mostly a single one; step 0 is B."""
         begin, mask, evaluated = perf_counter(), self.mask(step), self.images
         if step == 0:
             found = evaluator.all(mask, check)
         else:
-            found, evaluated = evaluator.after(self.answers[self.key(step - 1)], mask, self.order[step - 1], check)
+            known = self.known_before(step)
+            before, gone = self.answers[self.key(known)], self.order[known:step]
+            if len(gone) == 1:
+                found, evaluated = evaluator.after(before, mask, gone[0], check)
+            else:
+                found, evaluated = evaluator.after_several(before, mask, gone, check)
         counts = self.count(found)
         self.answers[self.key(step)] = found
         self.counts[self.key(step)] = counts
@@ -243,7 +296,13 @@ class Session:
         """Whether an earlier step of the current order has dropped so far already."""
         if self.crossed.get(threshold) in step_keys(self.order, self.channels)[:step]:
             return True
-        return any(self.drop_reached(threshold, earlier) for earlier in range(step))
+        return self.reached_up_to(threshold, step - 1)
+
+    def refine(self, evaluator: Callable[[], Evaluates], check: Check) -> Iterator[AnyEvent]:
+        """Find the single channels at which thresholds were crossed between known steps."""
+        for event in list(self.known()) if self.stride > 1 else ():
+            for step in self.refined(event.step):
+                yield from self.look(step, evaluator, check)
 
     def uncrossed(self) -> Iterator[AnyEvent]:
         """Thresholds that known steps reach and nobody was told of: the run ended in between."""
@@ -256,10 +315,20 @@ class Session:
         """The first known step of the current order whose drop is at least `threshold` points."""
         return next((event.step for event in self.known() if self.drop_reached(threshold, event.step)), None)
 
-    def set_thresholds(self, thresholds: Iterable[str]) -> Iterator[AnyEvent]:
-        """Replace the thresholds; those that known steps have passed already are told of at once."""
+    def set_thresholds(
+        self,
+        thresholds: Iterable[str],
+        evaluator: Callable[[], Evaluates] | None = None,
+        check: Check = lambda: None,
+    ) -> Iterator[AnyEvent]:
+        """Replace the thresholds; those that known steps have passed already are told of at once.
+
+        With a stride, the `evaluator` looks for the single channels first.
+        """
         self.thresholds = tuple(sorted(thresholds, key=Decimal))
         yield Thresholds(self.thresholds)
+        if evaluator is not None:
+            yield from self.refine(evaluator, check)
         for event in list(self.known()):
             yield from self.cross(event.step)
 

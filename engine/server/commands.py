@@ -22,6 +22,7 @@ from engine.run.open_run import Opening
 from engine.run.recorder import Recorder
 from engine.run.run import Run
 from engine.run.saving import Saver
+from engine.run.wide_layers import stride_offer
 
 
 class Stopped(Exception):
@@ -158,16 +159,20 @@ class Service:
             begin = time.perf_counter()
             self.walk(p.Goto(0))
             self.emit(p.Progress("baseline", 1, 1, time.perf_counter() - begin))
+            if offer := stride_offer(self.run, time.perf_counter() - begin):
+                self.emit(p.Note(offer))
         if frozenset() not in self.recorder.ledger.counted:
             self.measure(0)
         unwritten = self.saver.check()
         told = any(isinstance(event, p.Thresholds) for event in self.recorder.events)
+        for event in session.refine(lambda: self.run.evaluator, self.check):
+            self.tell(event)
         for event in session.uncrossed() if told else session.set_thresholds(self.run.settings.save_at):
             self.tell(event)
         for threshold, step in session.crossings():
             self.save_missing(step, threshold)
         for step in self.run.settings.save_steps:
-            if step <= len(list(session.known())) - 1:
+            if any(event.step == step for event in session.known()):
                 self.save_missing(step)
         if unwritten:
             self.export(p.Export())
@@ -246,7 +251,8 @@ class Service:
 
     def set_thresholds(self, command: p.SetThresholds) -> None:
         self.refuse_held()
-        for event in self.run.session.set_thresholds(lab.thresholds(command.save_at)):
+        wanted, run = lab.thresholds(command.save_at), self.run
+        for event in run.session.set_thresholds(wanted, lambda: run.evaluator, self.check):
             self.tell(event)
 
     def save_here(self, command: p.SaveHere) -> None:

@@ -6,6 +6,7 @@ from textual.notifications import Notification, SeverityLevel
 
 from engine.api import protocol as p
 from engine.api.escape import printable
+from engine.api.stride import next_stop
 from tui.app.engine_session import EngineApp
 from tui.model.run_state import Happening, RunState
 
@@ -34,17 +35,20 @@ class DrivingApp(EngineApp):
             self._waiting = self._then = None
 
     def action_step(self) -> None:
-        self._go(lambda s: s.step + 1, "Every channel is pruned. Home goes back to B, m shows the results.")
+        self._go(
+            lambda s: next_stop(s.step, s.stride, s.channels),
+            "Every channel is pruned. Home goes back to B, m shows the results.",
+        )
 
     def action_undo(self) -> None:
         """Go one step back; at the step where another order was taken, bring the one of before back."""
         if self.latest.undo_at == self.latest.step and self.latest.ready and not self.latest.read_only:
             self._when_free(lambda: self.do(p.TakeOrder()))
             return
-        self._go(lambda s: s.step - 1, "This is B, no channel pruned: nothing to undo.")
+        self._go(lambda s: s.before(s.step), "This is B, no channel pruned: nothing to undo.")
 
     def action_redo(self) -> None:
-        self._go(lambda s: min(s.step + 1, s.known), "No computed step lies ahead. Space prunes the next channel.")
+        self._go(lambda s: s.following(s.step) or s.step, "No computed step lies ahead. Space prunes the next channel.")
 
     def action_first(self) -> None:
         self._go(lambda s: 0)

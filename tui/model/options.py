@@ -53,6 +53,7 @@ class Options:
     feature_memory: str | None = None
     device: str | None = None
     order_by: str | None = None
+    stride: int | None = None
 
     @property
     def home(self) -> str:
@@ -123,6 +124,8 @@ def numbers(options: Options) -> dict[str, object]:
         found["scale"] = scale(options.scale)
     if options.batch_size is not None:
         found["batch_size"] = at_least_one(options.batch_size)
+    if options.stride is not None:
+        found["stride"] = at_least_one(options.stride, "--stride")
     if options.feature_memory is not None:
         found["feature_memory"] = size(options.feature_memory)
     if options.device is not None:
@@ -237,9 +240,9 @@ def attack_name(text: str) -> Attack:
     return cast(Attack, text)
 
 
-def at_least_one(number: int) -> int:
+def at_least_one(number: int, option: str = "--batch-size") -> int:
     if number < 1:
-        raise Refused(f"--batch-size: {number} is too small; 1 is the least.")
+        raise Refused(f"{option}: {number} is too small; 1 is the least.")
     return number
 
 

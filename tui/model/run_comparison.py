@@ -56,6 +56,10 @@ def without(state: RunState, sets: Iterable[p.SetName]) -> RunState:
 
 def as_order(state: RunState) -> p.Compared:
     """The known steps of a run's order, as if it had been compared with others."""
+    if state.stride > 1:
+        raise Refused(
+            f"{run_name(state)}: took {state.stride} channels a step, so its curve has gaps. Name runs of every step."
+        )
     last = next(step for step in range(len(state.steps) + 1) if step not in state.steps) - 1
     steps = tuple(state.steps[step].counts for step in range(last + 1))
     looks_at = method_of(state.order_by).looks_at if state.order_by else "clean"

@@ -16,6 +16,7 @@ from engine.api.deliverables import Channels, File, Files
 from engine.api.demo import Attack
 from engine.api.order_figures import summary
 from engine.api.orders import BADGES, DEFAULT, ORACLE, method_of
+from engine.api.stride import next_stop, stops
 
 LOG_LINES = 1000
 PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
@@ -148,15 +149,29 @@ class RunState(Struct, frozen=True):
 
     @property
     def known(self) -> int:
-        """The last step that can be shown without computing, going up from the playhead."""
+        """The last step that can be shown without computing, going up from the playhead from stop to stop."""
         last = self.step
-        while last + 1 in self.steps:
-            last += 1
+        while (following := self.following(last)) is not None:
+            last = following
         return last
+
+    def following(self, step: int) -> int | None:
+        """The known step after another one, up to where the run stops next; None where there is none."""
+        end = next_stop(step, self.stride, self.channels)
+        return next((at for at in range(step + 1, end + 1) if at in self.steps), None)
+
+    def before(self, step: int) -> int:
+        """The known step before another one; where none is, the step below it."""
+        return next((at for at in range(step - 1, -1, -1) if at in self.steps), step - 1)
+
+    @property
+    def stride(self) -> int:
+        """Channels that a step takes."""
+        return self.settings.stride if self.settings else 1
 
     @property
     def complete(self) -> bool:
-        return self.ready and all(step in self.steps for step in range(self.channels + 1))
+        return self.ready and all(step in self.steps for step in stops(self.stride, self.channels))
 
     @property
     def read_only(self) -> bool:
@@ -241,7 +256,8 @@ def seconds_left(state: RunState) -> float | None:
     """Seconds to the goal, or to the last step where there is no goal."""
     pace = seconds_a_step(state)
     goal = state.channels if state.goal is None else state.goal
-    missing = sum(step not in state.steps for step in range(state.step + 1, goal + 1))
+    ahead = (step for step in stops(state.stride, state.channels) if state.step < step <= goal)
+    missing = sum(step not in state.steps for step in ahead)
     return pace * missing if pace is not None and state.ready else None
 
 

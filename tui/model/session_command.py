@@ -12,7 +12,7 @@ DEFAULTS = Settings(root="", model="", valid="")
 # the files that `--root` alone finds
 USUAL: dict[str, str] = {"model": MODELS[0], **{str(name): place for name, place in PLACES.items()}}
 # options that say what a setting holds, word for word
-PLAIN = ("layer", "order_by", "out", "runs", "scale", "batch_size", "feature_memory", "device")
+PLAIN = ("layer", "order_by", "stride", "out", "runs", "scale", "batch_size", "feature_memory", "device")
 
 
 def headless_command(state: RunState) -> str:

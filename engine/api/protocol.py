@@ -64,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: str | None = None  # "cpu", "gpu", "gpu:1"; None: the first GPU where there is one
     order_by: str = DEFAULT  # a name as `engine.api.orders.order_name` writes it
     stride: int = 1  # channels a step, where nothing has to be found out more exactly
+    bands: bool = False  # draw the 95 % intervals of the rates in curve.png
 
 
 # --- commands -------------------------------------------------------------------------------------------------

@@ -93,6 +93,9 @@ def draw_curve(axes: Any, curve: Curve, channels: int) -> None:
     """Percent over the fraction pruned. Markers of curves that run side by side take turns."""
     style, steps = STYLES[curve.column], curve.steps
     apart = max(1, len(steps) // MARKERS)
+    if curve.low:
+        places = [step / channels for step in steps]
+        axes.fill_between(places, curve.low, curve.high, color=style.colour, alpha=0.25, linewidth=0, zorder=2)
     axes.plot(
         [step / channels for step in steps],
         curve.values,

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from engine.report.figures import rate
+from engine.api.rates import wilson
+from engine.report.figures import SET_OF, rate
 from engine.report.record import RunRecord
 
 # columns of Counts, in the order in which they are drawn
@@ -10,11 +11,14 @@ COLUMNS = ("test", "poisoned", "g_test", "g_poisoned")
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """Percent at each known step. `column`: the one of Counts that it comes from."""
+    """Percent at each known step. `column`: the one of Counts that it comes from. `low`, `high`: its 95 % intervals,
+    where they are drawn."""
 
     column: str
     values: tuple[float, ...]
     steps: tuple[int, ...]  # that the values are of
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -65,7 +69,7 @@ def plot_of(record: RunRecord) -> Plot:
     if "test" not in columns:
         columns.insert(0, "valid")
     steps = tuple(record.steps)
-    curves = (Curve(column, tuple(_values(record, column)), steps) for column in columns)
+    curves = (Curve(column, tuple(_values(record, column)), steps, *_bands(record, column)) for column in columns)
     title = f"Pruning {record.opened.layer} of {record.opened.model.name}"
     title += f", ORACLE order {record.oracle}" if record.oracle else ""
     return Plot(title, record.opened.channels, tuple(curves), _marks(record))
@@ -74,6 +78,15 @@ def plot_of(record: RunRecord) -> Plot:
 def _values(record: RunRecord, column: str) -> list[float]:
     found = [rate(record, counts, column) for counts in record.steps.values()]
     return [value for value in found if value is not None]
+
+
+def _bands(record: RunRecord, column: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The ends of the 95 % interval at each known step, where the run's settings ask for bands."""
+    if not record.began.settings.bands:
+        return (), ()
+    images = record.images(SET_OF[column]) or 0
+    ends = [wilson(getattr(counts, column), images) for counts in record.steps.values()]
+    return tuple(low for low, _ in ends), tuple(high for _, high in ends)
 
 
 def _marks(record: RunRecord) -> tuple[Mark, ...]:

@@ -56,6 +56,7 @@ def report_md(record: RunRecord) -> bytes:
         *oracle(record),
         f"**{plain(verdict(record))}**",
         "![Clean test accuracy and attack success rate of B′ and G over the fraction of channels pruned](curve.png)",
+        *bands(record),
         "## Results",
         "Rates in percent" + ("; in brackets, what the lab published." if compares(record) else "."),
         results_table(record),
@@ -73,6 +74,11 @@ def report_md(record: RunRecord) -> bytes:
         *notes(record),
     ]
     return ("\n\n".join(parts) + "\n").encode()
+
+
+def bands(record: RunRecord) -> list[str]:
+    """What the picture's bands are, where there are some."""
+    return ["Bands: 95 % Wilson intervals."] if record.began.settings.bands else []
 
 
 def results_table(record: RunRecord) -> str:

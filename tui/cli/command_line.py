@@ -110,6 +110,7 @@ Stride = Annotated[
         rich_help_panel=PRUNING,
     ),
 ]
+Bands = Annotated[bool, typer.Option("--bands", help="Draw 95 % intervals in curve.png.", rich_help_panel=OUTPUTS)]
 SaveAt = Annotated[
     str | None,
     typer.Option(
@@ -197,6 +198,7 @@ def main_command(
     out: Out = None,
     runs: Runs = None,
     overwrite: Overwrite = False,
+    bands: Bands = False,
     json: Json = False,
     batch_size: BatchSize = None,
     feature_memory: FeatureMemory = None,
@@ -217,7 +219,7 @@ def main_command(
 
     options = Options(
         root, model, valid, test, poisoned, poisoned_valid, layer, order, save_at, save_step, out, runs, overwrite,
-        scale, batch_size, feature_memory, device, order_by, stride,
+        scale, batch_size, feature_memory, device, order_by, stride, bands,
     )  # fmt: skip
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = choose(options, wanted, resume, run, headless)

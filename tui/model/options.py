@@ -54,6 +54,7 @@ class Options:
     device: str | None = None
     order_by: str | None = None
     stride: int | None = None
+    bands: bool = False
 
     @property
     def home(self) -> str:
@@ -96,7 +97,7 @@ def no_lab(found: lab.LabFolder, model: str | None, valid: str | None) -> str:
 
 def with_options(settings: Settings, options: Options) -> Settings:
     """The settings with what the options say about the run itself. Raises Refused."""
-    changed: dict[str, object] = {"overwrite": options.overwrite}
+    changed: dict[str, object] = {"overwrite": options.overwrite, "bands": options.bands}
     if options.layer is not None:
         changed["layer"] = options.layer
     if options.order is not None:

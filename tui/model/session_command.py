@@ -30,7 +30,8 @@ def headless_command(state: RunState) -> str:
         value = getattr(settings, name) if name != "order_by" or not state.taken else state.taken
         if value != getattr(DEFAULTS, name):
             words += [option(name), str(value)]
-    return " ".join(map(shell_word, words + (["--overwrite"] if settings.overwrite else [])))
+    flags = [f"--{name}" for name in ("bands", "overwrite") if getattr(settings, name)]
+    return " ".join(map(shell_word, words + flags))
 
 
 def files(settings: Settings) -> list[str]:

@@ -211,7 +211,9 @@ def test_a_run_that_takes_an_oracles_order_says_so_in_every_file_and_no_more_onc
     assert plot_of(report.record(taken)).title.endswith(", ORACLE order tac")
     assert found["results.tex"].startswith(b"Order by \\texttt{tac}, an ORACLE: it looks at poisoned images")
     back = files([*taken, p.Reordered((2, 0, 1), 1, "", None)])
-    assert not [name for name in ("curve.csv", "report.md", "results.csv", "results.tex") if b"tac" in back[name]]
+    assert not [
+        name for name in ("curve.csv", "results.csv", "report.md", "results.tex") if b"oracle" in back[name].lower()
+    ]
 
 
 def test_what_was_saved_in_an_oracles_order_says_so_after_it_was_taken_back() -> None:

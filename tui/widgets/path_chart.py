@@ -145,7 +145,7 @@ def labelled(rows: list[Row], path: Path, plane: Plane) -> list[Row]:
         return rows
     crossed = sorted(cells(path, plane))  # from the top row down
     middle = len(crossed) // 2
-    for y, x in sorted(crossed, key=lambda cell: abs(crossed.index(cell) - middle))[:400]:
+    for y, x in (crossed[at] for at in sorted(range(len(crossed)), key=lambda at: abs(at - middle))):
         for start in (x + 2, x - 1 - len(path.label)):
             before, behind = start - 1, start + len(path.label)
             if before < 0 or behind > plane.width:

@@ -27,9 +27,9 @@ from engine.api.protocol import (
     Saved,
     Stepped,
     Thresholds,
-    minus,
     percent,
     reached,
+    threshold_label,
 )
 from engine.api.stride import next_stop
 
@@ -83,7 +83,7 @@ class Session:
     saved: dict[str, bytes] = field(default_factory=dict)  # threshold -> what stands, or is to stand, in its file
     asked: set[tuple[str, bytes]] = field(default_factory=set)  # what the user was asked to save in a threshold's file
     passed: set[bytes] = field(default_factory=set)  # steps that the playhead has stood at
-    told: set[int] = field(default_factory=set)  # steps of the current order that events have told of
+    reported: set[int] = field(default_factory=set)  # steps of the current order that events have told of
     earlier: list[Earlier] = field(default_factory=list)  # orders that undo brings back
     order_by: str = ""  # the name of the whole order that was taken; empty: the one that the run began with
     stride: int = 1
@@ -114,8 +114,8 @@ class Session:
         """What is known of a step."""
         return Stepped(step, self.order[step - 1] if step else None, self.counts[self.key(step)])
 
-    def telling(self, event: Stepped) -> Stepped:
-        self.told.add(event.step)
+    def _mark_reported(self, event: Stepped) -> Stepped:
+        self.reported.add(event.step)
         return event
 
     # --- the moves ---
@@ -133,7 +133,7 @@ class Session:
             for step in chain(self.refined(stop, command.until_drop), (stop,)):
                 yield from self.look(step, evaluator, check) if step != stop else ()
                 self.playhead = step
-                ends = step == target or (step > start and self.holds(step, command))
+                ends = step == target or (step > start and self.stop_condition_met(step, command))
                 if ends or self.key(step) not in self.passed:
                     yield Moved(step)
                     yield from self.cross(step)
@@ -152,9 +152,9 @@ class Session:
         """Have a step known and told of."""
         if self.key(step) not in self.counts:
             check()
-            yield self.telling(self.compute(step, evaluator(), check))
-        elif step not in self.told:  # known from another order that leads to the same channels
-            yield self.telling(self.at(step))
+            yield self._mark_reported(self.compute(step, evaluator(), check))
+        elif step not in self.reported:  # known from another order that leads to the same channels
+            yield self._mark_reported(self.at(step))
 
     def refined(self, stop: int, until_drop: str | None = None) -> Iterator[int]:
         """The single steps before a stop to look at, one by one, until each threshold that the stop is the first known
@@ -202,18 +202,18 @@ class Session:
         if not 0 <= channel < self.channels or channel in self.order[: self.playhead]:
             raise Refused(f"channel {channel} cannot be pruned: it is gone already, or not there.")
         rest = tuple(other for other in self.order[self.playhead :] if other != channel)
-        self.take_over((*self.order[: self.playhead], channel, *rest), self.playhead)
+        self.push_order((*self.order[: self.playhead], channel, *rest), self.playhead)
         yield from self.reordered()
 
-    def take_over(self, order: tuple[int, ...], kept: int) -> None:
+    def push_order(self, order: tuple[int, ...], kept: int) -> None:
         """Make this the order, and keep the one of before for undo; the same order again is none to bring back."""
         if order != self.order:
             self.earlier.append(Earlier(kept, self.order))
-        self.turn_to(order, kept)
+        self._set_order(order, kept)
 
-    def turn_to(self, order: tuple[int, ...], kept: int) -> None:
+    def _set_order(self, order: tuple[int, ...], kept: int) -> None:
         """Make this the order. What was told of steps above `kept` was about another one."""
-        self.order, self.told = order, {step for step in self.told if step <= kept}
+        self.order, self.reported = order, {step for step in self.reported if step <= kept}
 
     def restore(self, target: int) -> Iterator[AnyEvent]:
         """Going back to where a channel was taken out of turn brings the order of before back.
@@ -222,12 +222,12 @@ class Session:
         """
         while self.earlier and not self.earlier[-1].whole and target <= self.earlier[-1].kept:
             self.playhead = min(self.playhead, self.earlier[-1].kept)
-            self.turn_to(self.earlier.pop().order, self.playhead)
+            self._set_order(self.earlier.pop().order, self.playhead)
             yield from self.reordered()
 
     def reordered(self, order_by: str | None = None) -> Iterator[AnyEvent]:
         yield Reordered(self.order, self.playhead, order_by, self.undo_at)
-        yield from (self.telling(event) for event in self.known() if event.step > self.playhead)
+        yield from (self._mark_reported(event) for event in self.known() if event.step > self.playhead)
 
     @property
     def undo_at(self) -> int | None:
@@ -246,7 +246,7 @@ class Session:
 
     def take_whole(self, order: tuple[int, ...], order_by: str, kept: int) -> None:
         self.earlier.append(Earlier(kept, self.order, True, self.order_by, self.playhead))
-        self.turn_to(order, kept)
+        self._set_order(order, kept)
         self.order_by, self.playhead = order_by, kept
 
     def take_back(self) -> Iterator[AnyEvent]:
@@ -266,7 +266,7 @@ class Session:
 
     def bring_back(self, kept: int) -> None:
         before = self.earlier.pop()
-        self.turn_to(before.order, kept)
+        self._set_order(before.order, kept)
         self.order_by, self.playhead = before.order_by, kept
 
     # --- thresholds ---
@@ -289,7 +289,7 @@ class Session:
             elif (threshold, key) not in self.asked:
                 self.crossed[threshold] = key
                 self.asked.add((threshold, key))
-                text = f"{minus(threshold)} is crossed again, with other channels pruned. Save B' again?"
+                text = f"{threshold_label(threshold)} is crossed again, with other channels pruned. Save B' again?"
                 yield Question("threshold", text, threshold, step)
 
     def reached_before(self, threshold: str, step: int) -> bool:
@@ -332,7 +332,7 @@ class Session:
         for event in list(self.known()):
             yield from self.cross(event.step)
 
-    def holds(self, step: int, command: Goto) -> bool:
+    def stop_condition_met(self, step: int, command: Goto) -> bool:
         """Whether the walk was to stop here."""
         if command.until_drop is not None and self.drop_reached(command.until_drop, step):
             return True
@@ -364,9 +364,9 @@ class Session:
         elif whole:
             self.take_whole(event.order, event.order_by or "", event.kept)
         elif back:
-            self.turn_to(self.earlier.pop().order, event.kept)
+            self._set_order(self.earlier.pop().order, event.kept)
         else:
-            self.take_over(event.order, event.kept)
+            self.push_order(event.order, event.kept)
         self.playhead = event.kept
 
     def forget_unanswered(self) -> bool:
@@ -378,7 +378,7 @@ class Session:
             del self.counts[key]
         last, stood = max((event.step for event in self.known()), default=0), self.playhead
         self.playhead, self.passed = min(stood, last), self.passed & self.counts.keys()
-        self.told = {step for step in self.told if self.key(step) in self.counts}
+        self.reported = {step for step in self.reported if self.key(step) in self.counts}
         self.crossed = {each: key for each, key in self.crossed.items() if key in self.counts}
         return self.playhead < stood
 
@@ -390,7 +390,7 @@ class Session:
     def rewind(self, events: Iterable[AnyEvent]) -> None:
         """Be what these events tell of, and no more: what could not be recorded has not happened."""
         self.order, self.playhead, self.thresholds, self.order_by = (), 0, (), ""
-        for kept in (self.counts, self.crossed, self.saved, self.asked, self.passed, self.told, self.earlier):
+        for kept in (self.counts, self.crossed, self.saved, self.asked, self.passed, self.reported, self.earlier):
             kept.clear()
         for event in events:
             self.replay(event)
@@ -402,7 +402,7 @@ class Session:
                 self.order = event.order
             case Stepped():
                 self.counts[self.key(event.step)] = event.counts
-                self.told.add(event.step)
+                self.reported.add(event.step)
             case Moved():
                 self.playhead = event.step
                 self.passed.add(self.key(event.step))

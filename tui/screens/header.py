@@ -6,9 +6,9 @@ from typing import ClassVar, NamedTuple
 from textual.events import Click
 
 from engine.api.orders import DEFAULT, method_of
-from engine.api.protocol import minus
+from engine.api.protocol import threshold_label
 from tui.model.actions import Action
-from tui.model.formatting import duration, pace, percent, points
+from tui.model.formatting import duration, format_drop, pace, percent
 from tui.model.run_state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
 from tui.model.tabs import Tab, tabs
 from tui.screens.checklist import NAMES
@@ -96,7 +96,7 @@ def tab_row(
     step: list[Part] = [("step ", "d"), (f"{state.step}", "b"), (f"/{state.channels} ", "d")] if state.ready else []
     now = figures(state)
     if alone and width >= WIDE and now is not None:
-        told: list[Part] = [("valid ", "d"), (f"{percent(now.valid)} ({points(now.drop)} pt)", "v"), ("   ", ".")]
+        told: list[Part] = [("valid ", "d"), (f"{percent(now.valid)} ({format_drop(now.drop)} pt)", "v"), ("   ", ".")]
         told += [("ASR ", "d"), (percent(now.asr), "a"), ("   ", ".")] if now.asr is not None else []
         step = told + step
     room = width - sum(len(text) for text, _ in step)
@@ -151,7 +151,7 @@ def _figure_groups(state: RunState) -> list[Group]:
     now = figures(state)
     if now is None:
         return []
-    found = [Group(0, (("valid acc ", "d"), (f"{percent(now.valid)} ({points(now.drop)} pt)", "v")))]
+    found = [Group(0, (("valid acc ", "d"), (f"{percent(now.valid)} ({format_drop(now.drop)} pt)", "v")))]
     if now.test is not None:
         found.append(Group(5, (("test acc ", "d"), (percent(now.test), "."))))
     if now.asr is not None:
@@ -168,7 +168,9 @@ def _figure_groups(state: RunState) -> list[Group]:
 def _next_groups(state: RunState) -> list[Group]:
     """What comes next: the save, its distance, the time left, the channel; and by what the channels are ordered."""
     waiting = next_threshold(state)
-    found = [Group(2, (("next save ", "d"), (minus(waiting[0]) if waiting else "none", "t" if waiting else ".")))]
+    found = [
+        Group(2, (("next save ", "d"), (threshold_label(waiting[0]) if waiting else "none", "t" if waiting else ".")))
+    ]
     if waiting:
         found.append(Group(7, ((f"{waiting[1]:.2f} pt left", "d"),)))
     if state.computing and (left := seconds_left(state)) is not None:

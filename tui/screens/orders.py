@@ -15,7 +15,7 @@ from engine.api.journal import RunSummary, all_runs
 from engine.api.order_figures import Under, disagreement, summary
 from engine.api.orders import CLP_U, ORACLE
 from tui.model.actions import bindings
-from tui.model.formatting import EMPTY, file_name, points, rate
+from tui.model.formatting import EMPTY, file_name, format_drop, rate
 from tui.model.orders_view import (
     BAND,
     RANDOM,
@@ -30,7 +30,7 @@ from tui.model.orders_view import (
 from tui.model.run_comparison import beside, read_run
 from tui.model.run_state import RunState, images
 from tui.screens.run_picker import RunPicker
-from tui.screens.run_screen import Looking
+from tui.screens.run_screen import RunScreen
 from tui.widgets.channels import scrollbar
 from tui.widgets.events import fold
 from tui.widgets.order_charts import SPANS, curves, tradeoff
@@ -193,13 +193,13 @@ def _set(state: RunState, compared: p.Compared, u: float) -> str:
     if not chosen:
         return "prunes no channel"
     at, start = compared.steps[len(chosen)], compared.steps[0]
-    drop = points(p.drop(start.valid, at.valid, images(state, "valid")))
+    drop = format_drop(p.drop(start.valid, at.valid, images(state, "valid")))
     names = ", ".join(map(str, chosen[:8])) + (f" and {len(chosen) - 8} more" if len(chosen) > 8 else "")
     asr = "" if at.poisoned is None else f", ASR {p.percent(at.poisoned, images(state, 'poisoned')):.2f} %"
     return f"prunes {names}: {drop} pt{asr}"
 
 
-class OrdersScreen(Looking):
+class OrdersScreen(RunScreen):
     """Asks the engine for what is missing as soon as it is free. Looking changes nothing of the run."""
 
     CSS_PATH: ClassVar = "orders.tcss"
@@ -316,7 +316,7 @@ class OrdersScreen(Looking):
         if wanted := tuple(names) or missing(state, self._left_out):
             self.lab.compare(wanted)
         else:
-            self.lab.tell("Every order is computed, or being computed.")
+            self.lab.show_notice("Every order is computed, or being computed.")
 
     def action_leave_out_order(self) -> None:
         """Leave the highlighted order out of what is being computed."""
@@ -325,7 +325,7 @@ class OrdersScreen(Looking):
         for name in names:
             self.lab.do(p.CancelOrder(name))
         if not names:
-            self.lab.tell("The highlighted order is not being computed.")
+            self.lab.show_notice("The highlighted order is not being computed.")
 
     async def action_add_run(self) -> None:
         """Lay another run of this lab over this one; where one is highlighted, take it away."""
@@ -338,7 +338,7 @@ class OrdersScreen(Looking):
         runs = await to_thread(all_runs, Path(opened.run).parent)
         others = [run for run in runs if run.folder != opened.run and run.step]
         if not others:
-            return self.lab.tell("There is no other run of this lab with a step pruned.")
+            return self.lab.show_notice("There is no other run of this lab with a step pruned.")
         self.app.push_screen(RunPicker(others), self._lay_over)
 
     def _lay_over(self, run: RunSummary | None) -> None:
@@ -347,7 +347,7 @@ class OrdersScreen(Looking):
         try:
             found, told = beside(self.lab.latest, read_run(Path(run.folder)))
         except Refused as refused:
-            return self.lab.tell(str(refused), "warning")
+            return self.lab.show_notice(str(refused), "warning")
         self._runs[file_name(run.folder)] = found, told
         self.show(self.lab.state)
 
@@ -357,6 +357,6 @@ class OrdersScreen(Looking):
         if chosen is None:
             return
         if chosen.run:
-            self.lab.tell("This is another run; only an order of this network can be taken.")
+            self.lab.show_notice("This is another run; only an order of this network can be taken.")
         else:
             self.lab.take_order(RANDOM[0] if chosen.band else chosen.name)

@@ -12,8 +12,8 @@ from tui.model.formatting import duration, format_drop, pace, percent
 from tui.model.run_state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
 from tui.model.tabs import Tab, tabs
 from tui.screens.checklist import NAMES
-from tui.widgets.rows import Part, Row, row
-from tui.widgets.view import RowsView, css_beside
+from tui.widgets.cell_rows import Part, Row, row
+from tui.widgets.rows_view import RowsView, css_beside
 
 MEAN = "mean activation"  # what the usual order is called
 ROOMY = 72  # columns from which figures stand three cells apart

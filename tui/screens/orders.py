@@ -31,12 +31,12 @@ from tui.model.run_comparison import beside, read_run
 from tui.model.run_state import RunState, images
 from tui.screens.run_picker import RunPicker
 from tui.screens.run_screen import RunScreen
-from tui.widgets.channels import scrollbar
-from tui.widgets.events import fold
+from tui.widgets.cell_rows import Part, Row, fit, row
+from tui.widgets.channel_table import scrollbar
+from tui.widgets.event_log import fold
 from tui.widgets.order_charts import SPANS, curves, tradeoff
 from tui.widgets.path_chart import PathPanel
-from tui.widgets.rows import Part, Row, fit, row
-from tui.widgets.view import RowsView
+from tui.widgets.rows_view import RowsView
 
 NAME, LOOKS, SCORE, STEP, FIGURE = 12, 8, 6, 5, 6  # cells of the columns
 LOW = 34  # rows below which each thing is said in one line

@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from engine.api.journal import RunSummary
 from tui.screens.dialogs import Choice, Dialog, keys
-from tui.screens.runs import RunsList
+from tui.screens.run_list import RunsList
 
 
 class RunPicker(Dialog[RunSummary | None]):

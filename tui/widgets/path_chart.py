@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import floor
 
+from tui.widgets.cell_rows import Part, Row, blank, over
 from tui.widgets.curves import Range
 from tui.widgets.panel import Panel
-from tui.widgets.rows import Part, Row, blank, over
-from tui.widgets.view import css_beside
+from tui.widgets.rows_view import css_beside
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # bits of a braille character, by row and column
 BRAILLE = 0x2800

@@ -45,5 +45,9 @@ def ranges(run: Run) -> tuple[p.StepRange, ...]:
     """The range of each threshold's step, from the known steps of the current order."""
     session, rows = run.session, run.inputs.rows["valid"]
     labels = run.inputs.sets["valid"].labels
-    right = np.array([session.answers[session.key(at.step)][rows] == labels for at in session.known()])
-    return tuple(p.StepRange(each, *ends) for each, ends in step_ranges(right, session.thresholds).items())
+    steps = [at.step for at in session.known()]
+    right = np.array([session.answers[session.key(step)][rows] == labels for step in steps])
+    found = step_ranges(right, session.thresholds)
+    return tuple(
+        p.StepRange(each, *(None if end is None else steps[end] for end in ends)) for each, ends in found.items()
+    )

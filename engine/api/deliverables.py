@@ -20,6 +20,7 @@ Channels = frozenset[int]
 class File(msgspec.Struct, frozen=True):
     """A file that a run saved. `pruned`: the channels at zero in B', in the order they went; `counts`: of B' and G.
 
+    `order_by`: the name of the whole order that the run had taken then; empty: the one that it began with.
     Result files hold no network: their `pruned` is empty and their `counts` are None.
     """
 
@@ -30,6 +31,7 @@ class File(msgspec.Struct, frozen=True):
     threshold: str | None = None
     pruned: tuple[int, ...] = ()
     counts: p.Counts | None = None
+    order_by: str = ""
 
     @property
     def channels(self) -> Channels:
@@ -41,7 +43,9 @@ def table_place(step: int | None, threshold: str | None, path: str) -> tuple[int
     return step or 0, Decimal(threshold or 1000), path
 
 
-def with_saved(files: Files, event: p.Saved, pruned: tuple[int, ...], counts: p.Counts | None) -> Files:
+def with_saved(
+    files: Files, event: p.Saved, pruned: tuple[int, ...], counts: p.Counts | None, order_by: str = ""
+) -> Files:
     """The files after one more was saved.
 
     A network saved by hand does not take the name of another one: a journal that tells of it was written by a version
@@ -50,7 +54,7 @@ def with_saved(files: Files, event: p.Saved, pruned: tuple[int, ...], counts: p.
     before = files.get(event.path)
     if before is not None and names(before) and not names(event):
         return files
-    file = File(event.what, event.path, event.sha256, event.step, event.threshold, pruned, counts)
+    file = File(event.what, event.path, event.sha256, event.step, event.threshold, pruned, counts, order_by)
     return {**files, event.path: file}
 
 
@@ -89,6 +93,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self.order: tuple[int, ...] = ()
+        self.order_by = ""  # the name of the whole order that was taken
+        self.orders: dict[Channels, str] = {}  # for every network that was ever saved, the order that it was saved in
         self.steps: dict[int, p.Counts] = {}
         self.counted: dict[Channels, p.Counts] = {}
         self.counts: dict[Channels, p.Counts] = {}  # of every network that was ever saved
@@ -104,6 +110,7 @@ class Ledger:
                 self.order = event.order
             case p.Reordered():
                 self.order = event.order
+                self.order_by = self.order_by if event.order_by is None else event.order_by
                 self.steps = {step: counts for step, counts in self.steps.items() if step <= event.kept}
             case p.Stepped():
                 self.steps[event.step] = event.counts
@@ -125,11 +132,14 @@ class Ledger:
             return
         pruned = self.order[: event.step] if event.pruned is None else event.pruned
         channels = frozenset(pruned)
+        if event.pruned is None:
+            self.orders[channels] = self.order_by
         if event.pruned is None and event.step in self.steps:
             self.counts[channels] = self.steps[event.step]
         if channels in self.counts:
             counts = self.counted.get(channels, self.counts[channels])
-            self.files = with_saved(self.files, event, pruned, counts)
+            order_by = self.orders.get(channels, self.order_by)
+            self.files = with_saved(self.files, event, pruned, counts, order_by)
             self.asked.discard(Asked(event.path, channels))
 
     def question(self, event: p.Question) -> None:

@@ -83,6 +83,7 @@ class Course:
         need(len(settings.save_at) <= MOST_THRESHOLDS, "too many thresholds")
         need(unlike(settings.save_steps) and unlike(settings.order or ()), "a step or a channel more than once")
         need(0 < settings.batch_size <= BATCH and (settings.feature_memory or 0) >= 0, "an impossible amount")
+        need(0 < settings.stride <= CHANNELS, "an impossible stride")
         need(settings.device is None or bool(DEVICE.fullmatch(settings.device)), "an unknown device")
         self.began = event
 
@@ -110,6 +111,7 @@ class Course:
     def reorder(self, event: p.Reordered) -> None:
         kept, before = event.kept, self.order
         self.turn_to(event.order)
+        self.name_step(event.undo_at)
         need(0 <= kept <= min(len(before), len(event.order)) and before[:kept] == event.order[:kept], NOT_THERE)
         self.counts = {step: counts for step, counts in self.counts.items() if step <= kept}
         self.waiting = {step: thresholds for step, thresholds in self.waiting.items() if step <= kept}
@@ -118,6 +120,7 @@ class Course:
         self.name_channels(event.order)
         self.name_channels(event.chosen or ())
         need(len(event.steps) == len(event.order) + 1, NOT_THERE)
+        need(event.scores is None or len(event.scores) == self.there.channels, "an impossible score")
         for counts in (*event.steps, *((event.chosen_counts,) if event.chosen_counts else ())):
             self.fit(counts)
 

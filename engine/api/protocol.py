@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feature_memory: int | None = None  # bytes of features held in memory, mapped above it; None: half of what is free
     device: str | None = None  # "cpu", "gpu", "gpu:1"; None: the first GPU where there is one
     order_by: str = DEFAULT  # a name as `engine.api.orders.order_name` writes it
+    stride: int = 1  # channels a step, where nothing has to be found out more exactly
+    bands: bool = False  # draw the 95 % intervals of the rates in curve.png
 
 
 # --- commands -------------------------------------------------------------------------------------------------
@@ -88,7 +90,8 @@ class Goto(Command, frozen=True, tag="goto"):
     """Move the playhead to `step`, computing every step between, or stop earlier where a condition holds.
 
     `until_drop` stops at the first step whose drop is at least that many points, `until_asr` at the first whose
-    attack success rate (test) is at most that many percent.
+    attack success rate (test) is at most that many percent. A run with a stride computes every so many steps, and those
+    between two of them where a threshold was crossed there.
     """
 
     step: int
@@ -162,6 +165,21 @@ class Compare(Command, frozen=True, tag="compare"):
     """
 
     orders: tuple[str, ...]
+
+
+class CancelOrder(Command, frozen=True, tag="cancel_order"):
+    """Do not compare this order, or stop comparing it; acts at once. Those beside it go on."""
+
+    order: str
+
+
+class TakeOrder(Command, frozen=True, tag="take_order"):
+    """Prune in this order from now on; without a name, in the one that the run had before it took the last.
+
+    The playhead goes back to the steps that both orders share; with the order of before, to where it stood.
+    """
+
+    order: str | None = None
 
 
 class Export(Command, frozen=True, tag="export"):
@@ -302,10 +320,17 @@ class Ranked(Event, frozen=True, tag="ranked"):
 
 
 class Reordered(Event, frozen=True, tag="reordered"):
-    """The order changed beyond the playhead. Steps above `kept` are void; known ones follow as Stepped."""
+    """The order changed beyond the playhead. Steps above `kept` are void; known ones follow as Stepped.
+
+    `order_by`: where a whole order was taken, or taken back, its name, empty for the one that the run began with; None
+    where only a channel was pruned out of turn. `undo_at`: the step at which undo brings back the order of before the
+    last whole one.
+    """
 
     order: tuple[int, ...]
     kept: int
+    order_by: str | None = None
+    undo_at: int | None = None
 
 
 class Stepped(Event, frozen=True, tag="stepped"):
@@ -332,9 +357,10 @@ class Crossed(Event, frozen=True, tag="crossed"):
 
 
 class Compared(Event, frozen=True, tag="compared"):
-    """An order that was compared with others: its channels, and counts at each step from 0 on. The run did not change.
+    """An order that was compared: its channels, and counts at each step from 0 on. The run did not change.
 
-    `chosen`: the channels that the method would prune as it was published, where that is a set (CLP).
+    `chosen`: the channels that the method would prune as it was published, where that is a set (CLP); there `scores`,
+    by channel, tell which set another limit would make.
     """
 
     name: str
@@ -344,6 +370,15 @@ class Compared(Event, frozen=True, tag="compared"):
     chosen: tuple[int, ...] | None = None
     chosen_counts: Counts | None = None
     seconds: float = 0.0
+    scores: tuple[float, ...] | None = None
+
+
+class ComparedStep(Event, frozen=True, tag="compared_step"):
+    """A step of an order that is being compared; Compared follows with all of them. For the eye: no journal has it."""
+
+    name: str
+    step: int
+    counts: Counts
 
 
 class Saved(Event, frozen=True, tag="saved"):
@@ -535,12 +570,12 @@ class Failed(Event, frozen=True, tag="failed"):
 
 AnyCommand = (
     Open | Goto | PruneNext | Pause | SetThresholds | SaveHere | SaveThreshold | Decline | CheckFiles | ShowImages
-    | ShowChannel | Compare | Export | Finish | Evaluate | TrainDemo | Detach | Quit
+    | ShowChannel | Compare | CancelOrder | TakeOrder | Export | Finish | Evaluate | TrainDemo | Detach | Quit
 )  # fmt: skip
 AnyEvent = (
     Hello | Began | Progress | Opened | Ranked | Reordered | Stepped | Moved | Crossed | Saved | SaveMeasured
-    | Compared | Analysed | FileChanged | Question | Declined | Thresholds | Images | ChannelView | Evaluated | Note
-    | Idle | Finished | Failed
+    | Compared | ComparedStep | Analysed | FileChanged | Question | Declined | Thresholds | Images | ChannelView
+    | Evaluated | Note | Idle | Finished | Failed
 )  # fmt: skip
 
 decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode
@@ -552,7 +587,7 @@ FLOATS: dict[type, Callable[[Any], Iterable[float]]] = {
     Progress: lambda event: (event.seconds,),
     Ranked: lambda event: (*event.means, *(event.scores or ())),
     Stepped: lambda event: (event.seconds,),
-    Compared: lambda event: (event.seconds,),
+    Compared: lambda event: (event.seconds, *(event.scores or ())),
     Analysed: lambda event: event.trigger.colour if event.trigger else (),
     Evaluated: lambda event: event.trigger.colour if event.trigger else (),
     ChannelView: lambda event: (*event.valid_map, *(event.poisoned_map or ())),

@@ -85,9 +85,10 @@ def _digest(first: bytes) -> bytes:
     return hashlib.sha256(first).hexdigest().encode()
 
 
-UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.Idle, p.Failed)  # greeting, answers to looking, state of the queue
+# greeting, answers to looking, what is told again later, state of the queue
+UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.ComparedStep, p.Idle, p.Failed)
 # numbers alone: nothing in them is shown as text
-NUMBERS = (p.Stepped, p.Moved, p.SaveMeasured, p.Reordered)
+NUMBERS = (p.Stepped, p.Moved, p.SaveMeasured)
 PATHS = {"settings", "path", "run", "files"}  # fields that hold them
 TEXT = 1000  # characters
 
@@ -117,12 +118,20 @@ def believed(event: p.AnyEvent) -> p.AnyEvent:
 def _refuse_order(event: p.AnyEvent) -> None:
     """Raises Unbelievable for an order of another name than ours, or one that looks at something else than it says."""
     match event:
-        case p.Began(settings=p.Settings(order_by=name)) | p.Ranked(order_by=name) | p.Compared(name=name):
+        case p.Reordered(order_by="") | p.Reordered(order_by=None):
+            return
+        case (
+            p.Began(settings=p.Settings(order_by=name))
+            | p.Ranked(order_by=name)
+            | p.Compared(name=name)
+            | p.Reordered(order_by=str(name))
+        ):
             try:
                 known = order_name(name) == name
             except Refused as refused:
                 raise Unbelievable(str(refused)) from None
-            if not known or (not isinstance(event, p.Began) and event.looks_at != method_of(name).looks_at):
+            looks_at = event.looks_at if isinstance(event, p.Ranked | p.Compared) else method_of(name).looks_at
+            if not known or looks_at != method_of(name).looks_at:
                 raise Unbelievable("an order that is written in another way")
 
 

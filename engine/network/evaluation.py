@@ -66,6 +66,15 @@ class Evaluator:
         answers[rows] = self.rest.answers(pruned, rows, check)
         return answers, len(rows)
 
+    def after_several(
+        self, before: np.ndarray, pruned: np.ndarray, channels: tuple[int, ...], check: Check
+    ) -> tuple[np.ndarray, int]:
+        """As `after`, once several channels are gone that were there `before`."""
+        rows = np.flatnonzero(self.rest.store.active[list(channels), : self.images].any(axis=0))
+        answers = before.copy()
+        answers[rows] = self.rest.answers(pruned, rows, check)
+        return answers, len(rows)
+
     def of(self, rows: slice, pruned: np.ndarray, check: Check) -> np.ndarray:
         """Answers for some rows only, also beyond `images`: a set that is looked at now and then."""
         return self.rest.answers(pruned, np.arange(rows.start, rows.stop), check)

@@ -1,8 +1,8 @@
-"""The file curve.csv: a row a step of the current order, B itself first."""
+"""curve.csv: a row a step of the current order, B itself first."""
 
 from engine.api import protocol as p
 from engine.report.csv_table import csv_text
-from engine.report.figures import oracle_cells, rate
+from engine.report.figures import rate
 from engine.report.run_record import RunRecord
 
 COLUMNS = (
@@ -27,12 +27,12 @@ def curve_csv(record: RunRecord) -> bytes:
 
     Where the order looked at poisoned images, a last column names it.
     """
-    columns = (*COLUMNS, "oracle") if record.ranked.oracle else COLUMNS
-    return csv_text(columns, (curve_row(record, step, counts) for step, counts in enumerate(record.steps)))
+    columns = (*COLUMNS, "oracle") if record.oracle else COLUMNS
+    return csv_text(columns, (curve_row(record, step, counts) for step, counts in record.steps.items()))
 
 
 def curve_row(record: RunRecord, step: int, counts: p.Counts) -> list[object]:
-    return [*figures_row(record, step, counts), *oracle_cells(record)]
+    return [*figures_row(record, step, counts), *([record.oracle] if record.oracle else [])]
 
 
 def figures_row(record: RunRecord, step: int, counts: p.Counts) -> list[object]:

@@ -28,7 +28,7 @@ def differences(record: RunRecord) -> list[str]:
 
 def compared(record: RunRecord) -> Iterator[tuple[int, p.Counts, p.Counts]]:
     """Step, own and published counts of every network that both have."""
-    own = {record.order[:step]: counts for step, counts in enumerate(record.steps)}
+    own = {record.order[:step]: counts for step, counts in record.steps.items()}
     own |= {saved.pruned: saved.counts for saved in record.saved}
     own[()] = record.base
     for pruned, counts in own.items():

@@ -80,9 +80,10 @@ def published_step(record: RunRecord, row: Row) -> int | None:
     return published().thresholds.get(row.saved.threshold)
 
 
-def oracle_cells(record: RunRecord) -> list[object]:
-    """The cell that a row of a table has more, where the order looked at poisoned images: the order's name."""
-    return [record.ranked.order_by] if record.ranked.oracle else []
+def oracle_cells(record: RunRecord, row: Row) -> list[object]:
+    """The cell that a row of results has more, where an order looked at poisoned images: the name of the row's order,
+    where it is one of those; B has none of its own, and names the run's."""
+    return [(row.saved.oracle if row.saved else record.oracle) or None] if record.oracles else []
 
 
 def compares(record: RunRecord) -> bool:

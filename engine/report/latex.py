@@ -2,6 +2,7 @@
 
 import re
 
+from engine.api.orders import ORACLE
 from engine.report.certainty import effectiveness, robust
 from engine.report.figures import RATES, rate, rows
 from engine.report.markdown import TITLES, when
@@ -24,7 +25,13 @@ def results_tex(record: RunRecord) -> bytes:
         lines.append([*head, *cells, "" if der is None else f"{der:.4f}"])
     kept = [at for at in range(len(header)) if at < 4 or any(line[at] for line in lines)]
     table = [[line[at] for at in kept] for line in (header, *lines)]
-    return tabular(table).encode()
+    return (warning(record) + tabular(table)).encode()
+
+
+def warning(record: RunRecord) -> str:
+    """A line above the table, where an order looked at poisoned images."""
+    names = " and ".join(rf"\texttt{{{escaped(name)}}}" for name in record.oracles)
+    return f"Order by {names}, an {ORACLE}.\n\n" if names else ""
 
 
 def tabular(table: list[list[str]]) -> str:

@@ -1,4 +1,4 @@
-"""The file report.md: the picture, the results table, what the curve says, and what was measured on what."""
+"""report.md: the picture, the results table, what the curve says, and what was measured on what."""
 
 from engine.api.orders import DEFAULT, ORACLE, method_of
 from engine.api.protocol import SetName, threshold_label
@@ -56,6 +56,7 @@ def report_md(record: RunRecord) -> bytes:
         *oracle(record),
         f"**{plain(verdict(record))}**",
         "![Clean test accuracy and attack success rate of B′ and G over the fraction of channels pruned](curve.png)",
+        *bands(record),
         "## Results",
         "Rates in percent" + ("; in brackets, what the lab published." if compares(record) else "."),
         results_table(record),
@@ -73,6 +74,11 @@ def report_md(record: RunRecord) -> bytes:
         *notes(record),
     ]
     return ("\n\n".join(parts) + "\n").encode()
+
+
+def bands(record: RunRecord) -> list[str]:
+    """What the picture's bands are, where there are some."""
+    return ["Bands: 95 % Wilson intervals."] if record.began.settings.bands else []
 
 
 def results_table(record: RunRecord) -> str:
@@ -124,8 +130,8 @@ def _empty_line(record: RunRecord, threshold: str) -> list[str]:
     if (step := record.first_reached(threshold)) is not None:
         drop = f"{record.drop(record.steps[step]):.2f}"
         return [threshold_label(threshold), str(step), f"{record.fraction(step):.3f}", drop, "not saved", ""]
-    most = max(map(record.drop, record.steps))
-    return [threshold_label(threshold), f"not reached by {len(record.steps) - 1}", "", f"{most:.2f} at most", "", ""]
+    most = max(map(record.drop, record.steps.values()))
+    return [threshold_label(threshold), f"not reached by {record.last}", "", f"{most:.2f} at most", "", ""]
 
 
 def certainty_table(record: RunRecord) -> str:
@@ -155,7 +161,7 @@ def _step_range(record: RunRecord, row: Row) -> str:
     ends = certainty.step_range(record, row)
     if ends is None:
         return str(row.step)
-    low, high = (f"over {len(record.steps) - 1}" if end is None else str(end) for end in ends)
+    low, high = (f"over {record.last}" if end is None else str(end) for end in ends)
     return f"{row.step} ({low} to {high})"
 
 
@@ -197,20 +203,28 @@ def _known(place: str | None) -> str:
 
 def how(record: RunRecord) -> str:
     """What was pruned, and in which order."""
-    opened, given = record.opened, record.ranked.given
-    order = "in the order given" if given else ranking(record)
-    if record.order != record.ranked.order:
+    opened = record.opened
+    order = ranking(record) if record.order_by else "in the order given"
+    if record.order != _whole_order(record):
         order += ", changed by hand"
     target = f" The attack's target is class {plain(opened.target)} of {opened.classes}." if opened.target else ""
+    stride = record.began.settings.stride
+    wide = f" {stride} channels a step, and one by one where a threshold was crossed." if stride > 1 else ""
     return (
-        f"Pruned: the {opened.channels} channels of {code(opened.layer)}, {order}.{target} "
+        f"Pruned: the {opened.channels} channels of {code(opened.layer)}, {order}.{wide}{target} "
         f"Computed by Keras with {plain(opened.backend)} on {plain(opened.device)}."
     )
 
 
+def _whole_order(record: RunRecord) -> tuple[int, ...]:
+    """The channels of the whole order in force, as they were before any of them was pruned out of turn."""
+    compared = {at.name: at.order for at in record.compared}
+    return compared.get(record.taken, record.order) if record.taken else record.ranked.order
+
+
 def ranking(record: RunRecord) -> str:
     """How the run's order came about."""
-    name, feature = record.ranked.order_by, code(record.opened.feature)
+    name, feature = record.order_by, code(record.opened.feature)
     if name == DEFAULT:
         return f"by increasing mean of {feature} over clean validation images and positions, equal means by lower index"
     method = method_of(name)
@@ -220,9 +234,10 @@ def ranking(record: RunRecord) -> str:
 
 def oracle(record: RunRecord) -> list[str]:
     """What a run says whose order looked at poisoned images."""
-    if not record.ranked.oracle:
-        return []
-    return [f"**Order by {code(record.ranked.order_by)}, an {ORACLE}.**"]
+    names = " and ".join(map(code, record.oracles))
+    if record.oracle:
+        return [f"**Order by {names}, an {ORACLE}.**"]
+    return [f"**Networks saved in the order by {names}, an {ORACLE}.**"] if names else []
 
 
 def notes(record: RunRecord) -> list[str]:

@@ -15,7 +15,7 @@ BAND = 3  # so many random orders are drawn as a band
 def orders_csv(record: RunRecord) -> bytes:
     """The columns of curve.csv for each order, a row a step, behind its name and what it looks at."""
     rows = (
-        [at.name, at.looks_at, *figures_row(replace(record, order=at.order, steps=at.steps), step, counts)]
+        [at.name, at.looks_at, *figures_row(replace(record, order=at.order), step, counts)]
         for at in record.compared
         for step, counts in enumerate(at.steps)
     )

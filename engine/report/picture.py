@@ -91,8 +91,11 @@ def draw(figure: Any, plot: Plot) -> None:
 
 def draw_curve(axes: Any, curve: Curve, channels: int) -> None:
     """Percent over the fraction pruned. Markers of curves that run side by side take turns."""
-    style, steps = STYLES[curve.column], range(len(curve.values))
+    style, steps = STYLES[curve.column], curve.steps
     apart = max(1, len(steps) // MARKERS)
+    if curve.low:
+        places = [step / channels for step in steps]
+        axes.fill_between(places, curve.low, curve.high, color=style.colour, alpha=0.25, linewidth=0, zorder=2)
     axes.plot(
         [step / channels for step in steps],
         curve.values,
@@ -161,6 +164,6 @@ def serve() -> None:
     No plot means that nobody wants a picture any more.
     """
     os.nice(NICE)
-    png(Plot("", 1, (Curve("test", (100.0, 0.0)),), ()))  # the first picture takes long, whatever it shows
+    png(Plot("", 1, (Curve("test", (100.0, 0.0), (0, 1)),), ()))  # the first picture takes long, whatever it shows
     if asked := sys.stdin.buffer.read():
         sys.stdout.buffer.write(png(msgspec.json.decode(asked, type=Plot | Tradeoff)))

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from engine.report.figures import rate
+from engine.api.rates import wilson
+from engine.report.figures import SET_OF, rate
 from engine.report.run_record import RunRecord
 
 # columns of Counts, in the order in which they are drawn
@@ -10,10 +11,14 @@ COLUMNS = ("test", "poisoned", "g_test", "g_poisoned")
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """Percent at each step, from 0 up. `column`: the one of Counts that it comes from."""
+    """Percent at each known step. `column`: the one of Counts that it comes from. `low`, `high`: its 95 % intervals,
+    where they are drawn."""
 
     column: str
     values: tuple[float, ...]
+    steps: tuple[int, ...]  # that the values are of
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -63,15 +68,25 @@ def plot_of(record: RunRecord) -> Plot:
     columns = [column for column in COLUMNS if rate(record, base, column) is not None]
     if "test" not in columns:
         columns.insert(0, "valid")
-    curves = (Curve(column, tuple(_values(record, column))) for column in columns)
+    steps = tuple(record.steps)
+    curves = (Curve(column, tuple(_values(record, column)), steps, *_bands(record, column)) for column in columns)
     title = f"Pruning {record.opened.layer} of {record.opened.model.name}"
-    title += f", ORACLE order {record.ranked.order_by}" if record.ranked.oracle else ""
+    title += f", ORACLE order {record.oracle}" if record.oracle else ""
     return Plot(title, record.opened.channels, tuple(curves), _marks(record))
 
 
 def _values(record: RunRecord, column: str) -> list[float]:
-    found = [rate(record, counts, column) for counts in record.steps]
+    found = [rate(record, counts, column) for counts in record.steps.values()]
     return [value for value in found if value is not None]
+
+
+def _bands(record: RunRecord, column: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The ends of the 95 % interval at each known step, where the run's settings ask for bands."""
+    if not record.began.settings.bands:
+        return (), ()
+    images = record.images(SET_OF[column]) or 0
+    ends = [wilson(getattr(counts, column), images) for counts in record.steps.values()]
+    return tuple(low for low, _ in ends), tuple(high for _, high in ends)
 
 
 def _marks(record: RunRecord) -> tuple[Mark, ...]:

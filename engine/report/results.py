@@ -7,6 +7,7 @@ import msgspec
 
 from engine.api import protocol as p
 from engine.api.order_figures import summary
+from engine.api.orders import method_of
 from engine.report import certainty
 from engine.report.csv_table import csv_text
 from engine.report.differences import differences
@@ -25,7 +26,7 @@ def results_csv(record: RunRecord) -> bytes:
     Published values have columns of their own where the inputs are the lab's, and an oracle's order has one.
     """
     beside = ("published_step", *(f"published_{title}" for title in BESIDE)) if compares(record) else ()
-    last = ("oracle",) if record.ranked.oracle else ()
+    last = ("oracle",) if record.oracles else ()
     columns = (*HEAD, *beside, "pruned", *certainty.COLUMNS, *last)
     return csv_text(columns, (results_row(record, row) for row in rows(record)))
 
@@ -45,7 +46,7 @@ def results_row(record: RunRecord, row: Row) -> list[object]:
         *_beside(record, row),
         pruned,
         *certainty.cells(record, row),
-        *oracle_cells(record),
+        *oracle_cells(record, row),
     ]
 
 
@@ -91,16 +92,16 @@ def results_json(record: RunRecord) -> bytes:
         "classes": opened.classes,
         "target": opened.target,
         "order": record.order,
-        "order_given": record.ranked.given,
-        "order_by": None if record.ranked.given else record.ranked.order_by,
-        "order_looks_at": None if record.ranked.given else record.ranked.looks_at,
-        "oracle": record.ranked.oracle,
+        "order_given": not record.order_by,
+        "order_by": record.order_by or None,
+        "order_looks_at": method_of(record.order_by).looks_at if record.order_by else None,
+        "oracle": bool(record.oracles),
         "order_scores": record.ranked.scores,
         "mean_activation": record.ranked.means,
         "active_valid": record.ranked.active_valid,
         "active_poisoned": record.ranked.active_poisoned,
         "thresholds": {threshold: record.first_reached(threshold) for threshold in record.thresholds},
-        "curve": [curve_entry(record, step, counts) for step, counts in enumerate(record.steps)],
+        "curve": [curve_entry(record, step, counts) for step, counts in record.steps.items()],
         "orders": [order_entry(record, compared) for compared in record.compared],
         "saved": [saved_entry(record, row) for row in rows(record)],
         "trigger": msgspec.to_builtins(record.analysed.trigger) if record.analysed else None,
@@ -136,6 +137,8 @@ def saved_entry(record: RunRecord, row: Row) -> dict[str, Any]:
     entry: dict[str, Any] = {"network": row.network, "step": row.step, "file": file_of(record, row)}
     if row.saved:
         entry |= {"threshold": row.saved.threshold, "pruned": row.saved.pruned}
+    if row.saved and row.saved.oracle:
+        entry["oracle"] = row.saved.oracle
     if row.saved and row.network != "G":
         entry |= {"path": row.saved.path, "sha256": row.saved.sha256}
     for title, column in row.columns.items():

@@ -1,6 +1,6 @@
 """A run as plain data, folded from its events: all that the result files are made of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from engine.api import protocol as p
 from engine.api.deliverables import Ledger, table_place
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
+from engine.api.orders import method_of
+from engine.api.stride import known_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class SavedStep:
     pruned: tuple[int, ...]
     counts: p.Counts
     answers: str | None = None
+    oracle: str = ""  # the name of the order that it was pruned in, where that looked at poisoned images
 
     @property
     def file(self) -> str:
@@ -33,19 +36,35 @@ class SavedStep:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """`steps`: counts of the known steps of the current `order`, from 0 (B) up without a gap."""
+    """`steps`: counts by known step of the current `order`, from 0 (B) up; with a stride not every step is there."""
 
     began: p.Began
     opened: p.Opened
     ranked: p.Ranked
     order: tuple[int, ...]
-    steps: tuple[p.Counts, ...]
+    steps: Mapping[int, p.Counts]
     saved: tuple[SavedStep, ...]
     thresholds: tuple[str, ...]
     base: p.Counts  # B, with the poisoned validation set where there is one
     seconds: dict[str, float]  # by phase, over every time that the run was taken up
     compared: tuple[p.Compared, ...] = ()  # orders, as they were compared
     analysed: p.Analysed | None = None
+    taken: str = ""  # the name of a whole order that was taken later; empty: the one that the run began with
+
+    @property
+    def order_by(self) -> str:
+        """The name of the order in force; empty where the user gave it."""
+        return self.taken or ("" if self.ranked.given else self.ranked.order_by)
+
+    @property
+    def oracle(self) -> str:
+        """The name of the order in force, where it looked at poisoned images."""
+        return _oracle(self.order_by)
+
+    @property
+    def oracles(self) -> tuple[str, ...]:
+        """The orders that looked at poisoned images and have a part in what this run leaves."""
+        return tuple(dict.fromkeys(name for name in (self.oracle, *(at.oracle for at in self.saved)) if name))
 
     def images(self, name: p.SetName) -> int | None:
         """Images in a set, None where it is not there."""
@@ -63,8 +82,13 @@ class RunRecord:
     def first_reached(self, threshold: str) -> int | None:
         """The first step of the current order whose drop is at least `threshold` points."""
         images = self.opened.sets["valid"].images
-        reached = (p.reached(threshold, self.base.valid, counts.valid, images) for counts in self.steps)
-        return next((step for step, hit in enumerate(reached) if hit), None)
+        base = self.base.valid
+        return next((at for at, counts in self.steps.items() if p.reached(threshold, base, counts.valid, images)), None)
+
+    @property
+    def last(self) -> int:
+        """The last step that is known."""
+        return max(self.steps)
 
 
 def record(events: Iterable[p.AnyEvent]) -> RunRecord:
@@ -114,12 +138,26 @@ class _Fold:
     def spend(self, phase: str, seconds: float) -> None:
         self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
 
+    @property
+    def began_by(self) -> str:
+        """The name of the order that the run began with; empty where the user gave it."""
+        return self.ranked.order_by if self.ranked and not self.ranked.given else ""
+
     def saved(self) -> list[SavedStep]:
         """The networks on disk, each with the file of G's answers for the same channels at zero."""
         files = self.ledger.files.values()
         answers = {(at.channels, at.threshold): Path(at.path).name for at in files if at.what == "answers"}
         return [
-            SavedStep(at.step, at.threshold, at.path, at.sha256, at.pruned, at.counts, answers.get(key))
+            SavedStep(
+                at.step,
+                at.threshold,
+                at.path,
+                at.sha256,
+                at.pruned,
+                at.counts,
+                answers.get(key),
+                _oracle(at.order_by or self.began_by),
+            )
             for at in files
             if at.what == "model" and at.step is not None and at.counts
             for key in [(at.channels, at.threshold)]
@@ -129,17 +167,23 @@ class _Fold:
         steps = self.ledger.steps
         if not (self.began and self.opened and self.ranked and 0 in steps):
             raise Refused("There is nothing to report yet: B has not been measured.")
-        known = range(next(step for step in range(len(steps) + 1) if step not in steps))
+        known = known_steps(steps, self.began.settings.stride, len(self.ledger.order))
         return RunRecord(
             self.began,
             self.opened,
             self.ranked,
             self.ledger.order,
-            tuple(steps[step] for step in known),
+            {step: steps[step] for step in known},
             tuple(sorted(self.saved(), key=lambda at: table_place(at.step, at.threshold, at.path))),
             self.thresholds,
             self.base or steps[0],
             self.seconds,
             tuple(self.compared.values()),
             self.analysed,
+            self.ledger.order_by,
         )
+
+
+def _oracle(name: str) -> str:
+    """An order's name where it looks at poisoned images, else nothing."""
+    return name if name and method_of(name).oracle else ""

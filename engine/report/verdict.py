@@ -37,15 +37,14 @@ def attack_rate(record: RunRecord, counts: p.Counts) -> float:
 
 def first_under(record: RunRecord, percent: int) -> int | None:
     """The first known step whose attack success rate is under so many percent."""
-    rates = (attack_rate(record, counts) for counts in record.steps)
-    return next((step for step, rate in enumerate(rates) if rate < percent), None)
+    return next((step for step, counts in record.steps.items() if attack_rate(record, counts) < percent), None)
 
 
 def accuracy_fate(record: RunRecord) -> str:
     """Where accuracy fell, or how little it lost."""
     if (step := record.first_reached(FALL)) is not None:
         return f"Clean validation accuracy had lost {FALL} points at step {step}"
-    worst = max(map(record.drop, record.steps))
+    worst = max(map(record.drop, record.steps.values()))
     return f"Clean validation accuracy lost {max(worst, 0):.2f} points at most in {steps(record)}"
 
 
@@ -64,7 +63,7 @@ def attack_fate(record: RunRecord) -> str:
 
 def attack_stayed(record: RunRecord, accuracy: int | None) -> str:
     """What to say where the attack outlived every step that is known."""
-    least = min(attack_rate(record, counts) for counts in record.steps)
+    least = min(attack_rate(record, counts) for counts in record.steps.values())
     reach = f"the attack success rate on poisoned test images stayed at {least:.2f} % or above"
     if accuracy is None:
         return f"Neither accuracy nor the attack fell: {lower(accuracy_fate(record))}, and {reach}."
@@ -80,5 +79,5 @@ def lower(text: str) -> str:
 
 
 def steps(record: RunRecord) -> str:
-    count = len(record.steps) - 1
+    count = record.last
     return f"{count} step" if count == 1 else f"{count} steps"

@@ -47,7 +47,8 @@ class Run:
         answers = AnswersFile(self.folder / "answers.bin", self.inputs.stepped, channels)
         poisoned = self.inputs.sets.get("poisoned")
         valid = self.inputs.sets["valid"].images
-        return Session(channels, valid, poisoned.images if poisoned else 0, answers, self.count)
+        bad, stride, visits = poisoned.images if poisoned else 0, self.settings.stride, self.settings.save_steps
+        return Session(channels, valid, bad, answers, self.count, stride=stride, visits=visits)
 
     def close(self) -> None:
         """Let go of the answers' file and of the features."""
@@ -159,6 +160,12 @@ class Run:
         )
         self.emit(Progress("ranking", channels, channels, perf_counter() - begin))
         return event
+
+    def order_by(self, name: str) -> tuple[int, ...]:
+        """The channels in the order of a method. Raises Refused where it looks at what is not there."""
+        from engine.orders.compute_order import order_of, scored
+
+        return order_of(name, scored(name, self.material))
 
     def measured(self, step: int) -> Counts:
         """Counts at a step, with the poisoned validation set."""

@@ -150,13 +150,14 @@ class Saver:
                 for name, at in sets.items()
             }
             path = run.folder / lab.g_name(threshold=threshold, step=step)
-            self.put(path, answers_file(columns, self.oracle), "answers", step, threshold, pruned)
+            self.put(path, answers_file(columns, self.oracle(pruned)), "answers", step, threshold, pruned)
 
-    @property
-    def oracle(self) -> str:
-        """The name of the run's order, where it looked at poisoned images."""
-        settings = self.run.settings
-        return settings.order_by if method_of(settings.order_by).oracle and not settings.order else ""
+    def oracle(self, pruned: tuple[int, ...] | None) -> str:
+        """The name of the order that pruned these channels, or of the run's now, where it looked at poisoned images."""
+        settings, now = self.run.settings, self.run.session.order_by
+        taken = now if pruned is None else self.recorder.ledger.orders.get(frozenset(pruned), now)
+        name = taken or ("" if settings.order else settings.order_by)
+        return name if name and method_of(name).oracle else ""
 
     def results(self, files: Iterable[tuple[str, bytes]]) -> list[str]:
         """Write result files into the run folder; returns their paths."""

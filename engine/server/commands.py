@@ -15,12 +15,14 @@ from engine.api import lab
 from engine.api import protocol as p
 from engine.api.demo import Attack
 from engine.api.errors import ExitCode, Foreign, LabError, NotWritten, Refused
+from engine.api.orders import order_name
 from engine.network import backend
 from engine.run import image_browser
 from engine.run.open_run import Opening
 from engine.run.recorder import Recorder
 from engine.run.run import Run
 from engine.run.saving import Saver
+from engine.run.wide_layers import stride_offer
 
 
 class Stopped(Exception):
@@ -36,6 +38,7 @@ class Service:
         self.number = 0  # of the command under way
         self.stopped_before = 0  # commands with lower numbers are to stop at their next batch
         self.leaving = False
+        self.cancelling: set[str] = set()  # orders that are not to be compared, from the reader's thread
         self.measuring = False  # a saved step: its figures belong to its files, so a pause waits for them
         self.used, self.held = ExitStack(), ExitStack()  # what is closed with the run; its locks
         self.state: tuple[Run, Saver] | None = None
@@ -86,6 +89,8 @@ class Service:
             p.ShowImages: self.show_images,
             p.ShowChannel: self.show_channel,
             p.Compare: self.compare,
+            p.CancelOrder: self.cancelled,
+            p.TakeOrder: self.take_order,
             p.Export: self.export,
             p.Finish: self.finish,
             p.Evaluate: self.evaluate,
@@ -154,16 +159,20 @@ class Service:
             begin = time.perf_counter()
             self.walk(p.Goto(0))
             self.emit(p.Progress("baseline", 1, 1, time.perf_counter() - begin))
+            if offer := stride_offer(self.run, time.perf_counter() - begin):
+                self.emit(p.Note(offer))
         if frozenset() not in self.recorder.ledger.counted:
             self.measure(0)
         unwritten = self.saver.check()
         told = any(isinstance(event, p.Thresholds) for event in self.recorder.events)
+        for event in session.refine(lambda: self.run.evaluator, self.check):
+            self.tell(event)
         for event in session.uncrossed() if told else session.set_thresholds(self.run.settings.save_at):
             self.tell(event)
         for threshold, step in session.crossings():
             self.save_missing(step, threshold)
         for step in self.run.settings.save_steps:
-            if step <= len(list(session.known())) - 1:
+            if any(event.step == step for event in session.known()):
                 self.save_missing(step)
         if unwritten:
             self.export(p.Export())
@@ -242,7 +251,8 @@ class Service:
 
     def set_thresholds(self, command: p.SetThresholds) -> None:
         self.refuse_held()
-        for event in self.run.session.set_thresholds(lab.thresholds(command.save_at)):
+        wanted, run = lab.thresholds(command.save_at), self.run
+        for event in run.session.set_thresholds(wanted, lambda: run.evaluator, self.check):
             self.tell(event)
 
     def save_here(self, command: p.SaveHere) -> None:
@@ -287,11 +297,36 @@ class Service:
 
     def compare(self, command: p.Compare) -> None:
         """Orders side by side, each told of as soon as it is computed; in a run of one's own, kept and drawn."""
-        known = {event.name for event in self.recorder.events if isinstance(event, p.Compared)}
-        for event in compare_orders.compared(self.run, [name for name in command.orders if name not in known]):
+        wanted = [name for name in command.orders if name not in self.compared()]
+        for event in compare_orders.compared(self.run, wanted, self.cancelling):
             self.emit(event)
         if self.recorder.journal is not None:
             self.saver.results(report.comparison(report.record(self.recorder.events), self.painter))
+
+    def cancel_order(self, name: str) -> None:
+        """Leave an order out of the comparison under way, and of those that wait. Called from the reader's thread."""
+        self.cancelling.add(name)
+
+    def cancelled(self, command: p.CancelOrder) -> None:
+        """The comparisons that the order was left out of have ended; the next may have it."""
+        self.cancelling.discard(command.order)
+
+    def compared(self) -> dict[str, p.Compared]:
+        """The orders that were compared, by name."""
+        return {event.name: event for event in self.recorder.events if isinstance(event, p.Compared)}
+
+    def take_order(self, command: p.TakeOrder) -> None:
+        """Prune in another order: as it was compared, or as its scores make it."""
+        self.refuse_held()
+        session = self.run.session
+        if command.order is None:
+            events = session.take_back()
+        else:
+            name = order_name(command.order)
+            known = self.compared().get(name)
+            events = session.take_order(known.order if known else self.run.order_by(name), name)
+        for event in events:
+            self.tell(event)
 
     # --- results ---
 

@@ -14,6 +14,7 @@ from engine.api.protocol import (
     PROTOCOL,
     AnyCommand,
     AnyEvent,
+    CancelOrder,
     Detach,
     Failed,
     Hello,
@@ -92,6 +93,8 @@ class FrontEnds:
             self._received += 1
             if isinstance(command, Pause | Quit):
                 service.stop_before(self._received, leaving=isinstance(command, Quit))
+            if isinstance(command, CancelOrder):
+                service.cancel_order(command.order)
             if not isinstance(command, Pause):
                 self.commands.put((self._received, command))
 

@@ -15,7 +15,8 @@ from tests.support.protocol_client import Line, of, play, small_lab, until_idle
 REAL = (sys.executable, "-P", "-m", "engine")
 SCRIPT = ("open", "forth", "back", "again", "beyond", "home", "out of turn", "undo", "refused", "save", "save again",
           "other step", "save other", "decline", "save other again", "replace", "misnamed", "step misnamed",
-          "gone", "check", "home again", "thresholds", "images", "channel", "export", "finish", "compare")  # fmt: skip
+          "gone", "check", "home again", "thresholds", "images", "channel", "export", "finish", "compare",
+          "take", "on", "take back")  # fmt: skip
 REFUSED = ("refused", "misnamed", "step misnamed")
 
 
@@ -55,6 +56,9 @@ def talk(
         "export": p.Export(),
         "finish": p.Finish(),
         "compare": p.Compare(("mean", "norm")),
+        "take": p.TakeOrder("norm"),
+        "on": p.Goto(2),
+        "take back": lambda told: p.TakeOrder(),
     }
     found = play(list(commands.values()), REAL if request.param == "real" else fake_command("--gone", "mine.h5"))
     return dict(zip(commands, found, strict=True))
@@ -233,6 +237,17 @@ def test_comparing_walks_each_order_and_leaves_the_run_as_it_is(talk: Talk) -> N
         assert compared.steps[0].valid == of(p.Stepped, talk["open"])[0].counts.valid
     assert not of(p.Stepped, events) and not of(p.Moved, events) and not of(p.Reordered, events)
     assert events[-1].step == talk["finish"][-1].step
+
+
+def test_an_order_is_taken_and_taken_back(talk: Talk) -> None:
+    begun, stood = order_of(talk["open"]), talk["compare"][-1].step
+    (taken,), (back,) = of(p.Reordered, talk["take"]), of(p.Reordered, talk["take back"])
+    assert (taken.order_by, taken.undo_at) == ("norm", taken.kept) and sorted(taken.order) == sorted(begun)
+    assert taken.kept <= stood and taken.order[: taken.kept] == begun[: taken.kept]
+    assert talk["take"][-1].step == taken.kept
+    assert [event.channel for event in of(p.Stepped, talk["on"])] == list(taken.order[taken.kept : 2])
+    assert (back.order, back.order_by, back.undo_at) == (begun, "", None)
+    assert talk["take back"][-1].step == stood
 
 
 def test_exporting_and_finishing_tell_of_every_file(talk: Talk) -> None:

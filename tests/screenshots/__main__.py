@@ -23,6 +23,7 @@ from tests.screenshots.picture import HOW_TO_GET, flat, png
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
+    from engine.api.demo import Attack
     from engine.api.protocol import ImagePair
     from tui.app.app import LabApp
 
@@ -79,13 +80,13 @@ class Session:
 
 
 @asynccontextmanager
-async def session(folder: Path, size: tuple[int, int]) -> AsyncIterator[Session]:
+async def session(folder: Path, size: tuple[int, int], attack: "Attack" = "pruning-aware") -> AsyncIterator[Session]:
     """The workbench on the demo, with B measured."""
     from tui.app.app import LabApp
     from tui.model.config import Config
     from tui.model.launch import demo_launch
 
-    app = LabApp(replace(demo_launch("pruning-aware"), fresh=True), Config(theme="lab3-dark"))
+    app = LabApp(replace(demo_launch(attack), fresh=True), Config(theme="lab3-dark"))
     async with app.run_test(size=size, notifications=True) as pilot:
         it = Session(app, pilot, folder)
         try:
@@ -119,24 +120,60 @@ def telling(pair: "ImagePair | None") -> bool:
     return clean.label == clean.b_prime != poisoned.label == poisoned.b_prime
 
 
+async def compared(it: Session) -> None:
+    """Wait for every order that the screen computes by itself."""
+    await it.press("2")
+    await it.until(lambda: it.app.latest.compared and not it.app.latest.busy, "the orders")
+
+
+async def aware(it: Session) -> None:
+    await compared(it)
+    await it.take("orders.png")
+
+
+async def plain(it: Session) -> None:
+    await compared(it)
+    await it.press("z", "z", "z")
+    await it.take("orders-plain.png")
+
+
+async def narrow_orders(it: Session) -> None:
+    await compared(it)
+    await it.take("orders-80x24.png")
+
+
 async def narrow(it: Session) -> None:
     await it.go_to(FAR)
     await it.take("workbench-80x24.png")
 
 
-TOUR: tuple[tuple[tuple[int, int], Callable[[Session], Awaitable[None]]], ...] = (((120, 40), wide), ((80, 24), narrow))
+Visit = Callable[[Session], Awaitable[None]]
+TOUR: tuple[tuple[tuple[int, int], "Attack", Visit], ...] = (
+    ((120, 40), "pruning-aware", wide),
+    ((80, 24), "pruning-aware", narrow),
+    ((120, 40), "pruning-aware", aware),
+    ((120, 40), "plain", plain),
+    ((80, 24), "pruning-aware", narrow_orders),
+)
 
 
-async def tour(folder: Path) -> None:
-    for size, visit in TOUR:
-        async with session(folder, size) as it:
-            await visit(it)
+async def tour(folder: Path, only: str) -> None:
+    for size, attack, visit in TOUR:
+        if only in visit.__name__:
+            async with session(folder, size, attack) as it:
+                await visit(it)
+
+
+def names() -> str:
+    return ", ".join(visit.__name__ for _, _, visit in TOUR)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.screenshots", description="Pictures for the README.")
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent, help="where they go")
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--only", default="", help="take only the visit of this name: " + names())
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
     try:
         png('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>')
     except (ImportError, OSError):
@@ -144,7 +181,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="lab3-") as cache:
         os.environ["XDG_CACHE_HOME"] = cache
-        asyncio.run(tour(folder))
+        asyncio.run(tour(folder, arguments.only))
 
 
 if __name__ == "__main__":

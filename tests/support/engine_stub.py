@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from engine.api import protocol as p
 from engine.api.errors import EngineDied
+from engine.api.orders import METHODS, method_of
 from engine.api.transport import Ending
 
 CHANNELS = 60
@@ -41,6 +42,24 @@ def counts(step: int) -> p.Counts:
         detected=caught,
         false_alarms=min(1000, lost),
     )
+
+
+def compared(name: str) -> p.Compared:
+    """An order; each kind has its own price, so that no two look the same."""
+    kind = method_of(name).name
+    late = list(METHODS).index(kind) + (int(name.partition(":")[2]) if kind == "random" else 0)
+    steps = tuple(
+        p.Counts(
+            valid=max(1, 986 - 2 * late - 12 * max(0, step - 20)) if step else 986,
+            test=max(1, 986 - 2 * late - 12 * max(0, step - 20)) if step else 986,
+            poisoned=max(0, 1000 - 40 * max(0, step - 20 - late // 2)),
+            g_test=900, g_poisoned=0, detected=0, false_alarms=0,
+        )
+        for step in range(CHANNELS + 1)
+    )  # fmt: skip
+    chosen = ORDER[:3] if kind == "clp" else None
+    scores = tuple(9.0 - ORDER.index(c) if c in ORDER[:3] else 1.0 for c in range(CHANNELS)) if chosen else None
+    return p.Compared(name, method_of(name).looks_at, ORDER, steps, chosen, chosen and steps[3], 0.1, scores)
 
 
 def means() -> tuple[float, ...]:
@@ -123,6 +142,8 @@ class ScriptedEngine:
     def say(self, event: p.AnyEvent) -> None:
         self._say(event)
 
+    held_back: tuple[str, ...] = ()  # orders that are never compared
+
     def pause_answers(self) -> None:
         """Read no more commands."""
         self._reading.clear()
@@ -158,6 +179,15 @@ class ScriptedEngine:
                 self._known = self._at
                 self._say(p.Reordered(tuple(self._order), self._at))
                 await self._goto(p.Goto(self._at + 1))
+            case p.Compare(orders=orders):
+                for name in orders:
+                    if name not in self.held_back:
+                        self._say(p.Progress("orders", 0, CHANNELS, 0.0, name), compared(name))
+                self._say(p.Idle(self._at))
+            case p.TakeOrder(order=name):
+                order = tuple(self._order[::-1])
+                self._order, self._known, self._at = list(order), 0, 0
+                self._say(p.Reordered(order, 0, name or "", 0 if name else None), p.Idle(0))
             case p.SetThresholds(save_at=save_at):
                 self._save_at = save_at
                 self._say(p.Thresholds(save_at))

@@ -84,7 +84,8 @@ class FakeEngine:
         self.settings: p.Settings | None = None
         self.run = ""
         self.order = ORDER
-        self.earlier: list[tuple[int, tuple[int, ...]]] = []
+        self.earlier: list[tuple[int, tuple[int, ...], str | None, int]] = []  # as `engine.run.session.Earlier`
+        self.order_by = ""
         self.known: dict[frozenset[int], p.Counts] = {}
         self.step = 0
         self.thresholds: tuple[str, ...] = ()
@@ -224,7 +225,13 @@ class FakeEngine:
             case p.ShowChannel(channel=channel):
                 yield self.channel_view(channel)
             case p.Compare(orders=names):
-                yield from map(self.compared, names)
+                for name in names:
+                    yield p.Progress("orders", 0, CHANNELS, 0.0, name)
+                    yield self.compared(name)
+            case p.CancelOrder():
+                pass
+            case p.TakeOrder(order=name):
+                self.take_order(name)
             case p.Export():
                 yield from self.export()
             case p.Finish():
@@ -240,7 +247,37 @@ class FakeEngine:
         """A comparison of the default order under any name, so that the first order of a list is no better."""
         self.phase("orders")
         steps = tuple(self.count(frozenset(ORDER[:step])) for step in range(CHANNELS + 1))
-        return p.Compared(name, method_of(name).looks_at, ORDER, steps, seconds=0.1)
+        chosen = () if method_of(name).name == "clp" else None
+        counts, scores = (None, None) if chosen is None else (steps[0], (1.0,) * CHANNELS)
+        return p.Compared(name, method_of(name).looks_at, ORDER, steps, chosen, counts, 0.1, scores)
+
+    def take_order(self, name: str | None) -> None:
+        """Every order but the mean is the default one backwards."""
+        if name is None:
+            return self.take_back()
+        order = ORDER if method_of(name).name in ("mean", "decreasing") else ORDER[::-1]
+        if self.earlier and self.earlier[-1][2] is not None and self.earlier[-1][1] == order:
+            return self.take_back()
+        self.earlier.append((self.shared(order, self.step), self.order, self.order_by, self.step))
+        self.step, self.order_by = self.earlier[-1][0], name
+        self.reorder(order, name)
+
+    def take_back(self) -> None:
+        if not self.earlier:
+            return
+        kept, order, name, stood = self.earlier[-1]
+        if name is None:
+            return self.restore(kept)
+        self.earlier.pop()
+        self.step, self.order_by = self.shared(order, min(self.step, stood)), name
+        self.reorder(order, name)
+        if self.step != stood:
+            self.step = stood
+            self.say(p.Moved(stood))
+
+    def shared(self, order: tuple[int, ...], most: int) -> int:
+        """How many steps the order in force has in common with another one."""
+        return next((i for i, (a, b) in enumerate(zip(self.order, order, strict=False)) if a != b or i == most), most)
 
     def open(self, command: p.Open) -> Iterator[p.AnyEvent]:
         settings = command.settings
@@ -372,19 +409,20 @@ class FakeEngine:
     def bring_next(self, channel: int) -> None:
         if channel not in range(CHANNELS) or channel in self.order[: self.step]:
             raise ValueError(f"channel {channel} cannot be pruned: it is gone already, or not there.")
-        self.earlier.append((self.step, self.order))
+        self.earlier.append((self.step, self.order, None, 0))
         rest = tuple(other for other in self.order[self.step :] if other != channel)
         self.reorder((*self.order[: self.step], channel, *rest))
 
     def restore(self, target: int) -> None:
-        while self.earlier and target <= self.earlier[-1][0]:
-            kept, order = self.earlier.pop()
+        while self.earlier and self.earlier[-1][2] is None and target <= self.earlier[-1][0]:
+            kept, order, *_ = self.earlier.pop()
             self.step = min(self.step, kept)
             self.reorder(order)
 
-    def reorder(self, order: tuple[int, ...]) -> None:
+    def reorder(self, order: tuple[int, ...], order_by: str | None = None) -> None:
         self.order = order
-        self.say(p.Reordered(order, self.step))
+        undo_at = next((at[0] for at in reversed(self.earlier) if at[2] is not None), None)
+        self.say(p.Reordered(order, self.step, order_by, undo_at))
         for step in range(self.step + 1, len(order) + 1):
             counts = self.known.get(self.pruned(step))
             if counts is None:

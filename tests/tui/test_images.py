@@ -3,6 +3,7 @@
 import pytest
 from textual.geometry import Size
 
+from engine.api import protocol as p
 from engine.api.protocol import ImagePair, Picture, ShowImages
 from tests.support.pilot import measured
 from tui.screens.images import CAPTION, GAP, Grid, _captions, grid
@@ -63,3 +64,12 @@ async def test_it_begins_with_someone_whom_the_attack_changes() -> None:
         await it.press("left")
         await it.shows("clean test 0  label 0")
         assert [c.offset for c in it.commands(ShowImages) if isinstance(c, ShowImages)] == [0, 1, 0]
+
+
+async def test_the_trigger_is_told_once_it_is_found() -> None:
+    async with measured(size=(120, 40)) as it:
+        await it.press("i")
+        await it.shows("the attack works")
+        trigger = p.TriggerRegion(15, 6, 9, 34, 306, (74.4, 25.2, 140.0))
+        it.engine.say(p.Analysed(trigger, "", (), ()))
+        await it.shows("Trigger: rows 15-23, columns 6-39, 306 pixels, mean colour 74, 25, 140, target 0.")

@@ -249,10 +249,12 @@ def test_every_action_of_the_table_is_done_somewhere() -> None:
     from tui.screens.images import ImagesScreen
     from tui.screens.log import LogScreen
     from tui.screens.open_screen import OpenScreen
+    from tui.screens.orders import OrdersScreen
     from tui.screens.results import ResultsScreen
     from tui.screens.workbench import Workbench
 
     places = {
+        "orders": OrdersScreen,
         "workbench": Workbench,
         "channel": ChannelScreen,
         "images": ImagesScreen,

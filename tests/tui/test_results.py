@@ -100,3 +100,14 @@ async def test_every_screen_says_how_to_leave_it(key: str, width: int) -> None:
         await it.shows("esc back")
         await it.press("escape")
         await it.until(lambda: "esc back" not in it.text())
+
+
+async def test_intervals_of_the_highlighted_rates_on_demand() -> None:
+    async with measured() as it:
+        await it.press("m")
+        await it.shows("as it came")
+        assert "95 %:" not in it.text()
+        await it.press("v")
+        await it.shows("95 %: B valid 97.7-99.2  test 97.7-99.2  ASR 99.6-100.0")
+        await it.press("v")
+        await it.until(lambda: "95 %:" not in it.text())

@@ -48,6 +48,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "results": ("r", "m", "down"),
     "channel": ("pagedown", "pagedown", "pagedown", "pagedown", "enter", "enter"),
     "images": ("pagedown", "i"),
+    "orders": ("O",),
     "log": ("pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "L"),
     "help": ("question_mark",),
     "goto": ("g",),
@@ -59,7 +60,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "palette": ("ctrl+p",),
 }
 BESIDES = ("start", "open", "died", "question", "too small")
-LARGE = [name for name in SCREENS if name in ("workbench", "first step", "results", "channel", "log", "help")]
+LARGE = [name for name in SCREENS if name in ("workbench", "first step", "results", "channel", "orders", "log", "help")]
 
 
 def app(name: str, theme: str) -> LabApp:
@@ -127,12 +128,12 @@ def test_larger(snap_compare: Compare, name: str, size: str) -> None:
 
 
 @pytest.mark.parametrize("theme", ["lab3-light", "ansi-dark"])
-@pytest.mark.parametrize("name", ["workbench", "results", "channel", "open", "quit", "help", "died"])
+@pytest.mark.parametrize("name", ["workbench", "results", "channel", "orders", "open", "quit", "help", "died"])
 def test_in_other_colours(snap_compare: Compare, name: str, theme: str) -> None:
     assert snap_compare(app(name, theme), terminal_size=(80, 24), run_before=pressing(name))
 
 
-@pytest.mark.parametrize("name", ["workbench", "results", "channel", "images", "open", "quit", "died"])
+@pytest.mark.parametrize("name", ["workbench", "results", "channel", "images", "orders", "open", "quit", "died"])
 def test_without_colour(snap_compare: Compare, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert snap_compare(app(name, "lab3-dark"), terminal_size=(80, 24), run_before=pressing(name))

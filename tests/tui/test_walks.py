@@ -25,6 +25,8 @@ FOUND = {
     "a bad path": "start:80x24 space space o ctrl+u / n o w h e r e f5 escape",
     "a threshold of nothing": "start:80x24 t ctrl+u 0 enter escape r",
     "killed and begun again": "start:80x24 r kill: r g 5 enter i",
+    "an order taken and taken back": "start:80x24 r O j j enter escape g 5 enter u u u u u u O k enter 1 r",
+    "orders and nothing else": "start:120x40 2 x c v z S plus minus a escape 5 6 1 2 enter u",
     "too small": "start:80x24 i size:1x1 size:200x60 escape m size:40x10 size:80x24",
 }
 

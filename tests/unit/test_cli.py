@@ -10,9 +10,9 @@ import pytest
 from tests.support.model_files import write_data, write_h5
 
 OPTIONS = (
-    "--headless", "--root", "--model", "--valid", "--test", "--poisoned", "--layer", "--order", "--save-at",
-    "--save-step", "--out", "--runs", "--overwrite", "--scale", "--json", "--batch-size", "--feature-memory",
-    "--device", "--keep", "--demo", "--attack", "--resume", "--run", "--version",
+    "--headless", "--root", "--model", "--valid", "--test", "--poisoned", "--layer", "--order", "--stride",
+    "--save-at", "--save-step", "--bands", "--out", "--runs", "--overwrite", "--scale", "--json", "--batch-size",
+    "--feature-memory", "--device", "--keep", "--demo", "--attack", "--resume", "--run", "--version",
 )  # fmt: skip
 HEAVY = ("keras", "tensorflow", "numpy", "h5py", "matplotlib", "textual", "plotext")
 

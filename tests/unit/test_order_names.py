@@ -202,6 +202,30 @@ def test_a_run_by_an_oracle_stays_one_after_it_was_changed_by_hand() -> None:
     assert replace(SMALL).order == (2, 0, 1)
 
 
+def test_a_run_that_takes_an_oracles_order_says_so_in_every_file_and_no_more_once_it_is_taken_back() -> None:
+    taken = [*SMALL.events(), p.Reordered((2, 1, 0), 1, "tac", 1)]
+    found = files(taken)
+    for name in ("curve.csv", "report.md", "results.tex", "results.json"):
+        assert b"tac" in found[name], name
+    assert json.loads(found["results.json"])["order_by"] == "tac"
+    assert plot_of(report.record(taken)).title.endswith(", ORACLE order tac")
+    assert found["results.tex"].startswith(b"Order by \\texttt{tac}, an ORACLE: it looks at poisoned images")
+    back = files([*taken, p.Reordered((2, 0, 1), 1, "", None)])
+    assert not [
+        name for name in ("curve.csv", "results.csv", "report.md", "results.tex") if b"oracle" in back[name].lower()
+    ]
+
+
+def test_what_was_saved_in_an_oracles_order_says_so_after_it_was_taken_back() -> None:
+    taken = [*SMALL.events(), p.Reordered((2, 1, 0), 1, "tac", 1), p.Stepped(2, 1, SMALL.counts[1])]
+    saved = p.Saved("model", "/lab/models/mine.h5", "a" * 64, "written", 2)
+    found = files([*taken, saved, p.Reordered((2, 0, 1), 1, "", None)])
+    rows = {row["file"]: row["oracle"] for row in csv.DictReader(io.StringIO(found["results.csv"].decode()))}
+    assert rows["mine.h5"] == "tac" and rows["model_prune_2.h5"] == ""
+    assert b"oracle" not in found["curve.csv"]
+    assert b"Networks saved in the order by `tac`, an ORACLE" in found["report.md"] and b"tac" in found["results.tex"]
+
+
 def test_readme_lists_every_order() -> None:
     text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     for name, method in METHODS.items():

@@ -79,3 +79,14 @@ def test_a_painter_that_nobody_asks_ends() -> None:
     painter.close()
     assert child is not None
     assert child.returncode is not None
+
+
+def test_bands_are_the_intervals_and_only_there_where_they_are_asked_for() -> None:
+    asked = msgspec.structs.replace(RECORD.began.settings, bands=True)
+    record = replace(RECORD, began=msgspec.structs.replace(RECORD.began, settings=asked))
+    plain, banded = plot_of(RECORD).curves[0], plot_of(record).curves[0]
+    assert (plain.low, plain.high) == ((), ())
+    assert (banded.low[0], banded.high[0]) == (pytest.approx(98.40, abs=0.005), pytest.approx(98.81, abs=0.005))
+    assert all(low <= value <= high for low, value, high in zip(banded.low, banded.values, banded.high, strict=True))
+    assert report.picture.png(plot_of(record)) != report.picture.png(plot_of(RECORD))
+    assert "Bands: 95 %" in report.report_md(record).decode() and "Bands" not in report.report_md(RECORD).decode()

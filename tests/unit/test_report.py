@@ -131,7 +131,7 @@ def test_seconds_add_up_over_resumptions() -> None:
 def test_a_changed_order_voids_steps_but_not_what_was_saved() -> None:
     events = [*SMALL.events(), p.Reordered((2, 1, 0), 1), p.Stepped(2, 1, p.Counts(3, 3, 3, 3, 3, 3, 3))]
     record = report.record(events)
-    assert [counts.valid for counts in record.steps] == [12, 11, 3]
+    assert [counts.valid for counts in record.steps.values()] == [12, 11, 3]
     assert [(saved.pruned, saved.counts.valid) for saved in record.saved] == [((2,), 11), ((2, 0), 12)]
     assert record.first_reached("40") == 2
 

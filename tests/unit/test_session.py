@@ -274,18 +274,26 @@ def test_run_until_stops_where_the_condition_holds() -> None:
     assert hits[-1] <= 5 < min(hits[:-1])
 
 
+ORDERS = {"mean": ORDER, "norm": ORDER[::-1], "clp": (*ORDER[:3], *ORDER[3:][::-1])}
 moves = st.lists(
-    st.one_of(st.integers(0, CHANNELS), st.integers(0, CHANNELS - 1).map(lambda channel: ("prune", channel))),
+    st.one_of(
+        st.integers(0, CHANNELS),
+        st.integers(0, CHANNELS - 1).map(lambda channel: ("prune", channel)),
+        st.sampled_from((*ORDERS, "back")).map(lambda name: ("take", name)),
+    ),
     max_size=25,
 )
 
 
 @given(moves)
-def test_any_walk_tells_the_truth_and_replays_to_the_same_place(walk: list[int | tuple[str, int]]) -> None:
+def test_any_walk_tells_the_truth_and_replays_to_the_same_place(walk: list[int | tuple[str, int | str]]) -> None:
     player = Player(("10", "30", "50"))
     for move in walk:
         if isinstance(move, int):
             player.play(Goto(move))
+        elif move[0] == "take":
+            name, session = str(move[1]), player.session
+            player.events += session.take_back() if name == "back" else session.take_order(ORDERS[name], name)
         elif move[1] not in player.session.order[: player.session.playhead]:
             player.prune(move[1])
         session = player.session
@@ -303,6 +311,7 @@ def test_any_walk_tells_the_truth_and_replays_to_the_same_place(walk: list[int |
     )
     assert again.counts == player.session.counts
     assert again.earlier == player.session.earlier
+    assert again.order_by == player.session.order_by
     assert isinstance(player.events[0], Stepped)
     assert isinstance(player.events[1], Moved)
 
@@ -326,3 +335,46 @@ def test_an_order_that_was_not_recorded_is_the_old_one_again() -> None:
     assert isinstance(next(player.session.prune_next(5)), Reordered)
     player.session.rewind(told)
     assert player.session.order == ORDER and not player.session.earlier
+
+
+# --- whole orders ---
+
+
+def taken_at_three() -> Player:
+    """A run that stood at step 3 when it took another order, which shares two steps with its own."""
+    player = Player()
+    player.play(Goto(3))
+    other = (*ORDER[:2], *ORDER[2:][::-1])
+    player.events += player.session.take_order(other, "norm")
+    return player
+
+
+def test_a_whole_order_is_taken_from_the_steps_that_both_share() -> None:
+    player = taken_at_three()
+    told = player.events[-1]
+    assert told == Reordered(player.session.order, 2, "norm", 2)
+    assert (player.session.playhead, player.session.order_by, player.session.undo_at) == (2, "norm", 2)
+
+
+def test_going_back_to_b_keeps_a_whole_order() -> None:
+    player = taken_at_three()
+    player.play(Goto(5))
+    player.play(Goto(0))
+    assert player.session.order_by == "norm" and player.session.order[2] == ORDER[-1]
+
+
+def test_undo_brings_the_order_of_before_back_and_the_playhead_with_it() -> None:
+    player = taken_at_three()
+    player.play(Goto(4))
+    back = list(player.session.take_back())
+    assert back[0] == Reordered(ORDER, 2, "", None)
+    assert [event.step for event in back if isinstance(event, Stepped)] == [3] and back[-1] == Moved(3)
+    assert (player.session.order, player.session.playhead, player.session.earlier) == (ORDER, 3, [])
+    assert list(player.session.take_back()) == []
+
+
+def test_the_order_of_before_taken_again_is_undo() -> None:
+    player = taken_at_three()
+    told = list(player.session.take_order(ORDER, "mean"))
+    assert told[0] == Reordered(ORDER, 2, "", None)
+    assert player.session.playhead == 3 and not player.session.earlier

@@ -49,6 +49,8 @@ def labs(draw: st.DrawFn) -> tuple[set[str], dict[str, Any]]:
         "overwrite": draw(st.booleans()),
         "scale": draw(st.sampled_from(["1", "1/255"])),
         "batch_size": draw(st.integers(1, 10**9)),
+        "stride": draw(st.integers(1, 10**6)),
+        "bands": draw(st.booleans()),
         "feature_memory": draw(st.none() | st.integers(0, 2**70)),
         "device": draw(st.sampled_from([None, "cpu", "gpu", "gpu:1", "gpu:12"])),
     }

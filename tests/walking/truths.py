@@ -59,7 +59,7 @@ def one_step(walk: Walk) -> Iterator[str]:
     for screen in seen(walk):
         for header in screen.query(Header):
             line = header._rows[1].text.strip() if header.size.width and len(header._rows) > 1 else ""
-            if line and not line.startswith(f"step {state.step}/{state.channels} "):
+            if line and not line.endswith(f"step {state.step}/{state.channels}"):
                 yield f"the header says '{line}', the state is at step {state.step}"
         for table in screen.query(ChannelTable):
             if isinstance(screen, Workbench) and table._state.step != state.step:

@@ -413,6 +413,12 @@ class LabApp(OutputDietApp):
         if self.playhead.may_change():
             self.do(p.Export())
 
+    def action_workbench(self) -> None:
+        self.navigation.workbench()
+
+    def action_orders(self) -> None:
+        self.navigation.orders()
+
     def action_results(self) -> None:
         self.navigation.results()
 
@@ -473,6 +479,14 @@ class LabApp(OutputDietApp):
     def show_workbench(self) -> None:
         """Put the workbench in front, where nothing lies over the start screen."""
         self.navigation.show_workbench()
+
+    def compare(self, orders: tuple[str, ...]) -> None:
+        """Compare orders, when the engine is free."""
+        self.playhead.compare(orders)
+
+    def take_order(self, order: str) -> None:
+        """Prune in this order from now on."""
+        self.playhead.take_order(order)
 
     def copy(self, text: str, what: str = "") -> None:
         """Put text on the terminal's clipboard, and show it: not every terminal has one."""

@@ -30,6 +30,18 @@ class Navigation:
         while len(self._app.screen_stack) > 1:
             self._app.pop_screen()
 
+    def workbench(self) -> None:
+        """Back to the workbench, from whatever looks at its run."""
+        from tui.screens.run_screen import RunScreen
+
+        while isinstance(self._app.screen, RunScreen):
+            self._app.pop_screen()
+
+    def orders(self) -> None:
+        from tui.screens.orders import OrdersScreen
+
+        self._toggle(OrdersScreen)
+
     def results(self) -> None:
         """The table; the engine looks whether the files that it names are still there."""
         from tui.screens.results import ResultsScreen

@@ -6,6 +6,7 @@ from typing import Protocol
 from textual.notifications import SeverityLevel
 
 from engine.api import protocol as p
+from engine.api.stride import next_stop
 from tui.app.engine_session import EngineSession
 from tui.model.run_state import AppEvent, RunState
 
@@ -40,13 +41,21 @@ class Playhead:
             go()
 
     def step(self) -> None:
-        self.go(lambda s: s.step + 1, "Every channel is pruned. Home goes back to B, m shows the results.")
+        self.go(
+            lambda s: next_stop(s.step, s.stride, s.channels),
+            "Every channel is pruned. Home goes back to B, m shows the results.",
+        )
 
     def undo(self) -> None:
-        self.go(lambda s: s.step - 1, "This is B, no channel pruned: nothing to undo.")
+        """Go one step back; at the step where another order was taken, bring the one of before back."""
+        state = self._state
+        if state.undo_at == state.step and state.ready and not state.read_only:
+            self._when_free(lambda: self._engine.do(p.TakeOrder()))
+            return
+        self.go(lambda s: s.before(s.step), "This is B, no channel pruned: nothing to undo.")
 
     def redo(self) -> None:
-        self.go(lambda s: min(s.step + 1, s.known), "No computed step lies ahead. Space prunes the next channel.")
+        self.go(lambda s: s.following(s.step) or s.step, "No computed step lies ahead. Space prunes the next channel.")
 
     def first(self) -> None:
         self.go(lambda _: 0)
@@ -62,7 +71,7 @@ class Playhead:
 
     def run(self) -> None:
         """Run to the end, or pause what runs."""
-        if self._state.computing:
+        if self._state.computing and not self._state.comparing:
             self.waiting = None
             self._engine.do(p.Pause())
         else:
@@ -83,6 +92,22 @@ class Playhead:
             self._show_notice(f"Channel {channel} is pruned already.")
         else:
             self._when_free(lambda: self._engine.do(p.PruneNext(channel)))
+
+    def compare(self, orders: tuple[str, ...]) -> None:
+        """Compare orders, after those that are being compared already."""
+        if self._state.comparing:
+            self._engine.do(p.Compare(orders))
+        else:
+            self._when_free(lambda: self._engine.do(p.Compare(orders)))
+
+    def take_order(self, order: str) -> None:
+        """Prune in this order from now on."""
+        if not self.may_change():
+            return
+        if order == self._state.order_by:
+            self._show_notice(f"The run goes in the order {order} already.")
+        else:
+            self._when_free(lambda: self._engine.do(p.TakeOrder(order)))
 
     def may_change(self) -> bool:
         """Whether this window may do more than look at the run; says so where it may not."""

@@ -102,6 +102,15 @@ OrderBy = Annotated[
         rich_help_panel=PRUNING,
     ),
 ]
+Stride = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Prune so many channels a step, and one by one where a threshold was crossed: for wide layers. Default: 1",
+        rich_help_panel=PRUNING,
+    ),
+]
+Bands = Annotated[bool, typer.Option("--bands", help="Draw 95 % intervals in curve.png.", rich_help_panel=OUTPUTS)]
 SaveAt = Annotated[
     str | None,
     typer.Option(
@@ -183,11 +192,13 @@ def main_command(
     layer: Layer = None,
     order: Order = None,
     order_by: OrderBy = None,
+    stride: Stride = None,
     save_at: SaveAt = None,
     save_step: SaveStep = None,
     out: Out = None,
     runs: Runs = None,
     overwrite: Overwrite = False,
+    bands: Bands = False,
     json: Json = False,
     batch_size: BatchSize = None,
     feature_memory: FeatureMemory = None,
@@ -208,7 +219,7 @@ def main_command(
 
     options = Options(
         root, model, valid, test, poisoned, poisoned_valid, layer, order, save_at, save_step, out, runs, overwrite,
-        scale, batch_size, feature_memory, device, order_by,
+        scale, batch_size, feature_memory, device, order_by, stride, bands,
     )  # fmt: skip
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = choose(options, wanted, resume, run, headless)

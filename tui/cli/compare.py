@@ -1,15 +1,13 @@
 """`lab3-tui compare`: orders of one network side by side, or runs of one lab."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from engine.api import journal
 from engine.api import protocol as p
 from engine.api.errors import Refused
-from engine.api.escape import SHORT, escape
 from engine.api.order_figures import UNDER, OrderFigures, disagreement, summary
 from engine.api.orders import BADGES, METHODS, order_name, order_names
 from tui.cli.choose_run import choose, named_run, refuse
@@ -20,7 +18,16 @@ from tui.headless.tables import aligned
 from tui.model.formatting import EMPTY, rate
 from tui.model.launch import Launch
 from tui.model.options import Options
-from tui.model.run_state import RunState, images, reduce
+from tui.model.run_comparison import (
+    SETS,
+    as_order,
+    opened_of,
+    read_run,
+    refuse_others,
+    run_name,
+    without,
+)
+from tui.model.run_state import RunState, images
 from tui.terminal.outputs import complain, put
 
 RANDOM = 3  # random orders that are compared where none are named
@@ -28,12 +35,6 @@ ONLY_LOOKED_AT = (
     "Scores and ASR come from poisoned images, which no defender has: they show which order works, they choose none."
 )
 HEADER = ("order", "looks at", "score", *(f"ASR < {limit} %" for limit in UNDER))
-SETS: Mapping[p.SetName, str] = {
-    "valid": "clean validation images",
-    "test": "clean test images",
-    "poisoned": "poisoned test images",
-}
-COUNTED = {"test": ("test", "g_test", "false_alarms"), "poisoned": ("poisoned", "g_poisoned", "detected")}
 
 
 def names(text: str | None) -> tuple[str, ...]:
@@ -145,63 +146,7 @@ def runs(folders: Sequence[Path], options: Options, orders: str | None, json: bo
 
 def read(folder: Path, options: Options) -> RunState:
     """A run as its journal tells it. Raises Refused where B was not measured."""
-    found = named_run(folder, options.runs_folder)
-    state = RunState()
-    for event in journal.events(Path(found.folder)):
-        state = reduce(state, event)
-    if not state.ready or state.began is None:
-        raise Refused(f"{escape(folder.name, SHORT)}: B was not measured there, so there is nothing to compare.")
-    return state
-
-
-def refuse_others(states: Sequence[RunState]) -> list[p.SetName]:
-    """The sets that are not the same in all runs. Raises Refused where the clean validation images are not."""
-    digests = {name: {state.began.sha256.get(name) for state in states if state.began} for name in SETS}
-    other = [name for name, found in digests.items() if len(found) > 1]
-    if "valid" in other:
-        raise Refused(
-            f"{', '.join(map(run_name, states))}: were made on different clean validation images (SHA-256 differs), so "
-            "their drops and steps cannot be compared. Name runs on the same images."
-        )
-    return other
-
-
-def without(state: RunState, sets: Iterable[p.SetName]) -> RunState:
-    """A run without what it says of some sets."""
-    left_out = {column: None for name in sets for column in COUNTED[name]}
-    steps = {
-        step: msgspec.structs.replace(at, counts=msgspec.structs.replace(at.counts, **left_out))
-        for step, at in state.steps.items()
-    }
-    opened = opened_of(state)
-    kept = {name: info for name, info in opened.sets.items() if name not in sets}
-    return msgspec.structs.replace(state, steps=steps, opened=msgspec.structs.replace(opened, sets=kept))
-
-
-def as_order(state: RunState) -> p.Compared:
-    """The known steps of a run's order, as if it had been compared with others."""
-    last = next(step for step in range(len(state.steps) + 1) if step not in state.steps) - 1
-    steps = tuple(state.steps[step].counts for step in range(last + 1))
-    looks_at = state.ranked.looks_at if state.ranked else "clean"
-    return p.Compared(order_of(state), looks_at, state.order[:last], steps)
-
-
-def order_of(state: RunState) -> str:
-    """How a run's order came about."""
-    ranked = state.ranked
-    name = "mean" if ranked is None else "given" if ranked.given else ranked.order_by
-    return name if ranked is None or state.order == ranked.order else f"{name}, changed by hand"
-
-
-def opened_of(state: RunState) -> p.Opened:
-    """What a run was made on. Raises Refused where its journal does not say."""
-    if state.opened is None:
-        raise Refused("A run that ended before its network was open has nothing to compare.")
-    return state.opened
-
-
-def run_name(state: RunState) -> str:
-    return escape(opened_of(state).run.rsplit("/", 1)[-1], SHORT)
+    return read_run(Path(named_run(folder, options.runs_folder).folder))
 
 
 def runs_table(states: Sequence[RunState]) -> list[str]:

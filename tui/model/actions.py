@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from textual.binding import Binding
 
-Scope = Literal["app", "run", "workbench", "channel", "images", "results", "log", "help", "open", "died"]
+Scope = Literal["app", "run", "workbench", "channel", "images", "results", "orders", "log", "help", "open", "died"]
 
 
 class Action(NamedTuple):
@@ -47,16 +47,25 @@ ACTIONS: tuple[Action, ...] = (
     Action("export", ("e",), "Export", "Write curve, results and report of the steps so far", SAVE, weight=20),
     Action("save_svg", ("X",), "Screenshot", "Write this screen as an SVG picture", SAVE, needs=""),
     Action("copy_command", ("y",), "Copy command", "Copy the headless command for this session", SAVE, needs="run"),
+    Action("workbench", ("1",), "Prune", "The workbench: prune step by step", LOOK, needs="run"),
+    Action(
+        "orders",
+        ("O", "2"),
+        "Orders",
+        "Would another order do better? All of them side by side",
+        LOOK,
+        weight=42,
+    ),
     Action(
         "results",
-        ("m",),
+        ("m", "5"),
         "Results",
         "B, and B′ and G at each saved step: the lab's table",
         LOOK,
         weight=55,
         needs="run",
     ),
-    Action("images", ("i",), "Images", "Faces, with the answers of B, B′ and G", LOOK, weight=45),
+    Action("images", ("i", "6"), "Images", "Faces, with the answers of B, B′ and G", LOOK, weight=45),
     Action("look", ("enter",), "Look inside", "The highlighted channel: where and when it is active", LOOK, weight=40),
     Action("log", ("L",), "Log", "What happened so far", LOOK, weight=10, needs=""),
     Action(
@@ -104,8 +113,66 @@ ACTIONS: tuple[Action, ...] = (
         "filter", ("f",), "Filter", "All, wrong, attack works, caught, false alarm", MOVE, "images", 97, needs="run"
     ),
     Action("size", ("z",), "Size", "One large pair, or many small ones", MOVE, "images", 88, needs="run"),
+    Action(
+        "take_order",
+        ("enter",),
+        "Take",
+        "Prune in the highlighted order; undo takes it back",
+        PRUNE,
+        "orders",
+        97,
+    ),
+    Action(
+        "compute_order",
+        ("c",),
+        "Compute",
+        "Compute the highlighted order, else what is missing",
+        LOOK,
+        "orders",
+        88,
+    ),
+    Action(
+        "leave_out_order",
+        ("x",),
+        "Leave out",
+        "Do not compute the highlighted order; others go on",
+        LOOK,
+        "orders",
+        87,
+    ),
+    Action(
+        "order_curves", ("v",), "Curves", "The curves over the steps, or the trade-off", LOOK, "orders", 91, needs="run"
+    ),
+    Action(
+        "order_zoom", ("z",), "Zoom", "Show more or less of the drop in the trade-off", LOOK, "orders", 80, needs="run"
+    ),
+    Action("sort_orders", ("S",), "Sort", "Sort the orders by the next column", LOOK, "orders", 86, needs="run"),
+    Action(
+        "add_run",
+        ("a",),
+        "Other run",
+        "Lay another run of this lab over, or take it away",
+        LOOK,
+        "orders",
+        85,
+        needs="run",
+    ),
+    Action("more_u", ("plus",), "u", "CLP: prune fewer channels as a set (u + 0.5)", LOOK, "orders", needs="run"),
+    Action("less_u", ("minus",), "u", "CLP: prune more channels as a set (u - 0.5)", LOOK, "orders", needs="run"),
+    Action("order_down", ("down", "j"), "Down", "Highlight the next order", MOVE, "orders", needs="run"),
+    Action("order_up", ("up", "k"), "Up", "Highlight the order above", MOVE, "orders", needs="run"),
     Action("result_down", ("down", "j"), "Down", "Highlight the next result", MOVE, "results", needs="run"),
     Action("result_up", ("up", "k"), "Up", "Highlight the result above", MOVE, "results", needs="run"),
+    Action(
+        "intervals",
+        ("v",),
+        "Intervals",
+        "How sure the highlighted rates are: 95 % intervals",
+        LOOK,
+        "results",
+        91,
+        needs="run",
+    ),
     Action("copy_path", ("y",), "Copy path", "Copy the path of the highlighted file", SAVE, "results", 96, needs="run"),
     Action("engine_log", ("tab",), "Engine's own", "What the engine's libraries printed", MOVE, "log", 90, needs=""),
     Action("open_these", ("f5", "ctrl+s"), "Open", "Open these files", PROGRAM, "open", 99, needs=""),
@@ -152,6 +219,8 @@ SIGNS = {
     "pageup": "pgup",
     "pagedown": "pgdn",
     "question_mark": "?",
+    "plus": "+",
+    "minus": "-",
 }
 
 

@@ -53,6 +53,8 @@ class Options:
     feature_memory: str | None = None
     device: str | None = None
     order_by: str | None = None
+    stride: int | None = None
+    bands: bool = False
 
     @property
     def home(self) -> str:
@@ -95,7 +97,7 @@ def no_lab(found: lab.LabFolder, model: str | None, valid: str | None) -> str:
 
 def with_options(settings: Settings, options: Options) -> Settings:
     """The settings with what the options say about the run itself. Raises Refused."""
-    changed: dict[str, object] = {"overwrite": options.overwrite}
+    changed: dict[str, object] = {"overwrite": options.overwrite, "bands": options.bands}
     if options.layer is not None:
         changed["layer"] = options.layer
     if options.order is not None:
@@ -123,6 +125,8 @@ def numbers(options: Options) -> dict[str, object]:
         found["scale"] = scale(options.scale)
     if options.batch_size is not None:
         found["batch_size"] = at_least_one(options.batch_size)
+    if options.stride is not None:
+        found["stride"] = at_least_one(options.stride, "--stride")
     if options.feature_memory is not None:
         found["feature_memory"] = size(options.feature_memory)
     if options.device is not None:
@@ -237,9 +241,9 @@ def attack_name(text: str) -> Attack:
     return cast(Attack, text)
 
 
-def at_least_one(number: int) -> int:
+def at_least_one(number: int, option: str = "--batch-size") -> int:
     if number < 1:
-        raise Refused(f"--batch-size: {number} is too small; 1 is the least.")
+        raise Refused(f"{option}: {number} is too small; 1 is the least.")
     return number
 
 

@@ -15,7 +15,8 @@ from engine.api import protocol as p
 from engine.api.deliverables import Channels, File, Files, table_place
 from engine.api.demo import Attack
 from engine.api.order_figures import summary
-from engine.api.orders import BADGES, DEFAULT, ORACLE
+from engine.api.orders import BADGES, DEFAULT, ORACLE, method_of
+from engine.api.stride import next_stop, stops
 
 LOG_LINES = 1000
 PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
@@ -95,6 +96,10 @@ class RunState(Struct, frozen=True):
     view: p.ChannelView | None = None
     evaluated: p.Evaluated | None = None
     compared: Mapping[str, p.Compared] = {}  # orders by name
+    comparing: tuple[str, ...] = ()  # orders that the engine was asked to compare and has not told of
+    under_way: Mapping[str, tuple[p.Counts, ...]] = {}  # by name, the steps of the order that is being compared
+    taken: str = ""  # the name of the whole order that was taken; empty: the one that the run began with
+    undo_at: int | None = None  # the step at which undo brings back the order of before
     analysed: p.Analysed | None = None
     finished: p.Finished | None = None
     written: bool = True  # the result files on disk hold every step computed
@@ -130,6 +135,11 @@ class RunState(Struct, frozen=True):
         return len(self.order) or (self.opened.channels if self.opened else 0)
 
     @property
+    def order_by(self) -> str:
+        """The name of the order in force; empty where the user gave it, or none is known yet."""
+        return self.taken or (self.ranked.order_by if self.ranked and not self.ranked.given else "")
+
+    @property
     def pruned(self) -> tuple[int, ...]:
         return self.order[: self.step]
 
@@ -139,15 +149,29 @@ class RunState(Struct, frozen=True):
 
     @property
     def known(self) -> int:
-        """The last step that can be shown without computing, going up from the playhead."""
+        """The last step that can be shown without computing, going up from the playhead from stop to stop."""
         last = self.step
-        while last + 1 in self.steps:
-            last += 1
+        while (following := self.following(last)) is not None:
+            last = following
         return last
+
+    def following(self, step: int) -> int | None:
+        """The known step after another one, up to where the run stops next; None where there is none."""
+        end = next_stop(step, self.stride, self.channels)
+        return next((at for at in range(step + 1, end + 1) if at in self.steps), None)
+
+    def before(self, step: int) -> int:
+        """The known step before another one; where none is, the step below it."""
+        return next((at for at in range(step - 1, -1, -1) if at in self.steps), step - 1)
+
+    @property
+    def stride(self) -> int:
+        """Channels that a step takes."""
+        return self.settings.stride if self.settings else 1
 
     @property
     def complete(self) -> bool:
-        return self.ready and all(step in self.steps for step in range(self.channels + 1))
+        return self.ready and all(step in self.steps for step in stops(self.stride, self.channels))
 
     @property
     def read_only(self) -> bool:
@@ -232,7 +256,8 @@ def seconds_left(state: RunState) -> float | None:
     """Seconds to the goal, or to the last step where there is no goal."""
     pace = seconds_a_step(state)
     goal = state.channels if state.goal is None else state.goal
-    missing = sum(step not in state.steps for step in range(state.step + 1, goal + 1))
+    ahead = (step for step in stops(state.stride, state.channels) if state.step < step <= goal)
+    missing = sum(step not in state.steps for step in ahead)
     return pace * missing if pace is not None and state.ready else None
 
 
@@ -260,8 +285,13 @@ def _sent(state: RunState, event: Sent) -> RunState:
             return replace(state, step=step, ahead=(*state.ahead, step), failed=None)
         case p.Goto(step=step):
             return replace(state, goal=step, busy="running", failed=None)
-        case p.Compare():
-            return replace(state, busy="running", failed=None)
+        case p.Compare(orders=names):
+            asked = tuple(name for name in names if name not in state.comparing and name not in state.compared)
+            return replace(state, goal=None, busy="running", comparing=(*state.comparing, *asked), failed=None)
+        case p.CancelOrder(order=name):
+            return replace(state, comparing=tuple(each for each in state.comparing if each != name))
+        case p.TakeOrder():
+            return replace(state, goal=None, busy="running", failed=None)
         case p.PruneNext() | p.SetThresholds() | p.SaveHere() | p.SaveThreshold():
             return replace(state, goal=None, busy="running", failed=None)
         case p.Export() | p.Finish():
@@ -305,8 +335,11 @@ def _ranked(state: RunState, event: p.Ranked) -> RunState:
 
 def _reordered(state: RunState, event: p.Reordered) -> RunState:
     """Steps above `kept` belong to another order now, and with them their crossings; what was saved stays."""
+    if event.order_by is not None:
+        state = _taken(replace(state, taken=event.order_by))
     return replace(
         state,
+        undo_at=event.undo_at,
         order=event.order,
         ahead=tuple(step for step in state.ahead if step <= event.kept),
         step=min(state.step, event.kept),
@@ -316,6 +349,14 @@ def _reordered(state: RunState, event: p.Reordered) -> RunState:
         questions=tuple(each for each in state.questions if each.step is None or each.step <= event.kept),
         written=False,
     )
+
+
+def _taken(state: RunState) -> RunState:
+    """Say in the log that another order is in force."""
+    name = state.order_by
+    if name and method_of(name).oracle:
+        return _log(state, "warning", f"order by {name}: {ORACLE}")
+    return _log(state, "info", f"order by {name}" if name else "the order given")
 
 
 def _stepped(state: RunState, event: p.Stepped) -> RunState:
@@ -371,7 +412,7 @@ def _saved(state: RunState, event: p.Saved) -> RunState:
     state = replace(
         state,
         saved=(*state.saved, event),
-        files=deliverables.with_saved(state.files, event, pruned, _counts_of(state, event, pruned)),
+        files=deliverables.with_saved(state.files, event, pruned, _counts_of(state, event, pruned), state.taken),
         written=written,
         questions=tuple(each for each in state.questions if each.path != event.path),
     )
@@ -438,10 +479,16 @@ def _evaluated(state: RunState, event: p.Evaluated) -> RunState:
 
 
 def _compared(state: RunState, event: p.Compared) -> RunState:
-    state = replace(state, compared={**state.compared, event.name: event})
+    waiting = tuple(name for name in state.comparing if name != event.name)
+    state = replace(state, compared={**state.compared, event.name: event}, comparing=waiting)
     found = summary(event, {name: info.images for name, info in state.opened.sets.items()} if state.opened else {})
     told = "" if found.score is None else f", score {found.score:.3f}"
     return _log(state, "info", f"compared order {event.name}{told} ({event.seconds:.1f} s)")
+
+
+def _compared_step(state: RunState, event: p.ComparedStep) -> RunState:
+    known = state.under_way.get(event.name, ())[: event.step]
+    return replace(state, under_way={event.name: (*known, event.counts)})
 
 
 def _analysed(state: RunState, event: p.Analysed) -> RunState:
@@ -459,7 +506,8 @@ def _idle(state: RunState, event: p.Idle) -> RunState:
     state = replace(state, idle=event, unanswered=max(0, state.unanswered - 1))
     if state.unanswered:
         return state
-    return replace(state, busy="", goal=None, ahead=(), step=event.step if state.ahead else state.step)
+    step = event.step if state.ahead else state.step
+    return replace(state, busy="", goal=None, comparing=(), ahead=(), step=step)
 
 
 def _finished(state: RunState, event: p.Finished) -> RunState:
@@ -468,12 +516,14 @@ def _finished(state: RunState, event: p.Finished) -> RunState:
 
 
 def _failed(state: RunState, event: p.Failed) -> RunState:
-    return _log(replace(state, failed=event, goal=None, busy=""), "error", event.message)
+    return _log(replace(state, failed=event, goal=None, busy="", comparing=()), "error", event.message)
 
 
 def _died(state: RunState, event: EngineDeath) -> RunState:
     return _log(
-        replace(state, death=event, busy="", goal=None, unanswered=0, ahead=(), questions=()), "error", event.reason
+        replace(state, death=event, busy="", goal=None, unanswered=0, ahead=(), questions=(), comparing=()),
+        "error",
+        event.reason,
     )
 
 
@@ -500,6 +550,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     p.ChannelView: _view,
     p.Evaluated: _evaluated,
     p.Compared: _compared,
+    p.ComparedStep: _compared_step,
     p.Analysed: _analysed,
     p.Note: _note,
     p.Idle: _idle,

@@ -12,7 +12,7 @@ DEFAULTS = Settings(root="", model="", valid="")
 # the files that `--root` alone finds
 USUAL: dict[str, str] = {"model": MODELS[0], **{str(name): place for name, place in PLACES.items()}}
 # options that say what a setting holds, word for word
-PLAIN = ("layer", "order_by", "out", "runs", "scale", "batch_size", "feature_memory", "device")
+PLAIN = ("layer", "order_by", "stride", "out", "runs", "scale", "batch_size", "feature_memory", "device")
 
 
 def headless_command(state: RunState) -> str:
@@ -24,12 +24,14 @@ def headless_command(state: RunState) -> str:
     words += ["--save-at", ",".join(state.thresholds) or NO_THRESHOLDS]
     steps = (*settings.save_steps, *sorted(saved_steps(state) - set(settings.save_steps)))
     words += ["--save-step", ",".join(map(str, steps))] if steps else []
-    words += ["--order", str(list(settings.order)).replace(" ", "")] if settings.order is not None else []
+    given = settings.order is not None and not state.taken
+    words += ["--order", str(list(settings.order or ())).replace(" ", "")] if given else []
     for name in PLAIN:
-        value = getattr(settings, name)
+        value = getattr(settings, name) if name != "order_by" or not state.taken else state.taken
         if value != getattr(DEFAULTS, name):
             words += [option(name), str(value)]
-    return " ".join(map(shell_word, words + (["--overwrite"] if settings.overwrite else [])))
+    flags = [f"--{name}" for name in ("bands", "overwrite") if getattr(settings, name)]
+    return " ".join(map(shell_word, words + flags))
 
 
 def files(settings: Settings) -> list[str]:

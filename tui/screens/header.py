@@ -1,15 +1,23 @@
-"""The head of the workbench: what is pruned, where the playhead stands, what comes next."""
+"""The head of every screen of a run: what is pruned, the tabs, where the playhead stands, what comes next."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, NamedTuple
 
-from engine.api.orders import DEFAULT
+from textual.events import Click
+
+from engine.api.orders import DEFAULT, method_of
 from engine.api.protocol import threshold_label
+from tui.model.actions import Action
 from tui.model.formatting import duration, format_drop, pace, percent
 from tui.model.run_state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
+from tui.model.tabs import Tab, tabs
 from tui.screens.checklist import NAMES
 from tui.widgets.cell_rows import Part, Row, row
 from tui.widgets.rows_view import RowsView, css_beside
+
+MEAN = "mean activation"  # what the usual order is called
+ROOMY = 72  # columns from which figures stand three cells apart
+WIDE = 110  # columns from which the figures stand beside the tabs, on screens that have no row for them
 
 MARKS: dict[Status, tuple[str, str]] = {
     "closed": ("○ nothing open", "d"),
@@ -22,15 +30,17 @@ MARKS: dict[Status, tuple[str, str]] = {
 
 
 class Header(RowsView):
-    """Three rows; on a screen that only looks, one."""
+    """Three rows; on a screen that only looks, the first two. `front` is the name of its tab."""
 
     DEFAULT_CSS = css_beside(__file__)
     COMPONENT_CLASSES: ClassVar[set[str]] = {"ink--bar"}
 
-    def __init__(self, rows: int = 3) -> None:
+    def __init__(self, table: Iterable[Action], front: str, rows: int = 3) -> None:
         super().__init__()
         self.styles.height = rows
         self._state = RunState()
+        self._tabs, self._front = tabs(table), front
+        self._spans: list[tuple[int, int, Tab]] = []  # columns of each tab, from the first to one past the last
 
     def show(self, state: RunState) -> None:
         self._state = state
@@ -38,13 +48,21 @@ class Header(RowsView):
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         state = self._state
-        return [title(state, width), where(state, width), ahead(state, width)][:height]
+        line, self._spans = tab_row(state, self._tabs, self._front, width, alone=height < 3)
+        return [title(state, width), line, where(state, width)][:height]
+
+    async def on_click(self, event: Click) -> None:
+        for start, end, tab in self._spans:
+            if event.y == 1 and start <= event.x < end and tab.name != self._front:
+                await self.app.run_action(tab.name)
 
 
 def status(state: RunState) -> tuple[str, str]:
     """The engine's state in a word, and its ink."""
     if state.status == "running" and not state.computing:
         return MARKS["ready"]
+    if state.comparing:
+        return "▶ comparing orders", "v"
     if state.computing and (phase := under_way(state)):
         return f"▶ {phase}", "v"
     if state.read_only and state.status == "ready":
@@ -70,47 +88,108 @@ def title(state: RunState, width: int) -> Row:
     return row(width, *left, right=(*right, (" ", ".")), back="bar")
 
 
+def tab_row(
+    state: RunState, shown: Sequence[Tab], front: str, width: int, alone: bool
+) -> tuple[Row, list[tuple[int, int, Tab]]]:
+    """The tabs, the one in front marked, and the step; with the columns of each. `alone`: there is no row of figures
+    below, so that they stand here where there is room."""
+    step: list[Part] = [("step ", "d"), (f"{state.step}", "b"), (f"/{state.channels} ", "d")] if state.ready else []
+    now = figures(state)
+    if alone and width >= WIDE and now is not None:
+        told: list[Part] = [("valid ", "d"), (f"{percent(now.valid)} ({format_drop(now.drop)} pt)", "v"), ("   ", ".")]
+        told += [("ASR ", "d"), (percent(now.asr), "a"), ("   ", ".")] if now.asr is not None else []
+        step = told + step
+    room = width - sum(len(text) for text, _ in step)
+    for gap in (2, 1, 0):  # where all do not fit, digits and a name for the one in front
+        labels = [tab.label if gap or tab.name == front else "" for tab in shown]
+        parts, spans = _tab_parts(shown, labels, front, max(1, gap))
+        if sum(len(text) for text, _ in parts) <= room:
+            break
+    return row(width, *parts, right=tuple(step)), spans
+
+
+def _tab_parts(
+    shown: Sequence[Tab], labels: Sequence[str], front: str, gap: int
+) -> tuple[list[Part], list[tuple[int, int, Tab]]]:
+    parts, spans, column = [], [], 0
+    for tab, label in zip(shown, labels, strict=True):
+        mark = "▸" if tab.name == front else " "
+        parts += [(mark, "k"), (tab.digit, "k"), (f" {label}" if label else "", "b" if mark == "▸" else ".")]
+        end = column + 1 + len(tab.digit) + (1 + len(label) if label else 0)
+        spans.append((column, end, tab))
+        parts.append((" " * (gap - 1), "."))
+        column = end + gap - 1
+    return parts, spans
+
+
+class Group(NamedTuple):
+    """Figures that belong together; the lower its rank, the longer it is kept as room gets short."""
+
+    rank: int
+    parts: tuple[Part, ...]
+
+
 def where(state: RunState, width: int) -> Row:
-    """The playhead and its figures; each number names its set."""
+    """The figures at the playhead, what is saved next, and what else there is room for."""
+    if not state.ready:
+        return row(width)
+    found = [*_figure_groups(state), *_next_groups(state)]
+    gap = 3 if width >= ROOMY else 2
+    while _width(found, gap) > width and len(found) > 1:
+        found.remove(max(found, key=lambda group: group.rank))
+    parts: list[Part] = [(" ", ".")]
+    for group in found:
+        parts += [*group.parts, (" " * gap, ".")]
+    return row(width, *parts[:-1])
+
+
+def _width(groups: Sequence[Group], gap: int) -> int:
+    return 1 + sum(len(text) for group in groups for text, _ in group.parts) + gap * (len(groups) - 1)
+
+
+def _figure_groups(state: RunState) -> list[Group]:
     now = figures(state)
     if now is None:
-        return row(width)
-    parts: list[Part] = [(" step ", "d"), (f"{state.step}", "b"), (f"/{state.channels}", "d")]
-    parts += [("   valid ", "d"), (percent(now.valid), "v"), (f" ({format_drop(now.drop)} pt)", "v")]
-    parts += [("   ASR ", "d"), (percent(now.asr), "a"), (" test", "d")] if now.asr is not None else []
+        return []
+    found = [Group(0, (("valid acc ", "d"), (f"{percent(now.valid)} ({format_drop(now.drop)} pt)", "v")))]
+    if now.test is not None:
+        found.append(Group(5, (("test acc ", "d"), (percent(now.test), "."))))
+    if now.asr is not None:
+        found.append(Group(1, (("ASR ", "d"), (percent(now.asr), "a"))))
+    if now.g_test is not None:
+        found.append(Group(9, (("G test ", "d"), (percent(now.g_test), "g"))))
+    if now.detection is not None:
+        found.append(Group(10, (("detected ", "d"), (percent(now.detection), "g"))))
+    if now.false_alarm is not None:
+        found.append(Group(11, (("false alarms ", "d"), (percent(now.false_alarm), "g"))))
+    return found
+
+
+def _next_groups(state: RunState) -> list[Group]:
+    """What comes next: the save, its distance, the time left, the channel; and by what the channels are ordered."""
+    waiting = next_threshold(state)
+    found = [
+        Group(2, (("next save ", "d"), (threshold_label(waiting[0]) if waiting else "none", "t" if waiting else ".")))
+    ]
+    if waiting:
+        found.append(Group(7, ((f"{waiting[1]:.2f} pt left", "d"),)))
+    if state.computing and (left := seconds_left(state)) is not None:
+        found.append(Group(4, (("ETA ", "d"), (duration(left), "b"))))
     following = state.next_channel
-    parts += [("   next ", "d"), (f"ch {following}" if following is not None else "none", ".")]
-    if width >= 110 and now.test is not None:
-        parts += [("   test ", "d"), (percent(now.test), ".")]
-    if width >= 150 and now.g_test is not None:
-        parts += [("   G test ", "d"), (percent(now.g_test), "g"), ("   detected ", "d"), (percent(now.detection), "g")]
-        parts += [("   false alarms ", "d"), (percent(now.false_alarm), "g")]
-    return row(width, *parts)
+    found.append(Group(8, (("next ", "d"), (f"ch {following}" if following is not None else "none", "."))))
+    ordered = order_part(state)
+    usual = ordered[1] == "." and ordered[0] == MEAN
+    found.append(Group(12 if usual else 3, (("order ", "d"), ordered)))
+    ahead_of = state.known - state.step
+    found.append(Group(13, (("redo ", "d"), (str(ahead_of), "."))) if ahead_of else Group(14, ()))
+    return [group for group in found if group.parts]
 
 
 def order_part(state: RunState) -> Part:
     """By what the channels are ordered; in the colour of a warning where that looks at poisoned images."""
-    ranked = state.ranked
-    if ranked is None or ranked.given:
-        return ("given" if ranked else "mean activation", ".")
-    if ranked.oracle:
-        return f"{ranked.order_by} (ORACLE)", "e"
-    return "mean activation" if ranked.order_by == DEFAULT else ranked.order_by, "."
-
-
-def ahead(state: RunState, width: int) -> Row:
-    """The next threshold, the time left, and how the order came about."""
-    if not state.ready:
-        return row(width)
-    parts: list[Part] = [(" next save ", "d")]
-    if waiting := next_threshold(state):
-        parts += [(threshold_label(waiting[0]), "t"), (f" ({waiting[1]:.2f} left)", "d")]
-    else:
-        parts.append(("none", "."))
-    if state.computing and (left := seconds_left(state)) is not None:
-        parts += [("   ETA ", "d"), (duration(left), "b")]
-    ahead_of = state.known - state.step
-    parts += [("   undo ", "d"), (str(state.step), ".")]
-    parts += [("   redo ", "d"), (str(ahead_of), ".")] if ahead_of else []
-    parts += [("   order ", "d"), order_part(state)]
-    return row(width, *parts)
+    name = state.order_by
+    if not name:
+        return ("given" if state.ranked else MEAN, ".")
+    if method_of(name).oracle:
+        return f"{name} (ORACLE)", "e"
+    return MEAN if name == DEFAULT else name, "."

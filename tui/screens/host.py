@@ -26,6 +26,12 @@ class Host(Protocol):
     def do(self, command: p.AnyCommand) -> None:
         """Send a command to the engine."""
 
+    def compare(self, orders: tuple[str, ...]) -> None:
+        """Compare orders, when the engine is free."""
+
+    def take_order(self, order: str) -> None:
+        """Prune in this order from now on."""
+
     def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:
         """Open these files, or go on with this run."""
 

@@ -181,6 +181,21 @@ def _label(pair: ImagePair) -> int | None:
     return pair.clean.label if pair.clean else None
 
 
+def trigger_words(state: RunState) -> tuple[str, ...]:
+    """The region of the trigger, its mean colour and its target, from long to short; nothing where none was found."""
+    found = state.analysed.trigger if state.analysed else None
+    if found is None or state.opened is None:
+        return ()
+    rows, columns = f"{found.top}-{found.top + found.height - 1}", f"{found.left}-{found.left + found.width - 1}"
+    colour = ", ".join(f"{value:.0f}" for value in found.colour)
+    where = f"rows {rows}, columns {columns}"
+    return (
+        f"Trigger: {where}, {found.pixels:,} pixels, mean colour {colour}, target {state.opened.target}.",
+        f"Trigger: {where}, colour {colour}, target {state.opened.target}",
+        f"Trigger: {where}",
+    )
+
+
 class FilterBar(RowsView):
     """The filters, the one in force marked, and how many images pass it."""
 
@@ -221,6 +236,10 @@ class ImagesScreen(RunScreen):
         'target: the attack works · "backdoored": caught',
         "",
     )
+
+    def hint_first(self, state: RunState) -> tuple[str, ...]:
+        """Where the trigger is, once that was found."""
+        return trigger_words(state)
 
     def __init__(self) -> None:
         super().__init__()

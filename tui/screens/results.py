@@ -6,12 +6,14 @@ from typing import ClassVar, NamedTuple
 from textual.binding import BindingType
 from textual.widget import Widget
 
+from engine.api import protocol as p
 from engine.api.deliverables import File
 from engine.api.protocol import threshold_label
 from engine.api.published import applies, published_counts
+from engine.api.rates import wilson
 from tui.model.actions import Action, bindings
 from tui.model.formatting import file_name, format_drop, key_of, rate, short_path
-from tui.model.run_state import Figures, RunState, figures, file_figures, networks, of_counts, of_order
+from tui.model.run_state import Figures, RunState, figures, file_figures, images, networks, of_counts, of_order
 from tui.screens.run_screen import RunScreen
 from tui.widgets.cell_rows import Part, Row, blank, over, row
 from tui.widgets.channel_table import scrollbar
@@ -178,6 +180,29 @@ def _line(who: str, where: str, cells: Cells, extra: bool, width: int, back: str
     return row(width, (f"  {who.ljust(4)}", "b"), (where, "."), right=(*figures_, (" ", ".")), back=back)
 
 
+def intervals(state: RunState, entry: Entry) -> list[str]:
+    """The 95 % Wilson intervals of a block's rates, in percent: a line for B or B′, and one for G."""
+    known = state.steps.get(entry.step)
+    counts = entry.file.counts if entry.file else known.counts if known else None
+    if counts is None:
+        return []
+    mine: list[tuple[str, int | None, p.SetName]] = [
+        ("valid", counts.valid, "valid"), ("test", counts.test, "test"), ("ASR", counts.poisoned, "poisoned"),
+    ]  # fmt: skip
+    theirs: list[tuple[str, int | None, p.SetName]] = [
+        ("test", counts.g_test, "test"), ("ASR", counts.g_poisoned, "poisoned"),
+        ("detected", counts.detected, "poisoned"), ("alarms", counts.false_alarms, "test"),
+    ]  # fmt: skip
+    names = ("B", "") if entry.step == 0 else ("B′", "G")
+    lines = [f"{name} {_ends(state, listed)}" for name, listed in zip(names, (mine, theirs), strict=True) if name]
+    return [f"95 %: {lines[0]}", *(f"      {line}" for line in lines[1:])]
+
+
+def _ends(state: RunState, listed: list[tuple[str, int | None, p.SetName]]) -> str:
+    found = [(name, *wilson(hits, images(state, of))) for name, hits, of in listed if hits is not None]
+    return "  ".join(f"{name} {low:.1f}-{high:.1f}" for name, low, high in found)
+
+
 class Facts(RowsView):
     """Below the table: what the curve says, and where the highlighted file and the others lie."""
 
@@ -186,14 +211,15 @@ class Facts(RowsView):
     def __init__(self, table: Iterable[Action]) -> None:
         super().__init__()
         self._state, self._path, self._key = RunState(), "", key_of(table, "export")
+        self._sure: list[str] = []
 
-    def show(self, state: RunState, path: str) -> None:
-        self._state, self._path = state, path
+    def show(self, state: RunState, path: str, sure: list[str]) -> None:
+        self._state, self._path, self._sure = state, path, sure
         self.on_resize()
         self.redraw()
 
     def on_resize(self) -> None:
-        self.styles.height = len(self._said(self.size.width or self.app.size.width)) + 2
+        self.styles.height = len(self._said(self.size.width or self.app.size.width)) + len(self._sure) + 2
 
     def _said(self, width: int) -> list[str]:
         """What the curve says, in lines; cut where too little room would be left to the table."""
@@ -208,6 +234,7 @@ class Facts(RowsView):
         files = "  curve, results, report are in " if there else f"  {self._key} writes curve, results, report to "
         run = state.opened.run if state.opened else ""
         return [
+            *(row(width, ("  " + line, ".")) for line in self._sure),
             *(row(width, ("  " + line, "b")) for line in self._said(width)),
             row(width, ("  B′ ", "d"), (short_path(self._path, width - 6), ".")) if self._path else blank(width),
             row(width, (files, "d"), (short_path(run, width - len(files) - 1), ".")),
@@ -224,6 +251,10 @@ class ResultsScreen(RunScreen):
         'G: "backdoored" where B and B′ differ.',
     )
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._intervals = False
+
     def body(self) -> Iterator[Widget]:
         yield ResultsTable()
         yield Facts(self.lab.actions)
@@ -231,7 +262,13 @@ class ResultsScreen(RunScreen):
     def show(self, state: RunState) -> None:
         table = self.query_one(ResultsTable)
         table.show(state)
-        self.query_one(Facts).show(state, table.chosen.path if table.chosen else "")
+        chosen = table.chosen
+        sure = intervals(state, chosen) if chosen and self._intervals else []
+        self.query_one(Facts).show(state, chosen.path if chosen else "", sure)
+
+    def action_intervals(self) -> None:
+        self._intervals = not self._intervals
+        self.show(self.lab.state)
 
     def action_result_down(self) -> None:
         self._move(1)

@@ -22,7 +22,7 @@ class RunScreen(LabScreen):
     HINTS: tuple[str, ...] = ()  # how to read what is shown, for someone new; from long to short
 
     def compose(self) -> ComposeResult:
-        yield Header(2)
+        yield Header(self.lab.actions, self.SCOPES[0], rows=2)
         yield from self.body()
         yield Hint(self.lab.actions, self.HINTS)
         yield KeyBar(self.lab.actions, *self.SCOPES, "app")
@@ -39,7 +39,12 @@ class RunScreen(LabScreen):
     def _show(self, state: RunState) -> None:
         self.query_one(Header).show(state)
         self.query_one(KeyBar).show(state)
+        self.query_one(Hint).first(self.hint_first(state))
         self.show(state)
+
+    def hint_first(self, _state: RunState) -> tuple[str, ...]:
+        """What to say instead of the hints, from long to short, where there is more to tell; else nothing."""
+        return ()
 
 
 class Hint(RowsView):
@@ -51,9 +56,16 @@ class Hint(RowsView):
         super().__init__()
         self.styles.height = 1
         self._texts, self._key = texts, key_of(table, "back")
+        self._first: tuple[str, ...] = ()
+
+    def first(self, texts: tuple[str, ...]) -> None:
+        """Say one of these, where one fits."""
+        if texts != self._first:
+            self._first = texts
+            self.redraw()
 
     def draw(self, width: int, _height: int) -> Sequence[Row]:
         back: tuple[Part, ...] = ((f"  {self._key}", "k"), (" back ", "."))
         room = width - 2 - sum(len(text) for text, _ in back)
-        hint = next((text for text in self._texts if len(text) <= room), "")
+        hint = next((text for text in (*self._first, *self._texts) if len(text) <= room), "")
         return [row(width, (f"  {hint}", "d"), right=back)]

@@ -32,7 +32,7 @@ class Workbench(LabScreen):
         self._show_g = show_g
 
     def compose(self) -> ComposeResult:
-        yield Header()
+        yield Header(self.lab.actions, "workbench")
         with Horizontal(id="main"):
             with Vertical(id="charts"):
                 yield Chart()

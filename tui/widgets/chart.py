@@ -28,7 +28,10 @@ def chart_data(state: RunState, zoom: int = AUTO, with_g: bool = False) -> Chart
         else ()
     )
     lines = LINES + (G_LINES if with_g else ())
-    curves = tuple(Curve(name, ink, mark, _values(at, field)) for name, ink, mark, field in lines)
+    curves = tuple(
+        Curve(name, ink, mark, joined(_values(at, field)) if mark == BRAILLE else _values(at, field))
+        for name, ink, mark, field in lines
+    )
     return ChartData(curves, state.channels, state.step, thresholds, saved_steps(state), zoom)
 
 
@@ -44,6 +47,20 @@ def _crossed_at(state: RunState, step: int) -> list[str]:
 
 def _values(at: Sequence[Figures | None], field: str) -> tuple[float | None, ...]:
     return tuple(None if figure is None else getattr(figure, field) for figure in at)
+
+
+def joined(values: tuple[float | None, ...]) -> tuple[float | None, ...]:
+    """The values of a line that goes straight from one known step to the next, where a stride left some out."""
+    found, last = list(values), None
+    for step, value in enumerate(values):
+        if value is None:
+            continue
+        if last is not None and step - last[0] > 1:
+            start, low = last
+            rise = (value - low) / (step - start)
+            found[start + 1 : step] = [low + rise * (at - start) for at in range(start + 1, step)]
+        last = step, value
+    return tuple(found)
 
 
 class Chart(Panel):

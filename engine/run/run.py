@@ -22,6 +22,9 @@ from engine.run.inputs import Inputs
 from engine.run.session import Session, mask_of
 
 if TYPE_CHECKING:  # which imports Keras
+    from engine.network.build import Cut, Network
+    from engine.network.device_tail import DeviceTail
+    from engine.network.pruned_tail import Rest
     from engine.orders.evidence import Material
 
 Emit = Callable[..., None]
@@ -75,24 +78,45 @@ class Run:
     def evaluator(self) -> Evaluator:
         """The network cut in two, with every feature computed; the first to ask waits for them."""
         from engine.network.build import build, cut
-        from engine.network.features import SCALES, FeatureStore, compute, features_model
-        from engine.network.model_runner import Forward
-        from engine.network.pruned_tail import Rest
+        from engine.network.device_filling import NO_ROOM, wanted
 
         begin = perf_counter()
         network = build(self.inputs.model.spec, self.inputs.model.arrays)
         at = cut(network, self.inputs.layer, self.inputs.feature)
-        others = [tuple(tensor.shape[1:]) for tensor in features_model(network, at, 1.0).outputs[1:]]
+        self.emit(Progress("model", 1, 1, perf_counter() - begin))
+        tail = self.on_device(network, at) if wanted() else None
+        if tail is None and wanted():
+            self.emit(Note(NO_ROOM))
+        return Evaluator(tail or self.with_host(network, at), self.inputs.stepped)
+
+    def on_device(self, network: "Network", at: "Cut") -> "DeviceTail | None":
+        """The network behind the cut with every feature on the device; None where it has no room for them."""
+        from engine.network.device_filling import SetOfImages, device_tail
+        from engine.network.features import SCALES
+
+        sets = [
+            SetOfImages(data.images, data.batches, self.progress(f"features {name}", data.images))
+            for name, data in self.inputs.sets.items()
+        ]
+        return device_tail(network, at, SCALES[self.settings.scale], sets, self.halved)
+
+    def with_host(self, network: "Network", at: "Cut") -> "Rest":
+        """The network behind the cut with every feature in the host's memory, or in a file."""
+        from engine.network.features import SCALES, FeatureStore, compute, features_model
+        from engine.network.model_runner import Forward
+        from engine.network.pruned_tail import Rest
+
+        model = features_model(network, at, SCALES[self.settings.scale])
+        others = [tuple(tensor.shape[1:]) for tensor in model.outputs[1:]]
         images = sum(data.images for data in self.inputs.sets.values())
         store = FeatureStore(images, at, others, self.feature_memory, self.folder)
-        forward = Forward(features_model(network, at, SCALES[self.settings.scale]), 1, self.halved)
-        self.emit(Progress("model", 1, 1, perf_counter() - begin))
+        forward = Forward(model, 1, self.halved)
         size = forward.fitting(min(FEATURE_BATCH, self.settings.batch_size))
         for name, data in self.inputs.sets.items():
             progress = self.progress(f"features {name}", data.images)
             with ahead(data.batches(size)) as batches:
                 compute(store, forward, batches, self.inputs.rows[name].start, progress)
-        return Evaluator(Rest(network, at, store, self.settings.batch_size, self.halved), self.inputs.stepped)
+        return Rest(network, at, store, self.settings.batch_size, self.halved)
 
     def prepare(self) -> Evaluator:
         """Compute the features now; otherwise whoever needs them first waits for them."""
@@ -174,7 +198,7 @@ class Run:
         """The mean maps of a channel's feature, and what pruning it alone from B would cost."""
         store, rows = self.evaluator.rest.store, self.inputs.rows
         alone, _ = self.evaluator.after(self.b_answers, mask_of([channel], self.inputs.channels), channel, self.check)
-        means = (store.values[channel, rows[name]].mean(axis=0, dtype="float64") for name in SHOWN if name in rows)
+        means = (store.mean_map(channel, rows[name]) for name in SHOWN if name in rows)
         whole = self.feature_shape
         maps = [blocks(each.reshape(whole), LARGEST_MAP) for each in means]
         height, width = maps[0].shape

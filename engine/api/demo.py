@@ -37,11 +37,16 @@ AROSE: dict[Attack, str] = {
 ELSEWHERE = "On the real networks of the Fine-Pruning authors the contrast between the two attacks arose by training."
 
 
-def demo_root(attack: Attack) -> Path:
-    """The demo's lab folder in the user's cache directory; it need not be there yet."""
+def cache_folder() -> Path:
+    """The program's folder in the user's cache directory; it need not be there yet."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(cache) if os.path.isabs(cache) else Path.home() / ".cache"
-    return base / "lab3-tui" / f"demo-{attack}"
+    return base / "lab3-tui"
+
+
+def demo_root(attack: Attack) -> Path:
+    """The demo's lab folder in the user's cache directory; it need not be there yet."""
+    return cache_folder() / f"demo-{attack}"
 
 
 def first_line(attack: Attack, out: str = "") -> str:

@@ -20,11 +20,11 @@ NO_ROOM = "The card has no room for the features of all images: they stay with t
 
 @dataclass(frozen=True)
 class SetOfImages:
-    """The images of a data set, (n, C, H, W) in batches of a size; `progress` hears how many are done."""
+    """The images of a data set, (n, C, H, W) in batches of a size. What `begin` returns hears how many are done."""
 
     count: int
     batches: Callable[[int], Iterator[np.ndarray]]
-    progress: Callable[[int], None]
+    begin: Callable[[], Callable[[int], None]]
 
 
 def wanted() -> bool:
@@ -93,13 +93,13 @@ def fill(store: DeviceFeatures, call: Callable[..., list[device.Tensor]], sets: 
 
 def fill_set(store: DeviceFeatures, call: Callable[..., list[device.Tensor]], images: SetOfImages, start: int) -> None:
     """Compute the features of one set, whose first image is number `start` of all."""
-    done = 0
+    done, progress = 0, images.begin()
     with ahead(smallest(images.batches(store.batch), store.batch)) as batches:
         for count, batch in batches:
             active, *tensors = call(store.device_base, device.put(batch))
             store.put(start + done, count, tensors, device.fetch(active))
             done += count
-            images.progress(done)
+            progress(done)
 
 
 def smallest(batches: Iterator[np.ndarray], rows: int) -> Iterator[tuple[int, np.ndarray]]:

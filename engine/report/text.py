@@ -204,8 +204,19 @@ def how(record: RunRecord) -> str:
     target = f" The attack's target is class {plain(opened.target)} of {opened.classes}." if opened.target else ""
     return (
         f"Pruned: the {opened.channels} channels of {code(opened.layer)}, {order}.{target} "
-        f"Computed by Keras with {plain(opened.backend)} on {plain(opened.device)}."
+        f"Computed by Keras with {plain(opened.backend)} on {plain(opened.device)}{card(record)}."
     )
+
+
+def card(record: RunRecord) -> str:
+    """How much of a card's memory was used, and how long a step took there; nothing of a CPU."""
+    if not record.opened.device_memory:
+        return ""
+    told = f"{record.opened.device_memory / 1e9:.2f} GB of its memory used"
+    steps = len(record.steps) - 1
+    if steps and "steps" in record.seconds:
+        told += f", {1000 * record.seconds['steps'] / steps:.1f} ms a step"
+    return f" ({told})"
 
 
 def ranking(record: RunRecord) -> str:

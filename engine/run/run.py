@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -32,6 +32,9 @@ Check = Callable[[], None]
 SHOWN: tuple[SetName, ...] = ("valid", "poisoned")  # sets that a channel's maps are of
 LARGEST_MAP = 64  # positions a side: as many as two maps side by side have room for on a wide terminal
 FEATURE_BATCH = 256  # images whose convolutions are computed at once, by each thread: more take memory and win no time
+
+
+SWAPPED = "Channels {} and {} differ by less than a millionth in what orders them: another device may swap them."
 
 
 @dataclass
@@ -95,7 +98,7 @@ class Run:
         from engine.network.features import SCALES
 
         sets = [
-            SetOfImages(data.images, data.batches, self.progress(f"features {name}", data.images))
+            SetOfImages(data.images, data.batches, partial(self.progress, f"features {name}", data.images))
             for name, data in self.inputs.sets.items()
         ]
         return device_tail(network, at, SCALES[self.settings.scale], sets, self.halved)
@@ -121,6 +124,16 @@ class Run:
     def prepare(self) -> Evaluator:
         """Compute the features now; otherwise whoever needs them first waits for them."""
         return self.evaluator
+
+    @property
+    def device_memory(self) -> int:
+        """Bytes of the card's memory that are used, now that the features are there; 0 before, and on a CPU."""
+        if "evaluator" not in self.__dict__:
+            return 0
+        from engine.network import device
+
+        memory = device.memory()
+        return memory.used if memory else 0
 
     @property
     def feature_memory(self) -> int:
@@ -163,7 +176,7 @@ class Run:
 
     def rank(self) -> Ranked:
         """The order: as given, or by the method that the settings name."""
-        from engine.orders.compute_order import order_of, scored
+        from engine.orders.compute_order import nearly_equal, order_of, scored
 
         begin = perf_counter()
         store, rows, name = self.evaluator.rest.store, self.inputs.rows, self.settings.order_by
@@ -182,6 +195,8 @@ class Run:
             scores=None if name == DEFAULT or given else tuple(scores.tolist()),
         )
         self.emit(Progress("ranking", channels, channels, perf_counter() - begin))
+        if given is None and (close := nearly_equal(scores, event.order)):
+            self.emit(Note(SWAPPED.format(*close)))
         return event
 
     def measured(self, step: int) -> Counts:

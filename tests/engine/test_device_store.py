@@ -284,4 +284,3 @@ def test_a_run_goes_on_from_one_store_in_the_other(labs: Path, on: Callable[...,
             key = begun.session.key(step)
             ended.session.answers[key] = begun.session.answers[key]
         assert np.array_equal(answers(ended), whole)
-

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from engine.api.orders import DEFAULT
-from engine.api.protocol import minus
+from engine.api.protocol import Opened, minus
 from tui.model.formatting import duration, pace, percent, points
 from tui.model.run_state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
 from tui.screens.checklist import NAMES
@@ -64,10 +64,18 @@ def title(state: RunState, width: int) -> Row:
     if state.opened:
         o = state.opened
         left += [(o.model.name, "."), (" · ", "d"), (o.layer, "."), (" · ", "d"), (f"{o.channels} channels", ".")]
-        right.append((f"  {o.device}", "d"))
+        right.append((f"  {card(o, width)}", "d"))
     if (seconds := seconds_a_step(state)) is not None:
         right.append((f"  {pace(seconds)}", "d"))
     return row(width, *left, right=(*right, (" ", ".")), back="bar")
+
+
+def card(opened: Opened, width: int) -> str:
+    """What computes, and on a wide terminal how much of its memory the engine uses; without its maker on a narrow one."""
+    if not opened.device_memory:
+        return opened.device
+    used = f" {opened.device_memory / 1e9:.1f} GB used"
+    return opened.device + used if width >= 110 else opened.device.removeprefix("NVIDIA ")
 
 
 def where(state: RunState, width: int) -> Row:

@@ -56,7 +56,7 @@ def configure(device: str | None) -> None:
 
 
 def keep_compiled() -> None:
-    """Let JAX keep what it compiles, however small, in the user's cache folder; a place of the user's own choice stands.
+    """Let JAX keep what it compiles, however small, in the user's cache folder; a place that the user chose stands.
 
     What is compiled for one processor may not run on another that shares the folder, so each kind has one of its own.
     """
@@ -200,3 +200,18 @@ def device_name() -> str:
 def smaller_batches(size: int) -> str:
     """What to say where the device had no memory for larger batches."""
     return f"The device has no memory for more: batches of {size} images from now on. The numbers are the same."
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a backend says that its device has no memory left: each has a class of its own for it."""
+    return isinstance(error, MemoryError) or any(
+        sign in f"{type(error).__name__}: {error}"
+        for sign in ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OutOfMemory", "out of memory")
+    )
+
+
+def no_memory() -> Refused:
+    """The line where not even one image can be computed for lack of memory."""
+    if device_name() == "CPU":
+        return Refused("memory: this machine has none left. End other programs, or leave out a set (--test none).")
+    return Refused(f"{device_name()}: has no memory left. Free some of what others use, or compute with --device cpu.")

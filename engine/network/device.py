@@ -37,7 +37,7 @@ def number(value: int) -> Any:
     """A whole number that a compiled function takes without being compiled anew for it."""
     if keras.backend.backend() == "torch":
         return value
-    return put(np.int32(value)) if keras.backend.backend() == "tensorflow" else np.int32(value)
+    return put(np.asarray(value, "int32")) if keras.backend.backend() == "tensorflow" else np.int32(value)
 
 
 def compiled(function: Function, model: Any = None) -> Callable[..., Any]:

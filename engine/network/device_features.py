@@ -31,8 +31,11 @@ def crossing_model(network: Network, at: Cut, scale: float) -> Any:
 
 
 def fitting(model: Any, images: int, wanted: int | None = None) -> int:
-    """How many images to take at once: a power of two, no more than CHUNK_BYTES hold, than `images` take or `wanted`."""
-    numbers = sum(prod(layer.output.shape[1:]) for layer in model.layers)
+    """How many images to take at once: a power of two, as CHUNK_BYTES have room for; `images` need no more.
+
+    `wanted`: at most so many.
+    """
+    numbers = sum(int(prod(layer.output.shape[1:])) for layer in model.layers)
     most = min(MOST_IMAGES, max(1, CHUNK_BYTES // (4 * numbers)), wanted or MOST_IMAGES)
     return min(1 << (most.bit_length() - 1), 1 << (max(1, images) - 1).bit_length())
 
@@ -40,8 +43,9 @@ def fitting(model: Any, images: int, wanted: int | None = None) -> int:
 class DeviceFeatures:
     """What crosses the cut, on the device: `chunks` of `rows` images each, a tensor (rows, ..) for each that crosses.
 
-    `shapes`: of what crosses, for one image. `sizes`: images of each data set. `active` (channels, images), on the host, tells where a channel differs from `base` (channels, positions), what a
-    pruned channel holds. `slots` (images,) tells in which row of all chunks an image lies.
+    `shapes`: of what crosses, for one image. `sizes`: images of each data set. `active` (channels, images), on the
+    host, tells where a channel differs from `base` (channels, positions), what a pruned channel holds. `slots`
+    (images,) tells in which row of all chunks an image lies.
     """
 
     def __init__(self, at: Cut, shapes: Sequence[tuple[int, ...]], sizes: Sequence[int], batch: int, rows: int) -> None:
@@ -64,7 +68,7 @@ class DeviceFeatures:
     # --- filling ---
 
     def put(self, start: int, count: int, tensors: Sequence[Tensor], active: np.ndarray) -> None:
-        """Keep a batch: of the `count` images from `start` on, in tensors of `batch` rows; `active` (batch, channels)."""
+        """Keep the `count` images from `start` on, in tensors (batch, ..); `active` (batch, channels)."""
         self.active[:, start : start + count] = active[:count].T
         chunk, place = divmod(int(self.slots[start]) // self.batch, self.each)
         with self.filling:
@@ -96,7 +100,7 @@ class DeviceFeatures:
         total = np.zeros(len(self.base))
         for part in self.feature_parts(rows):
             total += part.sum(axis=tuple(range(part.ndim - 1)), dtype="float64")
-        found = total / ((rows.stop - rows.start) * self.base.shape[1])
+        found: np.ndarray = total / ((rows.stop - rows.start) * self.base.shape[1])
         asleep = ~self.active[:, rows].any(axis=1)
         found[asleep] = self.base[asleep].mean(axis=1, dtype="float64")
         return found
@@ -111,13 +115,16 @@ class DeviceFeatures:
         """Mean of a channel over some images: (positions,), summed in double precision. Only it leaves the device."""
         total = np.zeros(self.base.shape[1])
         for chunk, places in self.places(rows):
-            found = device.fetch(self.one(device.number(channel), self.chunks[chunk][0]))
-            total += found[places].reshape(len(places), -1).sum(axis=0, dtype="float64")
-        return total / (rows.stop - rows.start)
+            values = device.fetch(self.one(device.number(channel), self.chunks[chunk][0]))
+            total += values[places].reshape(len(places), -1).sum(axis=0, dtype="float64")
+        found: np.ndarray = total / (rows.stop - rows.start)
+        return found
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """The feature of some images: (rows, channels, positions)."""
-        return self.gathered(0, rows).reshape(len(rows), -1, len(self.base)).transpose(0, 2, 1)
+        found = self.gathered(0, rows).reshape(len(rows), -1, len(self.base))  # (rows, positions, channels)
+        by_channel: np.ndarray = found.transpose(0, 2, 1)
+        return by_channel
 
     def crossing(self, rows: np.ndarray) -> list[np.ndarray]:
         """What else crosses the cut, of some images: (rows, ..) each."""

@@ -11,7 +11,6 @@ from engine.network import backend, device
 from engine.network.build import Cut, Network
 from engine.network.device_features import DeviceFeatures, crossing_model, features_call, fitting
 from engine.network.device_tail import DeviceTail, tail_model
-from engine.network.model_runner import out_of_memory
 from engine.network.pipeline import ahead
 
 STORE = "LAB3_FEATURES"  # "device" or "host": where features lie; else on the device where that is a card
@@ -61,7 +60,7 @@ def device_tail(
             fill(store, features_call(crossing), sets)
             compiled.result()
     except Exception as error:
-        if not out_of_memory(error):
+        if not backend.out_of_memory(error):
             raise
         return None
     return found
@@ -105,8 +104,8 @@ def fill_set(store: DeviceFeatures, call: Callable[..., list[device.Tensor]], im
 def smallest(batches: Iterator[np.ndarray], rows: int) -> Iterator[tuple[int, np.ndarray]]:
     """How many images a batch has, and its pixels for the device, always so many rows.
 
-    As bytes where all are whole numbers of 0..255, a quarter of what would be sent; a set whose first batch holds others
-    is not searched further.
+    As bytes where all are whole numbers of 0..255: a quarter of what would be sent. Once a batch holds others, the rest
+    of the set is sent as it is.
     """
     whole = True
     for batch in batches:

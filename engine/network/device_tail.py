@@ -7,13 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from engine.api.errors import Refused
 from engine.network import device
+from engine.network.backend import no_memory, out_of_memory
 from engine.network.build import Cut, Network, wire
 from engine.network.device import Tensor
 from engine.network.device_features import DeviceFeatures
 from engine.network.graph_operations import answers
-from engine.network.model_runner import out_of_memory
 
 AHEAD = 2  # chunks that the device works on while the host takes the answers of one
 
@@ -42,8 +41,8 @@ class DeviceTail:
     def answers(self, pruned: np.ndarray, rows: np.ndarray, check: Callable[[], None] = lambda: None) -> np.ndarray:
         """Answers (rows,) of the images `rows` where the channels of the mask `pruned` are gone.
 
-        They depend on the mask alone, not on the way to it. All images of a chunk are computed, of those chunks in which
-        one of `rows` lies. `check` runs before each; it may raise to stop.
+        They depend on the mask alone, not on the way to it. A chunk in which one of `rows` lies is computed as a whole.
+        `check` runs before each; it may raise to stop.
         """
         slots = self.store.slots[rows]
         chunks = slots // self.store.rows
@@ -99,9 +98,7 @@ class DeviceTail:
         if not out_of_memory(error):
             raise error
         if tried == 1:
-            raise Refused(
-                "device: has no memory left for a single image. Others use it: free some, or compute with --device cpu."
-            ) from error
+            raise no_memory() from error
         self.rows, self.ahead = min(self.rows, tried // 2), 0
 
     def tell(self) -> None:

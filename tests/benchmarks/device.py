@@ -3,10 +3,10 @@
     python -m tests.benchmarks.device [--valid N --test N] [--folder DIR] [--plain 3]
 
 With a card: the lab's own size. Each backend runs twice, with empty caches and with the first run's; then the CPU runs
-once and every count of every step is compared; then the kit's plain loop takes a few steps on the same card. Without a
-card it runs small, with features in the store that a card would have. LAB3_KIT names the kit (make_lab.py,
-notebook_loop.py, models); without one the lab is the embedded demo's, and there is no plain loop. Nothing else is needed
-than the package itself. Ends with status 1 where a count differs.
+once and every count of every step is compared; then the kit's plain loop takes a few steps on the same card. Without
+a card it runs small, with features in the store that a card would have. LAB3_KIT names the kit (make_lab.py,
+notebook_loop.py, models); without one the lab is the embedded demo's, and there is no plain loop. Nothing else is
+needed than the package itself. Ends with status 1 where a count differs.
 """
 
 import argparse
@@ -163,7 +163,7 @@ def headless(lab: Path, backend: str, title: str, environment: dict[str, str], *
 
 
 class Peak:
-    """The most of the first card's memory that came into use within a block, asked ten times a second; 0 without one."""
+    """How much more of the first card's memory is used at most within a block, in bytes; 0 without a card."""
 
     def __init__(self) -> None:
         self.bytes = 0

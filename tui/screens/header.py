@@ -71,7 +71,7 @@ def title(state: RunState, width: int) -> Row:
 
 
 def card(opened: Opened, width: int) -> str:
-    """What computes, and on a wide terminal how much of its memory the engine uses; without its maker on a narrow one."""
+    """What computes, without its maker on a narrow terminal; on a wide one how much of its memory the engine uses."""
     if not opened.device_memory:
         return opened.device
     used = f" {opened.device_memory / 1e9:.1f} GB used"

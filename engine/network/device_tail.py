@@ -33,10 +33,17 @@ class DeviceTail:
 
     def warm_up(self) -> None:
         """Compile what a step and a look at a channel call, on zeros in the shape of a chunk."""
-        shapes = [tensor.shape[1:] for tensor in self.model.inputs]
-        zeros = [device.put(np.zeros((self.rows, *shape), "float32")) for shape in shapes]
-        device.fetch(self.piece(self.mask(np.zeros(len(self.store.base), bool)), zeros, 0))
+        shapes = [(self.store.rows, *tensor.shape[1:]) for tensor in self.model.inputs]
+        zeros = [device.put(np.zeros(shape, "float32")) for shape in shapes]
+        mask = self.mask(np.zeros(len(self.store.base), bool))
         device.fetch(self.store.one(device.number(0), zeros[0]))
+        while True:
+            tried = self.rows
+            try:
+                device.fetch(self.piece(mask, zeros, 0))
+                return
+            except Exception as error:
+                self.halve(error, tried)
 
     def answers(self, pruned: np.ndarray, rows: np.ndarray, check: Callable[[], None] = lambda: None) -> np.ndarray:
         """Answers (rows,) of the images `rows` where the channels of the mask `pruned` are gone.

@@ -49,7 +49,7 @@ SURE = """\
 
 
 def report_md(record: RunRecord) -> bytes:
-    """The report, without times or folders: the same run gives the same bytes."""
+    """The report, without folders and, but for the pace of a card, without times: the same run gives the same bytes."""
     opened = record.opened
     parts = [
         f"# Pruning {code(opened.layer)} of {code(opened.model.name)}",

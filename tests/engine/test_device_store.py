@@ -196,7 +196,7 @@ def exhaust(tail: Any, room: int) -> None:
 def test_a_device_without_any_memory_is_told_in_a_line(labs: Path, on: Callable[..., Run]) -> None:
     run = on("device", lab(labs, "crossing"), layer="last")
     exhaust(run.evaluator.rest, 0)
-    with pytest.raises(Refused, match="^memory: this machine has none left"):
+    with pytest.raises(Refused, match=r"^memory: this machine has none left"):
         walked(run)
 
 

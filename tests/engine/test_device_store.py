@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,13 +17,14 @@ pytestmark = pytest.mark.keras
 keras = pytest.importorskip("keras")
 
 from engine.api.errors import Refused  # noqa: E402
-from engine.api.protocol import Goto, Note, Stepped  # noqa: E402
+from engine.api.protocol import Failed, Goto, Note, Open, Opened, Stepped  # noqa: E402
 from engine.network import device_features, device_filling  # noqa: E402
 from engine.network.device_features import DeviceFeatures  # noqa: E402
 from engine.network.device_tail import DeviceTail  # noqa: E402
 from engine.run.run import Run  # noqa: E402
-from tests.engine.test_parity import opened  # noqa: E402
+from tests.engine.test_parity import opened, settings  # noqa: E402
 from tests.support.networks import CASES, trained_looking, write_lab  # noqa: E402
+from tests.support.protocol_client import of, play  # noqa: E402
 
 COUNTS = (300, 200)  # validation images, and test images
 WALKED = ("sequential", "residual, inside the block", "sigmoid", "branching", "crossing", "all convolutions, early")
@@ -284,3 +286,20 @@ def test_a_run_goes_on_from_one_store_in_the_other(labs: Path, on: Callable[...,
             key = begun.session.key(step)
             ended.session.answers[key] = begun.session.answers[key]
         assert np.array_equal(answers(ended), whole)
+
+
+@pytest.mark.parametrize(("first", "then"), [("device", "host"), ("host", "device")])
+def test_a_run_folder_of_one_store_is_resumed_in_the_other(
+    first: str, then: str, labs: Path, tmp_path: Path, on: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = [at.counts for at in walked(on("host", lab(labs, "branching")))]
+    folder = shutil.copytree(lab(labs, "branching"), tmp_path / "lab", ignore=shutil.ignore_patterns("run*"))
+    monkeypatch.setenv(device_filling.STORE, first)
+    began, half = play([Open(settings(folder)), Goto(4)])
+    monkeypatch.setenv(device_filling.STORE, then)
+    again, ended = play([Open(settings(folder), run=of(Opened, began)[-1].run), Goto(99)])
+    assert not of(Failed, [*began, *half, *again, *ended])
+    assert [at.counts for at in of(Stepped, [*began, *half])] == counts[:5]
+    told = {at.step: at.counts for at in of(Stepped, [*again, *ended])}
+    assert [told[step] for step in sorted(told)] == counts
+    assert min(at.step for at in of(Stepped, ended)) == 5, "what was known was computed again"

@@ -34,6 +34,7 @@ LARGEST_MAP = 64  # positions a side: as many as two maps side by side have room
 FEATURE_BATCH = 256  # images whose convolutions are computed at once, by each thread: more take memory and win no time
 
 
+USUAL_BATCH = 2048  # images that a step takes at once, unless told otherwise; a card takes what it has room for
 SWAPPED = "Channels {} and {} differ by less than a millionth in what orders them: another device may swap them."
 
 
@@ -101,7 +102,9 @@ class Run:
             SetOfImages(data.images, data.batches, partial(self.progress, f"features {name}", data.images))
             for name, data in self.inputs.sets.items()
         ]
-        return device_tail(network, at, SCALES[self.settings.scale], sets, self.halved)
+        wish = self.settings.batch_size
+        most = wish if wish < USUAL_BATCH else None
+        return device_tail(network, at, SCALES[self.settings.scale], sets, self.halved, most)
 
     def with_host(self, network: "Network", at: "Cut") -> "Rest":
         """The network behind the cut with every feature in the host's memory, or in a file."""

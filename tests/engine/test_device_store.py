@@ -135,6 +135,13 @@ def test_the_size_of_chunks_changes_no_answer(
     assert np.array_equal(answers(cut), whole)
 
 
+def test_a_smaller_batch_size_is_kept_to_on_the_device(labs: Path, on: Callable[..., Run]) -> None:
+    small = on("device", lab(labs, "sequential"), batch_size=70)
+    store = small.evaluator.rest.store
+    assert isinstance(store, DeviceFeatures) and (store.batch, store.rows) == (64, 64)
+    assert np.array_equal(answers(small), answers(on("device", lab(labs, "sequential"))))
+
+
 def test_a_mask_has_one_answer_whatever_the_way_to_it(labs: Path, on: Callable[..., Run]) -> None:
     folder = lab(labs, "branching")
     there = on("device", folder, order=(1, 4, 7, 2))

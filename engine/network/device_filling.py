@@ -11,7 +11,7 @@ from engine.network import backend, device
 from engine.network.build import Cut, Network
 from engine.network.device_features import DeviceFeatures, crossing_model, features_call, fitting
 from engine.network.device_tail import DeviceTail, tail_model
-from engine.network.pipeline import ahead
+from engine.network.pipeline import prefetch
 
 STORE = "LAB3_FEATURES"  # "device" or "host": where features lie; else on the device where that is a card
 NO_ROOM = "The card has no room for the features of all images: they stay with the host. The numbers are the same."
@@ -93,7 +93,7 @@ def fill(store: DeviceFeatures, call: Callable[..., list[device.Tensor]], sets: 
 def fill_set(store: DeviceFeatures, call: Callable[..., list[device.Tensor]], images: SetOfImages, start: int) -> None:
     """Compute the features of one set, whose first image is number `start` of all."""
     done, progress = 0, images.begin()
-    with ahead(smallest(images.batches(store.batch), store.batch)) as batches:
+    with prefetch(smallest(images.batches(store.batch), store.batch)) as batches:
         for count, batch in batches:
             active, *tensors = call(store.device_base, device.put(batch))
             store.put(start + done, count, tensors, device.fetch(active))

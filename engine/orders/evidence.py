@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # which imports Keras
 
 
 @dataclass(frozen=True)
-class Material:
+class Evidence:
     """A network that is cut at its ranking feature, with the features of every image.
 
     `rows`: where each set's images are in `rest.store`. `labels`: (images,) of each set; of a poisoned one the

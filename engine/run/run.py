@@ -15,7 +15,7 @@ from engine.api.orders import DEFAULT, method_of
 from engine.api.protocol import ChannelView, Counts, Note, Progress, Ranked, SetName, Settings
 from engine.network.backend import smaller_batches
 from engine.network.evaluation import Evaluator, ImageSet, counted
-from engine.network.pipeline import ahead
+from engine.network.pipeline import prefetch
 from engine.orders.mean import mean_activations
 from engine.run.answer_store import AnswersFile
 from engine.run.inputs import Inputs
@@ -24,8 +24,8 @@ from engine.run.session import Session, mask_of
 if TYPE_CHECKING:  # which imports Keras
     from engine.network.build import Cut, Network
     from engine.network.device_tail import DeviceTail
-    from engine.network.pruned_tail import Rest
-    from engine.orders.evidence import Material
+    from engine.network.pruned_tail import PrunedTail
+    from engine.orders.evidence import Evidence
 
 Emit = Callable[..., None]
 Check = Callable[[], None]
@@ -106,11 +106,11 @@ class Run:
         most = wish if wish < USUAL_BATCH else None
         return device_tail(network, at, SCALES[self.settings.scale], sets, self.halved, most)
 
-    def with_host(self, network: "Network", at: "Cut") -> "Rest":
+    def with_host(self, network: "Network", at: "Cut") -> "PrunedTail":
         """The network behind the cut with every feature in the host's memory, or in a file."""
         from engine.network.features import SCALES, FeatureStore, compute, features_model
         from engine.network.model_runner import Forward
-        from engine.network.pruned_tail import Rest
+        from engine.network.pruned_tail import PrunedTail
 
         model = features_model(network, at, SCALES[self.settings.scale])
         others = [tuple(tensor.shape[1:]) for tensor in model.outputs[1:]]
@@ -120,9 +120,9 @@ class Run:
         size = forward.fitting(min(FEATURE_BATCH, self.settings.batch_size))
         for name, data in self.inputs.sets.items():
             progress = self.progress(f"features {name}", data.images)
-            with ahead(data.batches(size)) as batches:
+            with prefetch(data.batches(size)) as batches:
                 compute(store, forward, batches, self.inputs.rows[name].start, progress)
-        return Rest(network, at, store, self.settings.batch_size, self.halved)
+        return PrunedTail(network, at, store, self.settings.batch_size, self.halved)
 
     def prepare(self) -> Evaluator:
         """Compute the features now; otherwise whoever needs them first waits for them."""
@@ -158,13 +158,13 @@ class Run:
         self.emit(Note(smaller_batches(size)))
 
     @property
-    def material(self) -> "Material":
+    def material(self) -> "Evidence":
         """What orders may look at."""
         from engine.network.features import SCALES
-        from engine.orders.evidence import Material
+        from engine.orders.evidence import Evidence
 
         rest, sets = self.evaluator.rest, self.inputs.sets
-        return Material(
+        return Evidence(
             network=rest.network,
             at=rest.at,
             rest=rest,

@@ -9,7 +9,7 @@ from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.network import backend
 from engine.orders.compute_order import nearly_equal, order_of
-from engine.report.text import report_md
+from engine.report.markdown import report_md
 from tests.support.engine_stub import opened
 from tests.unit.test_report import SMALL
 from tui.screens.header import card

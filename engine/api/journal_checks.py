@@ -18,6 +18,7 @@ CLASSES = 65_535
 IMAGES = 10_000_000
 CHANNELS = 2**20
 BATCH = 2**31
+MEMORY = 2**50  # bytes that no card has
 LONG = 1e9  # seconds
 DEVICE = re.compile(r"cpu|gpu(:\d{1,4})?")
 NOT_THERE = "a step or a channel that is not there"
@@ -91,6 +92,7 @@ class Course:
         need(self.opened is None, "a second opening")
         need("valid" in event.sets, "no clean validation images")
         need(all(0 < info.images <= IMAGES for info in event.sets.values()), "an impossible number of images")
+        need(0 <= event.device_memory < MEMORY, "an impossible device")
         need(0 < event.channels <= CHANNELS and 0 < event.classes <= CLASSES, "an impossible number of channels")
         self.opened = event
 

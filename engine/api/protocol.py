@@ -299,6 +299,7 @@ class Opened(Event, frozen=True, tag="opened"):
     lab: bool  # every input is the lab's own file, so published numbers apply
     held_by: str | None = None  # another process holds this run or its outputs: opened read-only
     notes: tuple[str, ...] = ()
+    device_memory: int = 0  # bytes of the card's memory that the engine uses; 0 on a CPU
 
 
 class Ranked(Event, frozen=True, tag="ranked"):

@@ -4,16 +4,20 @@
 """
 
 import gc
+import hashlib
 import os
+import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
+from engine.api.user_folders import user_folder
 
 # TF32 rounds products to ten bits and atomics add in any order: answers would differ from the CPU's and between runs
 EXACT = {
@@ -27,6 +31,8 @@ CHOICE = f"{', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}"
 THREADS = 2  # that compute at once: one goes on where the other waits for its own slow ends
 # take memory as it is needed instead of the whole card, which others may use too
 SHARED_CARD = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+# what Keras imports where it is installed, and computing does not need: plots, wrappers, tables, downloads
+UNNEEDED = ("matplotlib", "sklearn", "pandas", "pydot", "pydot_ng", "pydotplus", "IPython", "huggingface_hub")
 
 
 def configure(device: str | None) -> None:
@@ -40,12 +46,35 @@ def configure(device: str | None) -> None:
     if os.environ["KERAS_BACKEND"] == "jax":
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+        keep_compiled()
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1" if os.environ["KERAS_BACKEND"] != "jax" else ""
         os.environ["JAX_PLATFORMS"] = "cpu"
     elif "CUDA_VISIBLE_DEVICES" not in os.environ or device is not None:
         number = (device or "gpu").partition(":")[2] or "0"
         os.environ["CUDA_VISIBLE_DEVICES"] = visible(number)
+
+
+def keep_compiled() -> None:
+    """Let JAX keep what it compiles, however small, in the user's cache folder; a place that the user chose stands.
+
+    What is compiled for one processor may not run on another that shares the folder, so each kind has one of its own.
+    """
+    with suppress(OSError, RuntimeError):  # where there is no such folder, everything is compiled anew
+        folder = user_folder("CACHE") / "jax" / processor()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def processor() -> str:
+    """Twelve hexadecimal digits that stand for the instructions that this machine's processor knows."""
+    known = platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        known += next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return hashlib.sha256(known.encode()).hexdigest()[:12]
 
 
 def refuse_backend(backend: str) -> None:
@@ -80,11 +109,10 @@ def visible(number: str) -> str:
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
-    """Import without what takes time and is not needed: Keras's plots, and looks for garbage among new modules."""
-    plots, collects = "matplotlib", gc.isenabled()
-    hidden = plots not in sys.modules
-    if hidden:
-        sys.modules[plots] = None  # type: ignore[assignment]  # what this means to an import: there is none
+    """Import without what takes time and is not needed: UNNEEDED packages, and looks for garbage among new modules."""
+    hidden, collects = [name for name in UNNEEDED if name not in sys.modules], gc.isenabled()
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # what this means to an import: there is none
     gc.disable()
     try:
         yield
@@ -92,8 +120,8 @@ def quick_imports() -> Iterator[None]:
         gc.freeze()  # a program of this size is not worth searching again and again
         if collects:
             gc.enable()
-        if hidden:
-            del sys.modules[plots]
+        for name in hidden:
+            del sys.modules[name]
 
 
 def load(device: str | None = None) -> Any:
@@ -172,3 +200,18 @@ def device_name() -> str:
 def smaller_batches(size: int) -> str:
     """What to say where the device had no memory for larger batches."""
     return f"The device has no memory for more: batches of {size} images from now on. The numbers are the same."
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a backend says that its device has no memory left: each has a class of its own for it."""
+    return isinstance(error, MemoryError) or any(
+        sign in f"{type(error).__name__}: {error}"
+        for sign in ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OutOfMemory", "out of memory")
+    )
+
+
+def no_memory() -> Refused:
+    """The line where not even one image can be computed for lack of memory."""
+    if device_name() == "CPU":
+        return Refused("memory: this machine has none left. End other programs, or leave out a set (--test none).")
+    return Refused(f"{device_name()}: has no memory left. Free some of what others use, or compute with --device cpu.")

@@ -51,6 +51,7 @@ class FeatureStore:
     def __init__(self, images: int, at: Cut, others: list[tuple[int, ...]], budget: int, folder: Path) -> None:
         self.base = np.ascontiguousarray(at.base.reshape(-1, at.base.shape[-1]).T)
         channels, positions = self.base.shape
+        self.shapes = [tuple(at.base.shape), *others]
         shapes = [(channels, images, positions), *((images, *shape) for shape in others)]
         self.mapped = 4 * sum(int(np.prod(shape)) for shape in shapes) > budget
         self.maps: list[mmap.mmap] = []
@@ -74,6 +75,41 @@ class FeatureStore:
         found: np.ndarray = part[rows]
         self.release(part)
         return found
+
+    # --- what every store of features can tell (`engine.network.stores`) ---
+
+    def means(self, rows: slice) -> np.ndarray:
+        """Mean of each channel over some images and all positions: (channels,), summed in double precision."""
+        return self.each(lambda values: np.mean(values, dtype="float64"), rows)
+
+    def maxima(self, rows: slice) -> np.ndarray:
+        """Maximum of each channel over some images and all positions: (channels,)."""
+        return self.each(np.max, rows)
+
+    def each(self, function: Callable[[np.ndarray], Any], rows: slice) -> np.ndarray:
+        """A number for each channel from its values (images, positions): (channels,), float64."""
+        found = np.empty(len(self.values))
+        for channel, (values, base) in enumerate(zip(self.values, self.base, strict=True)):
+            inactive = not self.active[channel, rows].any()
+            found[channel] = function(base if inactive else values[rows])
+            self.release(values)
+        return found
+
+    def mean_map(self, channel: int, rows: slice) -> np.ndarray:
+        """Mean of a channel over some images: (positions,), summed in double precision."""
+        found: np.ndarray = self.values[channel, rows].mean(axis=0, dtype="float64")
+        return found
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """The feature of some images: (rows, channels, positions)."""
+        found = self.values[:, rows].transpose(1, 0, 2)
+        for values in self.values:
+            self.release(values)
+        return found
+
+    def crossing(self, rows: np.ndarray) -> list[np.ndarray]:
+        """What else crosses the cut, of some images: (rows, ..) each."""
+        return [self.take(array, rows) for array in self.others]
 
     def release(self, part: np.ndarray) -> None:
         """Let go of the memory that one piece of mapped features took; it stays in its file."""

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from engine.network.backend import THREADS
+from engine.network.backend import THREADS, out_of_memory
 
 FEWEST_ROWS = 256  # where every shape is compiled, batches are filled up to a power of two, from here on
 ROOM = 2**28  # bytes for what a batch is on its way through a model, each layer's output counted
@@ -136,11 +136,3 @@ def padded(array: np.ndarray, rows: int) -> np.ndarray:
     """`array` with zero rows up to the next power of two."""
     wanted = max(FEWEST_ROWS, 1 << (rows - 1).bit_length())
     return np.concatenate([array, np.zeros((wanted - rows, *array.shape[1:]), array.dtype)])
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether a backend says that its device has no memory left: each has a class of its own for it."""
-    return isinstance(error, MemoryError) or any(
-        sign in f"{type(error).__name__}: {error}"
-        for sign in ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OutOfMemory")
-    )

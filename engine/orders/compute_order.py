@@ -1,6 +1,6 @@
 """Every order by its name: scores of the channels, and the order that they make."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -26,6 +26,7 @@ SCORES: Mapping[str, Callable[[Evidence], np.ndarray]] = MappingProxyType(
         "greedy": greedy.scores,
     }
 )
+CLOSE = 1e-6  # of a score: what two devices may differ by
 
 
 def scored(name: str, material: Evidence) -> np.ndarray:
@@ -57,3 +58,14 @@ def order_of(name: str, scores: np.ndarray) -> tuple[int, ...]:
     if method_of(name).first == "highest":
         compared = -compared
     return tuple(int(channel) for channel in np.argsort(compared, kind="stable"))
+
+
+def nearly_equal(scores: np.ndarray, order: Sequence[int]) -> tuple[int, int] | None:
+    """The first two neighbours in an order whose scores differ by less than a millionth: sums in float32 go so far.
+
+    Devices add in other sequences than each other, so that each may put these two in its own. None: no such two.
+    """
+    ordered = scores[list(order)]
+    apart = np.abs(np.diff(ordered))
+    close = np.flatnonzero((apart > 0) & (apart < CLOSE * np.abs(ordered[1:])))
+    return (order[close[0]], order[close[0] + 1]) if len(close) else None

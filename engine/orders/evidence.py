@@ -10,8 +10,7 @@ from engine.api.protocol import SetName
 
 if TYPE_CHECKING:  # which imports Keras
     from engine.network.build import Cut, Network
-    from engine.network.features import FeatureStore
-    from engine.network.pruned_tail import PrunedTail
+    from engine.network.stores import Features, Tail
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Evidence:
 
     network: "Network"
     at: "Cut"
-    rest: "PrunedTail"
+    rest: "Tail"
     rows: Mapping[SetName, slice]
     labels: Mapping[SetName, np.ndarray]
     images: Callable[[SetName, int], Iterator[np.ndarray]]
@@ -37,7 +36,7 @@ class Evidence:
     progress: Callable[[int], None] = lambda _: None
 
     @property
-    def store(self) -> "FeatureStore":
+    def store(self) -> "Features":
         return self.rest.store
 
     @property

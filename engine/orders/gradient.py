@@ -22,7 +22,7 @@ def scores(material: Evidence) -> np.ndarray:
         )
 
     def change(part: np.ndarray, features: np.ndarray) -> np.ndarray:
-        found: np.ndarray = features - material.store.values[:, clean.start + part].transpose(1, 0, 2)
+        found: np.ndarray = features - material.store.images(clean.start + part)
         return found
 
     parts = slopes(material, odds, images, material.labels["poisoned"], change)

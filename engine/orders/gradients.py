@@ -1,6 +1,6 @@
 """Slopes of a function of the class scores by the ranking feature, with the backend's own gradients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -45,15 +45,13 @@ def slopes(
     the first of `rows`, and from their features.
     """
     store = material.store
-    model = tail_model(material.network, material.at, [array.shape[1:] for array in store.others])
-    forward = Forward(model, 3 + len(store.others), material.halved, call=sloped(model, objective))
+    others = store.shapes[1:]
+    model = tail_model(material.network, material.at, others)
+    forward = Forward(model, 3 + len(others), material.halved, call=sloped(model, objective))
     size = forward.fitting(material.batch, more=3 * store.base.size)
 
     def batch(part: np.ndarray) -> np.ndarray:
-        features = store.values[:, rows[part]].transpose(1, 0, 2)
-        others = [store.take(array, rows[part]) for array in store.others]
-        for values in store.values:
-            store.release(values)
+        features, others = store.images(rows[part]), store.crossing(rows[part])
         return forward([features, direction(part, features), labels[part].astype("int32"), *others])[0]
 
     parts = (np.arange(start, min(start + size, len(rows))) for start in range(0, len(rows), size))
@@ -64,7 +62,7 @@ def slopes(
     return found
 
 
-def tail_model(network: Network, at: Cut, others: list[tuple[int, ...]]) -> Any:
+def tail_model(network: Network, at: Cut, others: Sequence[tuple[int, ...]]) -> Any:
     """From the feature (n, channels, positions) and what else crosses the cut to the scores before the softmax."""
     *space, channels = at.base.shape
     features = keras.Input((channels, prod(space)))

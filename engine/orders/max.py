@@ -8,11 +8,6 @@ from engine.orders.mean import refuse_infinite
 
 def scores(material: Evidence) -> np.ndarray:
     """The ranking feature's maximum over clean validation images and positions: (channels,)."""
-    store, rows = material.store, material.rows["valid"]
-    found = np.empty(material.channels)
-    for channel, (values, base) in enumerate(zip(store.values, store.base, strict=True)):
-        asleep = not store.active[channel, rows].any()
-        found[channel] = np.max(base if asleep else values[rows])
-        store.release(values)
+    found = material.store.maxima(material.rows["valid"])
     refuse_infinite(found)
     return found

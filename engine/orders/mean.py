@@ -10,7 +10,7 @@ import numpy as np
 from engine.api.errors import Refused
 
 if TYPE_CHECKING:  # which imports Keras
-    from engine.network.features import FeatureStore
+    from engine.network.stores import Features
     from engine.orders.evidence import Evidence
 
 
@@ -18,16 +18,12 @@ def scores(material: "Evidence") -> np.ndarray:
     return mean_activations(material.store, material.rows["valid"])
 
 
-def mean_activations(store: "FeatureStore", rows: slice) -> np.ndarray:
+def mean_activations(store: "Features", rows: slice) -> np.ndarray:
     """Mean of each channel's feature over the images `rows` and all positions: (channels,), float64.
 
     Summed in double precision. Raises Refused where a channel's activation is no finite number.
     """
-    means = np.empty(len(store.values))
-    for channel, (values, base) in enumerate(zip(store.values, store.base, strict=True)):
-        asleep = not store.active[channel, rows].any()
-        means[channel] = np.mean(base if asleep else values[rows], dtype="float64")
-        store.release(values)
+    means = store.means(rows)
     refuse_infinite(means)
     return means
 

@@ -82,6 +82,7 @@ def results_json(record: RunRecord) -> bytes:
         "versions": began.versions,
         "backend": opened.backend,
         "device": opened.device,
+        "device_memory": opened.device_memory,
         "seconds": record.seconds,
         "model": msgspec.to_builtins(opened.model),
         "sets": msgspec.to_builtins(opened.sets),

@@ -1,11 +1,11 @@
 """What a run reads: the network, its data sets, and the SHA-256 of each file."""
 
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from engine.architecture.graph import (
 )
 from engine.file_safety.open_source import Source, open_source
 from engine.file_safety.refusal import FileRefused, refused
+from engine.network.backend import processors
 from engine.orders.order_file import checked, refuse_missing
 from engine.sandbox.data_set import Dataset, open_dataset
 from engine.sandbox.model_file import read_model
@@ -46,20 +47,24 @@ def open_sources(settings: Settings, follow: bool = True) -> dict[str, Source]:
 
 
 class Hashes:
-    """SHA-256 of open files, in a thread one by one. `progress` hears, there, how many of how many are done."""
+    """SHA-256 of open files, by threads: one, and more where there are processors to spare.
+
+    `progress` hears, there, how many of how many are done.
+    """
 
     def __init__(self, files: dict[str, Source], progress: Callable[[int, int], None]) -> None:
         self.files, self.progress = files, progress
-        self.stop = Event()
-        self.pool = ThreadPoolExecutor(1, "hashes")
-        self.found: Future[dict[str, str]] = self.pool.submit(self.take)
+        self.stop, self.telling, self.done = Event(), Lock(), 0
+        self.pool = ThreadPoolExecutor(min(len(files), max(1, processors() // 2)), "hashes")
+        self.found = {name: self.pool.submit(self.take, source) for name, source in files.items()}
 
-    def take(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for name, source in self.files.items():
-            found[name] = source.hash(self.check)
-            self.check()
-            self.progress(len(found), len(self.files))
+    def take(self, source: Source) -> str:
+        self.check()
+        found = source.hash(self.check)
+        self.check()
+        with self.telling:
+            self.done += 1
+            self.progress(self.done, len(self.files))
         return found
 
     def check(self) -> None:
@@ -68,13 +73,13 @@ class Hashes:
 
     def all(self) -> dict[str, str]:
         """Wait for all of them. Raises Refused where a file changed, or its name stands for another one by now."""
-        found = self.found.result()
+        found = {name: digest.result() for name, digest in self.found.items()}
         for source in self.files.values():
             source.refuse_replaced()
         return found
 
     def close(self) -> None:
-        """End the thread: nothing is read, or told, from now on."""
+        """End the threads: nothing is read, or told, from now on."""
         self.stop.set()
         self.pool.shutdown()
 

@@ -191,4 +191,5 @@ def describe(run: Run, holder: str | None, unlocked: str = "") -> Opened:
         lab=all(info.known is not None for info in (model, *sets.values())),
         held_by=holder,
         notes=notes,
+        device_memory=run.device_memory,
     )

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -22,6 +22,9 @@ from engine.run.inputs import Inputs
 from engine.run.session import Session, mask_of
 
 if TYPE_CHECKING:  # which imports Keras
+    from engine.network.build import Cut, Network
+    from engine.network.device_tail import DeviceTail
+    from engine.network.pruned_tail import PrunedTail
     from engine.orders.evidence import Evidence
 
 Emit = Callable[..., None]
@@ -29,6 +32,10 @@ Check = Callable[[], None]
 SHOWN: tuple[SetName, ...] = ("valid", "poisoned")  # sets that a channel's maps are of
 LARGEST_MAP = 64  # positions a side: as many as two maps side by side have room for on a wide terminal
 FEATURE_BATCH = 256  # images whose convolutions are computed at once, by each thread: more take memory and win no time
+
+
+USUAL_BATCH = 2048  # images that a step takes at once, unless told otherwise; a card takes what it has room for
+SWAPPED = "Channels {} and {} differ by less than a millionth in what orders them: another device may swap them."
 
 
 @dataclass
@@ -76,28 +83,61 @@ class Run:
     def evaluator(self) -> Evaluator:
         """The network cut in two, with every feature computed; the first to ask waits for them."""
         from engine.network.build import build, cut
-        from engine.network.features import SCALES, FeatureStore, compute, features_model
-        from engine.network.model_runner import Forward
-        from engine.network.pruned_tail import PrunedTail
+        from engine.network.device_filling import NO_ROOM, wanted
 
         begin = perf_counter()
         network = build(self.inputs.model.spec, self.inputs.model.arrays)
         at = cut(network, self.inputs.layer, self.inputs.feature)
-        others = [tuple(tensor.shape[1:]) for tensor in features_model(network, at, 1.0).outputs[1:]]
+        self.emit(Progress("model", 1, 1, perf_counter() - begin))
+        tail = self.on_device(network, at) if wanted() else None
+        if tail is None and wanted():
+            self.emit(Note(NO_ROOM))
+        return Evaluator(tail or self.with_host(network, at), self.inputs.stepped)
+
+    def on_device(self, network: "Network", at: "Cut") -> "DeviceTail | None":
+        """The network behind the cut with every feature on the device; None where it has no room for them."""
+        from engine.network.device_filling import SetOfImages, device_tail
+        from engine.network.features import SCALES
+
+        sets = [
+            SetOfImages(data.images, data.batches, partial(self.progress, f"features {name}", data.images))
+            for name, data in self.inputs.sets.items()
+        ]
+        wish = self.settings.batch_size
+        most = wish if wish < USUAL_BATCH else None
+        return device_tail(network, at, SCALES[self.settings.scale], sets, self.halved, most)
+
+    def with_host(self, network: "Network", at: "Cut") -> "PrunedTail":
+        """The network behind the cut with every feature in the host's memory, or in a file."""
+        from engine.network.features import SCALES, FeatureStore, compute, features_model
+        from engine.network.model_runner import Forward
+        from engine.network.pruned_tail import PrunedTail
+
+        model = features_model(network, at, SCALES[self.settings.scale])
+        others = [tuple(tensor.shape[1:]) for tensor in model.outputs[1:]]
         images = sum(data.images for data in self.inputs.sets.values())
         store = FeatureStore(images, at, others, self.feature_memory, self.folder)
-        forward = Forward(features_model(network, at, SCALES[self.settings.scale]), 1, self.halved)
-        self.emit(Progress("model", 1, 1, perf_counter() - begin))
+        forward = Forward(model, 1, self.halved)
         size = forward.fitting(min(FEATURE_BATCH, self.settings.batch_size))
         for name, data in self.inputs.sets.items():
             progress = self.progress(f"features {name}", data.images)
             with prefetch(data.batches(size)) as batches:
                 compute(store, forward, batches, self.inputs.rows[name].start, progress)
-        return Evaluator(PrunedTail(network, at, store, self.settings.batch_size, self.halved), self.inputs.stepped)
+        return PrunedTail(network, at, store, self.settings.batch_size, self.halved)
 
     def prepare(self) -> Evaluator:
         """Compute the features now; otherwise whoever needs them first waits for them."""
         return self.evaluator
+
+    @property
+    def device_memory(self) -> int:
+        """Bytes of the card's memory that are used, now that the features are there; 0 before, and on a CPU."""
+        if "evaluator" not in self.__dict__:
+            return 0
+        from engine.network import device
+
+        memory = device.memory()
+        return memory.used if memory else 0
 
     @property
     def feature_memory(self) -> int:
@@ -140,7 +180,7 @@ class Run:
 
     def rank(self) -> Ranked:
         """The order: as given, or by the method that the settings name."""
-        from engine.orders.compute_order import order_of, scored
+        from engine.orders.compute_order import nearly_equal, order_of, scored
 
         begin = perf_counter()
         store, rows, name = self.evaluator.rest.store, self.inputs.rows, self.settings.order_by
@@ -159,6 +199,8 @@ class Run:
             scores=None if name == DEFAULT or given else tuple(scores.tolist()),
         )
         self.emit(Progress("ranking", channels, channels, perf_counter() - begin))
+        if given is None and (close := nearly_equal(scores, event.order)):
+            self.emit(Note(SWAPPED.format(*close)))
         return event
 
     def order_by(self, name: str) -> tuple[int, ...]:
@@ -181,7 +223,7 @@ class Run:
         """The mean maps of a channel's feature, and what pruning it alone from B would cost."""
         store, rows = self.evaluator.rest.store, self.inputs.rows
         alone, _ = self.evaluator.after(self.b_answers, mask_of([channel], self.inputs.channels), channel, self.check)
-        means = (store.values[channel, rows[name]].mean(axis=0, dtype="float64") for name in SHOWN if name in rows)
+        means = (store.mean_map(channel, rows[name]) for name in SHOWN if name in rows)
         whole = self.feature_shape
         maps = [blocks(each.reshape(whole), LARGEST_MAP) for each in means]
         height, width = maps[0].shape

@@ -71,6 +71,10 @@ class Service:
                 self.run.session.rewind(self.recorder.events)
             self.emit(p.Failed(str(error), error.exit_code, error.files if isinstance(error, Foreign) else ()))
         except Exception as error:
+            if backend.out_of_memory(error):
+                full = backend.no_memory()
+                self.emit(p.Failed(str(full), full.exit_code))
+                return
             self.emit(p.Failed(f"The engine failed: {type(error).__name__}: {error}"[:500], ExitCode.ENGINE_ERROR))
             raise
         finally:

@@ -112,12 +112,15 @@ def test_what_is_hashed_is_what_is_read_though_its_name_is_taken(tmp_path: Path)
         Hashes(files, lambda done, total: None).all()
 
 
-def test_hashes_are_those_of_the_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 2, 16])
+def test_hashes_are_those_of_the_files(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.run.inputs.processors", lambda: count)
     settings = laid_out(tmp_path / "lab")
     told: list[tuple[int, int]] = []
     found = Hashes(open_sources(settings), lambda done, total: told.append((done, total))).all()
     files = {"model": settings.model, "valid": settings.valid, "test": str(settings.test)}
     assert found == {name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in files.items()}
+    assert list(found) == list(files)
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 from textual.events import Click
 
 from engine.api.orders import DEFAULT, method_of
-from engine.api.protocol import threshold_label
+from engine.api.protocol import Opened, threshold_label
 from tui.model.actions import Action
 from tui.model.formatting import duration, format_drop, pace, percent
 from tui.model.run_state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
@@ -82,10 +82,18 @@ def title(state: RunState, width: int) -> Row:
     if state.opened:
         o = state.opened
         left += [(o.model.name, "."), (" · ", "d"), (o.layer, "."), (" · ", "d"), (f"{o.channels} channels", ".")]
-        right.append((f"  {o.device}", "d"))
+        right.append((f"  {card(o, width)}", "d"))
     if (seconds := seconds_a_step(state)) is not None:
         right.append((f"  {pace(seconds)}", "d"))
     return row(width, *left, right=(*right, (" ", ".")), back="bar")
+
+
+def card(opened: Opened, width: int) -> str:
+    """What computes, without its maker on a narrow terminal; on a wide one how much of its memory the engine uses."""
+    if not opened.device_memory:
+        return opened.device
+    used = f" {opened.device_memory / 1e9:.1f} GB used"
+    return opened.device + used if width >= 110 else opened.device.removeprefix("NVIDIA ")
 
 
 def tab_row(

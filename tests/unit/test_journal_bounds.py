@@ -40,7 +40,6 @@ def test_lines_beyond_number_are_refused_and_none_more_is_written(
 ) -> None:
     run = written(tmp_path / "1", [BEGAN, *[p.Moved(0)] * 9])
     monkeypatch.setattr(journal, "LINES", 9)
-    monkeypatch.setattr(journal, "LINES", 10)
     with pytest.raises(Refused, match="has more than 9 lines"):
         journal.events(run)
     monkeypatch.setattr(journal, "LINES", 10)

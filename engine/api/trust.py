@@ -96,9 +96,10 @@ def _digest(first: bytes) -> bytes:
     return hashlib.sha256(first).hexdigest().encode()
 
 
-UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.Idle, p.Failed)  # greeting, answers to looking, state of the queue
+# greeting, answers to looking, state of the queue
+UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.Classified, p.Idle, p.Failed)
 # numbers alone: nothing in them is shown as text
-NUMBERS = (p.Stepped, p.Moved, p.SaveMeasured, p.Reordered)
+NUMBERS = (p.Stepped, p.Moved, p.SaveMeasured, p.Reordered, p.Tuned, p.TuningStopped)
 PATHS = {"settings", "path", "run", "files"}  # fields that hold them
 TEXT = 1000  # characters
 
@@ -140,7 +141,7 @@ def _refuse_order(event: p.AnyEvent) -> None:
 def _thresholds(event: p.AnyEvent) -> Iterable[str]:
     match event:
         case p.Began():
-            return event.settings.save_at
+            return (*event.settings.save_at, *event.settings.tune_at)
         case p.Thresholds():
             return event.save_at
         case p.Finished():
@@ -149,7 +150,7 @@ def _thresholds(event: p.AnyEvent) -> Iterable[str]:
             return [at.threshold for at in event.ranges]
         case p.Crossed(threshold=str(threshold)) | p.Saved(threshold=str(threshold)):
             return (threshold,)
-        case p.Question(threshold=str(threshold)):
+        case p.Question(threshold=str(threshold)) | p.TuningBegan(threshold=str(threshold)):
             return (threshold,)
     return ()
 

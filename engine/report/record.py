@@ -9,6 +9,7 @@ from engine.api import protocol as p
 from engine.api.deliverables import Ledger
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
+from engine.api.tunings import Tuning, Tunings, folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,26 @@ class SavedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedTuned:
+    """A B″ on disk. `answers`: the name of the file that holds the answers of its G; None without test sets."""
+
+    path: str
+    sha256: str
+    tuning: Tuning
+    epoch: int
+    answers: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The file's name, fit to be shown."""
+        return escape(Path(self.path).name, 2 * SHORT)
+
+    @property
+    def counts(self) -> p.TunedCounts:
+        return self.tuning.epochs[self.epoch].counts
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """`steps`: counts of the known steps of the current `order`, from 0 (B) up without a gap."""
 
@@ -47,6 +68,8 @@ class RunRecord:
     seconds: dict[str, float]  # by phase, over every time that the run was taken up
     compared: tuple[p.Compared, ...] = ()  # orders, as they were compared
     analysed: p.Analysed | None = None
+    tunings: tuple[Tuning, ...] = ()
+    tuned: tuple[SavedTuned, ...] = ()
 
     def images(self, name: p.SetName) -> int | None:
         """Images in a set, None where it is not there."""
@@ -87,9 +110,11 @@ class _Fold:
         self.seconds: dict[str, float] = {}
         self.compared: dict[str, p.Compared] = {}
         self.analysed: p.Analysed | None = None
+        self.tunings: Tunings = {}
 
     def take(self, event: p.AnyEvent) -> None:
         self.ledger.take(event)
+        self.tunings = folded(self.tunings, event)
         match event:
             case p.Began():
                 self.began, self.thresholds = event, event.settings.save_at
@@ -118,12 +143,24 @@ class _Fold:
     def saved(self) -> list[SavedStep]:
         """The networks on disk, each with the file of G's answers for the same channels at zero."""
         files = self.ledger.files.values()
-        answers = {(at.channels, at.threshold): Path(at.path).name for at in files if at.what == "answers"}
+        answers = {
+            (at.channels, at.threshold): Path(at.path).name for at in files if at.what == "answers" and not at.tuning
+        }
         return [
             SavedStep(at.step, at.threshold, at.path, at.sha256, at.pruned, at.counts, answers.get(key))
             for at in files
             if at.what == "model" and at.step is not None and at.counts
             for key in [(at.channels, at.threshold)]
+        ]
+
+    def tuned(self) -> list[SavedTuned]:
+        """Each B″ on disk, with the file of the answers of its G."""
+        files = self.ledger.files.values()
+        answers = {(at.tuning, at.epoch): Path(at.path).name for at in files if at.what == "answers"}
+        return [
+            SavedTuned(at.path, at.sha256, self.tunings[at.tuning], at.epoch, answers.get((at.tuning, at.epoch)))
+            for at in files
+            if at.what == "tuned" and at.tuning in self.tunings and at.epoch is not None
         ]
 
     def result(self) -> RunRecord:
@@ -143,6 +180,8 @@ class _Fold:
             self.seconds,
             tuple(self.compared.values()),
             self.analysed,
+            tuple(self.tunings.values()),
+            tuple(sorted(self.tuned(), key=lambda at: (at.tuning.began.step, at.path))),
         )
 
 

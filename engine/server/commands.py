@@ -21,6 +21,7 @@ from engine.run.open_run import Opening
 from engine.run.recorder import Recorder
 from engine.run.run import Run
 from engine.run.saving import Saver
+from engine.server.repair import Repair
 
 
 class Stopped(Exception):
@@ -41,6 +42,7 @@ class Service:
         self.state: tuple[Run, Saver] | None = None
         self.painter = report.Painter()
         self.started = time.perf_counter()
+        self.repair = Repair(self)
 
     def stop_before(self, number: int, leaving: bool = False) -> None:
         """Stop the command under way and those that wait, up to this number. Called from the reader's thread."""
@@ -90,7 +92,7 @@ class Service:
             p.Finish: self.finish,
             p.Evaluate: self.evaluate,
             p.TrainDemo: self.train_demo,
-        }
+        } | self.repair.handlers
         return handlers[type(command)]
 
     def abandon(self) -> None:
@@ -314,6 +316,7 @@ class Service:
             self.emit(found)
 
     def finish(self, _command: p.Finish) -> None:
+        self.repair.tune_thresholds()
         files = self.export(p.Export())
         session, record = self.run.session, report.record(self.recorder.events)
         missed = tuple(each for each in session.thresholds if each not in session.crossed)

@@ -114,6 +114,14 @@ SaveAt = Annotated[
 SaveStep = Annotated[
     str | None, typer.Option(metavar="STEPS", help="Save B' at these steps too: 45,48", rich_help_panel=PRUNING)
 ]
+TuneAt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POINTS",
+        help="Fine-tune B' of these thresholds too, and save the best on the hold-out as model_tuned_X. Example: 10,30",
+        rich_help_panel=PRUNING,
+    ),
+]
 Out = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Folder for B'. Default: ROOT/models", rich_help_panel=OUTPUTS)
 ]
@@ -185,6 +193,7 @@ def main_command(
     order_by: OrderBy = None,
     save_at: SaveAt = None,
     save_step: SaveStep = None,
+    tune_at: TuneAt = None,
     out: Out = None,
     runs: Runs = None,
     overwrite: Overwrite = False,
@@ -208,7 +217,7 @@ def main_command(
 
     options = Options(
         root, model, valid, test, poisoned, poisoned_valid, layer, order, save_at, save_step, out, runs, overwrite,
-        scale, batch_size, feature_memory, device, order_by,
+        scale, batch_size, feature_memory, device, order_by, tune_at,
     )  # fmt: skip
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = choose(options, wanted, resume, run, headless)
@@ -326,6 +335,65 @@ def compare_command(
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = compare.launch(options, wanted, named[0] if named else None)
     raise typer.Exit(compare.run(launch, compare.names(orders), json, client_for(launch)))
+
+
+@app.command("tune", short_help="Fine-tune B' of a step on clean validation images.")
+def tune_command(
+    step: Annotated[int, typer.Option(metavar="STEP", min=1, help="Prune so many channels, then tune what is left.")],
+    scope: Annotated[
+        str, typer.Option(metavar="[behind|all]", help="Train the layers behind the cut, or the whole network.")
+    ] = "behind",
+    rate: Annotated[
+        float | None, typer.Option(metavar="RATE", help="Learning rate. Default: 1e-3 behind the cut, 1e-4 for all.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the training images.")] = 20,
+    batch: Annotated[int, typer.Option(metavar="IMAGES", help="Images a step of the optimizer.")] = 32,
+    optimizer: Annotated[str, typer.Option(metavar="[adam|sgd]", help="sgd: momentum and a cosine schedule.")] = "adam",
+    holdout: Annotated[
+        str, typer.Option(metavar="SHARE", help="Of each class, held out: these images alone tell accuracy.")
+    ] = "2/9",
+    keep: Annotated[
+        str, typer.Option(metavar="[last|best]", help="The epoch that is B″; best: on the hold-out.")
+    ] = "last",
+    seeds: Annotated[str, typer.Option(metavar="SEEDS", help="Tune once with each: 0,1,2 or 0-4.")] = "0,1,2",
+    no_save: Annotated[bool, typer.Option("--no-save", help="Save no B″; the run keeps every epoch.")] = False,
+    run: Run = None,
+    root: Root = None,
+    model: Model = None,
+    valid: Valid = None,
+    test: Test = None,
+    poisoned: Poisoned = None,
+    scale: ScaleOption = None,
+    demo: Demo = False,
+    attack: AttackOption = None,
+    layer: Layer = None,
+    order_by: OrderBy = None,
+    out: Out = None,
+    runs: Runs = None,
+    overwrite: Overwrite = False,
+    json: Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")] = False,
+    batch_size: BatchSize = None,
+    feature_memory: FeatureMemory = None,
+    device: Device = None,
+) -> None:
+    """Prune up to a step, then fine-tune what is left on clean validation images (fine-pruning, Liu et al. 2018).
+
+    B″ of the seed that is best on held-out images is saved as model_tuned_step_K. The run's folder keeps every epoch
+    and gets tuning.csv; the same command with --run goes on where it was stopped.
+    """
+    from engine.api.protocol import Tune
+    from tui.cli import tune
+    from tui.model import options
+
+    typed = options.Options(
+        root, model, valid, test, poisoned, layer=layer, out=out, runs=runs, overwrite=overwrite, scale=scale,
+        batch_size=batch_size, feature_memory=feature_memory, device=device, order_by=order_by,
+    )  # fmt: skip
+    recipe = options.recipe(scope, rate, epochs, batch, optimizer, holdout, keep)
+    command = Tune(step, None, recipe, options.seeds(seeds), not no_save, overwrite)
+    wanted = options.attack_name(attack) if attack is not None else "pruning-aware" if demo else None
+    launch = tune.launch(typed, wanted, run)
+    raise typer.Exit(tune.run(launch, command, json, client_for(launch)))
 
 
 @app.command("inspect", short_help="What files hold; nothing in them is run.")

@@ -25,6 +25,7 @@ LABELS = {
     "baseline": "measuring B",
     "steps": "pruning",
     "orders": "comparing orders",
+    "tuning": "fine-tuning B'",
     "files": "writing the results",
 }
 
@@ -93,7 +94,7 @@ class Bar:
         self._progress.update(self._task, completed=done, total=total if total > 1 else None)
 
 
-QUIET_KINDS = ("step",)  # told on stdout
+QUIET_KINDS = ("step", "tuned")  # told on stdout
 
 
 class Narrator(Protocol):

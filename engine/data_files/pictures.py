@@ -23,6 +23,7 @@ PICTURE_BYTES = 64 * MIB
 PIXELS = 2**24  # of a picture: those of a good camera, 64 MB decoded
 FORMATS = ("PNG", "JPEG")
 ORIENTATION = 0x0112  # in EXIF: how the camera was held
+BITS_AT = 24  # where a PNG says how many bits a colour has; Pillow reads 16 as 8 for some kinds
 Shape = tuple[int, int, int]  # height, width, colours
 
 # what decodes; in the jail nothing can be imported any more, and no other format is ever tried
@@ -38,10 +39,10 @@ class Decoded(NamedTuple):
 
 
 def read_picture(descriptor: int, shape: Shape, resize: bool) -> Decoded:
-    """A picture as the networks take it. `shape`: height, width and colours. Raises Finding for all that is not plain."""
+    """A picture as the networks take it. `shape`: height, width and colours. Raises Finding for what is not plain."""
     size = os.fstat(descriptor).st_size
-    if size == 0:
-        raise Finding("is empty (0 bytes), expected a PNG or JPEG picture.")
+    if size <= BITS_AT:
+        raise Finding(f"has {size} bytes, expected a PNG or JPEG picture.")
     if size > PICTURE_BYTES:
         raise Finding(f"has {amount(size)}, the limit for a picture is {amount(PICTURE_BYTES)}.")
     data = io.BytesIO(os.pread(descriptor, size, 0))
@@ -49,7 +50,7 @@ def read_picture(descriptor: int, shape: Shape, resize: bool) -> Decoded:
         warnings.simplefilter("ignore")
         try:
             with Image.open(data, formats=FORMATS) as picture:
-                _refuse(picture)
+                _refuse(picture, data.getvalue()[BITS_AT])
                 return _converted(picture, shape, resize)
         except UnidentifiedImageError:
             raise Finding("is no PNG or JPEG picture, nor a data file.") from None
@@ -59,25 +60,18 @@ def read_picture(descriptor: int, shape: Shape, resize: bool) -> Decoded:
             raise Finding("is damaged or cut short: it cannot be decoded. Copy or download it again.") from None
 
 
-def _refuse(picture: Image.Image) -> None:
+def _refuse(picture: Image.Image, bits: int) -> None:
     """What is not decoded at all, told from the header."""
     if picture.width * picture.height > PIXELS:
         found = f"{picture.width:,} x {picture.height:,}"
         raise Finding(f"declares {found} pixels, the limit is {PIXELS:,}. Make it smaller first.")
-    if getattr(picture, "n_frames", 1) > 1:
-        raise Finding(f"holds {picture.n_frames} frames, an animation or several views. Save the one that you mean.")
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        raise Finding("has 16 bits a colour, expected 8. Convert with: convert FILE -depth 8 NEW.png")
-    if picture.format == "PNG" and _bits(picture) == 16:
+    frames = int(getattr(picture, "n_frames", 1))
+    if frames > 1:
+        raise Finding(f"holds {frames} frames, an animation or several views. Save the one that you mean.")
+    if picture.mode.startswith(("I", "F")) or (picture.format == "PNG" and bits == 16):
         raise Finding("has 16 bits a colour, expected 8. Convert with: convert FILE -depth 8 NEW.png")
     if picture.mode in ("CMYK", "YCCK", "LAB"):
         raise Finding(f"is in {picture.mode}, expected RGB. Convert with: convert FILE -colorspace sRGB NEW.png")
-
-
-def _bits(picture: Image.Image) -> int:
-    """Bits a colour that a PNG's header declares; Pillow reads 16 as 8 for some kinds."""
-    picture.fp.seek(24)
-    return picture.fp.read(1)[0]
 
 
 def _converted(picture: Image.Image, shape: Shape, resize: bool) -> Decoded:

@@ -1,4 +1,4 @@
-"""B′ in Keras, ready to be tuned: the layers behind the cut from the kept features, or the whole network from images."""
+"""B′ in Keras, ready to be tuned: the layers behind the cut from kept features, or the whole network from images."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing

@@ -2,7 +2,7 @@
 
 Liu et al. 2018, "Fine-Pruning": prune, then train what is left on clean images. Accuracy is told by images that were
 held out; test and poisoned images are looked at after every epoch and decide nothing. An epoch is a function of the
-weights, the optimizer's numbers, the seed and the epoch's number alone, so a tuning that goes on ends in the same bytes.
+weights, the optimizer's numbers, the seed and the epoch's number alone: a tuning that goes on ends in the same bytes.
 """
 
 from collections.abc import Callable, Iterator
@@ -98,7 +98,7 @@ class Tuner:
         )
 
     def epochs(self, tuning: Tuning) -> Iterator[p.Tuned]:
-        """The epochs that are missing, each once its weights are on disk. `check` may raise within a block of batches."""
+        """The epochs that are missing, each once its weights are on disk. `check` may raise between batches."""
         number, seed = tuning.began.number, tuning.began.seed
         files = EpochFiles(self.run.folder, number, epoch_layout(self.run))
         files.prepare()

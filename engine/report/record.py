@@ -160,7 +160,7 @@ class _Fold:
         return [
             SavedTuned(at.path, at.sha256, self.tunings[at.tuning], at.epoch, answers.get((at.tuning, at.epoch)))
             for at in files
-            if at.what == "tuned" and at.tuning in self.tunings and at.epoch is not None
+            if at.what == "tuned" and at.tuning and at.tuning in self.tunings and at.epoch
         ]
 
     def result(self) -> RunRecord:

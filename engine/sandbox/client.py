@@ -46,7 +46,7 @@ class Warden:
                 raise refused(path, CONFUSED) from None
 
     def rewrite(self, path: Path, descriptor: int, weights: Sequence[np.ndarray]) -> bytes:
-        """The file's bytes, written anew with these weights, float32 in the order of its description. Raises Refused."""
+        """The file's bytes, written anew with these weights in the order of its description. Raises Refused."""
         with scratch("rewritten") as out, scratch("weights") as values:
             write_arrays(values.fileno(), ((array.shape, [flat(array)]) for array in weights))
             self._report(path, {"job": "filled"}, descriptor, out.fileno(), values.fileno())

@@ -29,7 +29,9 @@ app = typer.Typer(
 )
 demo_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The embedded demo's networks.")
 config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The workbench's settings file.")
+export_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="G, or a smaller B', as a Keras file.")
 app.add_typer(demo_app, name="demo")
+app.add_typer(export_app, name="export")
 app.add_typer(config_app, name="config")
 
 
@@ -394,6 +396,82 @@ def tune_command(
     wanted = options.attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = tune.launch(typed, wanted, run)
     raise typer.Exit(tune.run(launch, command, json, client_for(launch)))
+
+
+@app.command("classify", short_help="What G answers to pictures.")
+def classify_command(
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="PNG or JPEG files; rows of a data file: test.h5:0-4")
+    ],
+    badnet: Annotated[Path, typer.Option(metavar="FILE", help="B, the BadNet.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="B', or B″.")],
+    resize: Annotated[bool, typer.Option("--resize", help="Make pictures the size that the networks take.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help='Exit with 1 where a picture is answered "backdoored".')
+    ] = False,
+    scale: Annotated[str, typer.Option(metavar=SCALES, help="Multiply pixels by this.")] = "1",
+    json: Annotated[bool, typer.Option("--json", help="Print a line of JSON a picture.")] = False,
+    device: Device = None,
+) -> None:
+    """The class that B and B' agree on, or N, one past the last: "backdoored". Nothing in a picture is trusted."""
+    from engine.api.protocol import Classify
+    from tui.cli import classify
+    from tui.model import options
+
+    command = Classify(
+        tuple(options.absolute(Path(image)) for image in images),
+        options.absolute(badnet),
+        options.absolute(model),
+        options.scale(scale),
+        resize,
+        options.device(device) if device else None,
+    )
+    raise typer.Exit(classify.run(command, check, json))
+
+
+Target = Annotated[Path, typer.Option("--to", metavar="FILE", help="The file to write.")]
+CheckOn = Annotated[
+    list[Path] | None,
+    typer.Option("--check", metavar="FILE", help="A data file to compare answers on; default: those of the lab here."),
+]
+OverwriteTarget = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
+
+
+@export_app.command("g")
+def export_g_command(
+    badnet: Annotated[Path, typer.Option(metavar="FILE", help="B, the BadNet.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="B', or B″.")],
+    to: Target,
+    form: Annotated[
+        str, typer.Option("--format", metavar="[keras|onnx]", help="onnx: where its exporter is.")
+    ] = "keras",
+    check: CheckOn = None,
+    scale: Annotated[str, typer.Option(metavar=SCALES, help="Put this in front of the network.")] = "1",
+    root: Root = None,
+    overwrite: OverwriteTarget = False,
+    device: Device = None,
+) -> None:
+    """G as one Keras 3 model: images in, a score for each class and one for "backdoored" out."""
+    from tui.cli import export
+
+    raise typer.Exit(export.run("g", model, to, form, check, scale, root, overwrite, device, badnet=badnet))
+
+
+@export_app.command("shrunk")
+def export_shrunk_command(
+    model: Annotated[Path, typer.Option(metavar="FILE", help="B', or B″.")],
+    to: Target,
+    layer: Layer = None,
+    check: CheckOn = None,
+    scale: Annotated[str, typer.Option(metavar=SCALES, help="Of the pixels that are compared on.")] = "1",
+    root: Root = None,
+    overwrite: OverwriteTarget = False,
+    device: Device = None,
+) -> None:
+    """A network with its pruned channels physically gone, and all that was computed for them; same answers."""
+    from tui.cli import export
+
+    raise typer.Exit(export.run("shrunk", model, to, None, check, scale, root, overwrite, device, layer=layer))
 
 
 @app.command("inspect", short_help="What files hold; nothing in them is run.")

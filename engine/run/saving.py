@@ -271,6 +271,7 @@ class Saver:
     def place(self, file: File) -> Path | None:
         """Where this run would write a file; None where its journal names another place, which is not looked at."""
         name = file.path.rpartition("/")[2]
+        path: Path | None
         if file.step is None:
             path = self.run.folder / (name if name == file.what in RESULT_FILES else "")
         elif file.what == "answers" and file.tuning is not None:

@@ -282,7 +282,7 @@ class Service:
     # --- looking ---
 
     def show_images(self, command: p.ShowImages) -> None:
-        self.emit(image_browser.images(self.run, command))
+        self.emit(image_browser.images(self.run, self.repair.at_epoch(command)))
 
     def show_channel(self, command: p.ShowChannel) -> None:
         self.emit(self.run.channel_view(command.channel))

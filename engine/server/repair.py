@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from engine import report
@@ -121,6 +122,16 @@ class Repair:
         if number not in self.known:
             raise Refused(f"tuning {number}: there is none of this number.")
         return self.known[number]
+
+    def at_epoch(self, command: p.ShowImages) -> p.ShowImages:
+        """The command with the epoch that it means."""
+        if command.tuning is None:
+            return command
+        tuning = self.numbered(command.tuning)
+        epoch = tuning.kept if command.epoch is None else command.epoch
+        if not 1 <= epoch <= tuning.last:
+            raise Refused(f"tuning {command.tuning}: has no epoch {epoch}.")
+        return msgspec.structs.replace(command, epoch=epoch)
 
     def tune_thresholds(self) -> None:
         """What a run's settings want tuned, where the threshold is reached."""

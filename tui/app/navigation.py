@@ -56,6 +56,11 @@ class ShowingApp(DrivingApp):
 
         self._look(ImagesScreen)
 
+    def action_repair(self) -> None:
+        from tui.screens.repair import RepairScreen
+
+        self._look(RepairScreen)
+
     def action_look(self) -> None:
         """Look inside the highlighted channel; where no table is seen, pick one."""
         from tui.screens.workbench import Workbench

@@ -74,7 +74,7 @@ def table(state: RunState, command: p.Tune) -> list[str]:
     """B′ as pruned, then each seed at the epoch that it keeps."""
     own = [at for at in state.tunings.values() if at.began.step == command.step and at.began.seed in command.seeds]
     same = [at for at in own if at.began.recipe == own[-1].began.recipe and set(at.began.pruned) == set(state.pruned)]
-    rows = [HEADER]
+    rows: list[tuple[str, ...]] = [HEADER]
     for tuning in same[:1]:
         rows.append(("B'", "", "0", *_cells(state, tuning, 0)))
     rows += [('B"', str(at.began.seed), str(at.kept), *_cells(state, at, at.kept)) for at in same if at.last > 0]

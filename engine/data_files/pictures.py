@@ -22,6 +22,8 @@ from engine.file_safety.refusal import Finding
 PICTURE_BYTES = 64 * MIB
 PIXELS = 2**24  # of a picture: those of a good camera, 64 MB decoded
 FORMATS = ("PNG", "JPEG")
+SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff")
+DAMAGED = "is damaged or cut short: it cannot be decoded. Copy or download it again."
 ORIENTATION = 0x0112  # in EXIF: how the camera was held
 BITS_AT = 24  # where a PNG says how many bits a colour has; Pillow reads 16 as 8 for some kinds
 Shape = tuple[int, int, int]  # height, width, colours
@@ -53,11 +55,12 @@ def read_picture(descriptor: int, shape: Shape, resize: bool) -> Decoded:
                 _refuse(picture, data.getvalue()[BITS_AT])
                 return _converted(picture, shape, resize)
         except UnidentifiedImageError:
-            raise Finding("is no PNG or JPEG picture, nor a data file.") from None
+            known = data.getvalue().startswith(SIGNATURES)
+            raise Finding(DAMAGED if known else "is no PNG or JPEG picture, nor a data file.") from None
         except Image.DecompressionBombError:
             raise Finding(f"declares more than {PIXELS:,} pixels, which is the limit. Make it smaller first.") from None
         except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError):
-            raise Finding("is damaged or cut short: it cannot be decoded. Copy or download it again.") from None
+            raise Finding(DAMAGED) from None
 
 
 def _refuse(picture: Image.Image, bits: int) -> None:

@@ -1,7 +1,7 @@
 """Steps of an optimizer on a Keras model, many in one call, with the same numbers every time; on all three backends.
 
 A call takes a block of batches, (steps, batch, ..) arrays: TensorFlow and JAX loop over them in their own graph.
-After every update the variables that have a mask are multiplied by it, so that what is pruned stays at zero.
+After every update what a variable's mask calls pruned is put to zero: to +0, which multiplying would not always give.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def make_optimizer(name: str, rate: float, steps: int) -> Any:
 
 
 class Trainer:
-    """Trains `model`, from arrays to scores. `masks`: by the variable's path, zeros where it has to be zero."""
+    """Trains `model`, from arrays to scores. `masks`: by the variable's path, False where it has to be zero."""
 
     def __init__(self, model: Any, objective: Objective, optimizer: Any, masks: dict[str, np.ndarray]) -> None:
         self.model, self.objective, self.optimizer = model, objective, optimizer
@@ -67,7 +67,7 @@ class Trainer:
             self.optimizer.apply(gradients, self.variables)
             for variable, mask in zip(self.variables, self.masks, strict=True):
                 if mask is not None:
-                    variable.assign(variable * mask)
+                    variable.assign(tf.where(mask, variable.value, tf.zeros_like(variable.value)))
             return place + 1, losses.write(place, loss), arrays, labels, weights
 
         def block(arrays: Any, labels: Tensor, weights: Tensor) -> Tensor:
@@ -92,7 +92,10 @@ class Trainer:
             own, rest, state = held
             (loss, rest), gradients = jax.value_and_grad(loss_of, has_aux=True)(own, rest, *batch)
             own, state = optimizer.stateless_apply(state, gradients, own)
-            own = [value if mask is None else value * mask for value, mask in zip(own, self.masks, strict=True)]
+            own = [
+                value if mask is None else keras.ops.where(mask, value, 0.0)
+                for value, mask in zip(own, self.masks, strict=True)
+            ]
             return (own, rest, state), loss
 
         scan = jax.jit(lambda held, batches: jax.lax.scan(step, held, batches))
@@ -131,7 +134,7 @@ class Trainer:
                         self.optimizer.apply(given, self.variables)
                         for variable, mask in zip(self.variables, masks, strict=True):
                             if mask is not None:
-                                variable.assign(variable.value * mask)
+                                variable.assign(torch.where(mask, variable.value, torch.zeros_like(variable.value)))
                     losses.append(float(loss.detach()))
             return np.array(losses)
 

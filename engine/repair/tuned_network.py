@@ -1,6 +1,6 @@
 """B′ in Keras, ready to be tuned: the layers behind the cut from kept features, or the whole network from images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from math import prod
 from typing import Any
@@ -21,6 +21,7 @@ from engine.repair.pruned_arrays import pruned_arrays, zeroed_weights
 from engine.run.run import FEATURE_BATCH, Run
 from engine.run.session import mask_of
 
+Parts = Generator[tuple[np.ndarray, list[np.ndarray]], None, None]  # rows of the run, and what to compute them from
 UNANSWERED = 0xFFFF  # in the place of an answer that nobody asked for: images that were trained on
 
 
@@ -69,12 +70,12 @@ class TunedNetwork:
 
     @property
     def masks(self) -> dict[str, np.ndarray]:
-        """By the path of a variable, ones, and zeros where it is pruned."""
+        """By the path of a variable, True, and False where it is pruned."""
         found = {}
         for name, place in zeroed_weights(self.run.inputs.model.spec, self.run.inputs.layer):
             variable = self.owner(name).weights[place]
-            mask = np.ones(variable.shape, "float32")
-            mask[..., list(self.pruned)] = 0
+            mask = np.ones(variable.shape, bool)
+            mask[..., list(self.pruned)] = False
             found[variable.path] = mask
         return found
 
@@ -126,15 +127,13 @@ class TunedNetwork:
         rows, arrays = part
         return rows, self.forward(arrays or self.features(rows))[0].astype("uint16")
 
-    def by_features(self, held_out: np.ndarray, size: int) -> "Iterator[tuple[np.ndarray, list[np.ndarray]]]":
+    def by_features(self, held_out: np.ndarray, size: int) -> "Parts":
         """Rows in batches; their features are taken by whoever computes them."""
         rows = np.concatenate([held_out, *(np.arange(at.start, at.stop) for at in self.looked_at().values())])
         for start in range(0, len(rows), size):
             yield rows[start : start + size], []
 
-    def by_images(
-        self, held_out: np.ndarray, images: np.ndarray, size: int
-    ) -> "Iterator[tuple[np.ndarray, list[np.ndarray]]]":
+    def by_images(self, held_out: np.ndarray, images: np.ndarray, size: int) -> "Parts":
         """Rows in batches, with their images."""
         for start in range(0, len(held_out), size):
             rows = held_out[start : start + size]

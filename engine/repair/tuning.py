@@ -169,5 +169,6 @@ class Tuner:
 
     def block_steps(self) -> int:
         """Batches that the trainer takes at once."""
-        numbers = sum(prod(tensor.shape[1:]) for tensor in self.network.model.inputs)
-        return max(1, min(BLOCK_STEPS, BLOCK_BYTES // (4 * numbers * self.recipe.batch)))
+        numbers: int = sum(prod(tensor.shape[1:]) for tensor in self.network.model.inputs)
+        fitting: int = BLOCK_BYTES // (4 * numbers * self.recipe.batch)
+        return max(1, min(BLOCK_STEPS, fitting))

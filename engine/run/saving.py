@@ -161,7 +161,8 @@ class Saver:
     def may_replace(self, path: Path) -> bool:
         """Whether nothing is lost at `path` but what a run recorded; under a name that the user chose, this run."""
         own = {path.name: self.recorder.ledger.hashes}
-        return ours(path, self.recorded if lab.meaning(path.name) else own)
+        means = lab.meaning(path.name) or lab.TUNED.fullmatch(path.name)
+        return ours(path, self.recorded if means else own)
 
     def words(self, path: Path, about: str, step: int, threshold: str | None) -> str:
         """A question about `path`, with what would be lost."""
@@ -280,7 +281,7 @@ class Saver:
             path = self.run.folder / lab.g_name(threshold=file.threshold, step=file.step)
         else:
             path = self.out / name
-        return path if str(path) == file.path and os.path.realpath(path) not in self.read else None
+        return path if path is not None and str(path) == file.path and os.path.realpath(path) not in self.read else None
 
     def check(self) -> bool:
         """Notice what is gone or changed, and make networks and answers again; a stranger's file is asked about.

@@ -16,6 +16,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ FILES = 5  # that may come with a request: text, what to read, where report and 
 
 def inspect(request: dict[str, Any], source: int, report: int, arrays: int, *values: int) -> None:
     """Read one file and hand over what it holds."""
-    jobs = {"model": _model, "data": _data, "filled": _filled, "picture": _picture}
+    jobs: dict[str, Callable[..., Report]] = {"model": _model, "data": _data, "filled": _filled, "picture": _picture}
     try:
         found = jobs[request["job"]](request, source, arrays, *values)
     except Finding as finding:

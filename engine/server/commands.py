@@ -76,7 +76,7 @@ class Service:
             self.emit(p.Idle(self.run.session.playhead if self.state else 0, why))
 
     def handler(self, command: p.AnyCommand) -> Callable[[Any], object]:
-        handlers: dict[type, Callable[[Any], object]] = {
+        own: dict[type, Callable[[Any], object]] = {
             p.Open: self.open,
             p.Goto: self.goto,
             p.PruneNext: self.prune_next,
@@ -92,8 +92,8 @@ class Service:
             p.Finish: self.finish,
             p.Evaluate: self.evaluate,
             p.TrainDemo: self.train_demo,
-        } | self.repair.handlers
-        return handlers[type(command)]
+        }
+        return (own | self.repair.handlers)[type(command)]
 
     def abandon(self) -> None:
         """The front end has gone: leave at once, but not in the middle of a file."""

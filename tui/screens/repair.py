@@ -110,7 +110,8 @@ class Introduction(RowsView):
 
     def __init__(self) -> None:
         super().__init__()
-        self._state, self._recipe, self._seeds = RunState(), p.Recipe(), (0,)
+        self._state, self._recipe = RunState(), p.Recipe()
+        self._seeds: tuple[int, ...] = ()
 
     def show(self, state: RunState, recipe: p.Recipe, seeds: tuple[int, ...]) -> None:
         self._state, self._recipe, self._seeds = state, recipe, seeds
@@ -145,7 +146,8 @@ class RepairScreen(Looking):
 
     def __init__(self) -> None:
         super().__init__()
-        self._recipe, self._seeds = p.Recipe(), (0, 1, 2)
+        self._recipe = p.Recipe()
+        self._seeds: tuple[int, ...] = (0, 1, 2)
         self._chosen: int | None = None  # a tuning; None: the newest
         self._epoch: int | None = None  # None: the newest, or the one that is kept
 

@@ -61,7 +61,7 @@ def shaded(rows: list[Row], frame: Frame, ink: str, spans: list[tuple[float, flo
         left, share = int(place), place - int(place)
         low, high = (spans[left][end] * (1 - share) + spans[left + 1][end] * share for end in (0, 1))
         for y in range(max(0, frame.row(high)), min(frame.height - 1, frame.row(low)) + 1):
-            if rows[y].text[frame.left + column] == " ":
+            if (rows[y].text[frame.left + column], rows[y].ink[frame.left + column]) == (" ", "l"):
                 rows[y] = over(rows[y], frame.left + column, SHADE, ink)
     return rows
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from engine.architecture.description import LayerSpec, ModelFile, ModelSpec, WeightSpec
-from engine.architecture.graph import DROPOUT, POOLING, output_shapes
+from engine.architecture.graph import DROPOUT, POOLING, output_shapes, prunable
 from engine.architecture.layers import CHANNELS_APART, MERGING, MIXING
 from engine.file_safety.refusal import Finding, quoted, refused
 from engine.network.graph_operations import OPERATIONS
@@ -51,11 +51,11 @@ class Smaller(NamedTuple):
 
 
 def shrunk(model: ModelFile, layer: str | None) -> Smaller:
-    """The network of a file without the pruned channels of `layer` (None: the one pruned by default).
+    """The network of a file without the pruned channels of `layer` (None: of the last that has any).
 
     Raises Refused, naming the layer in the way.
     """
-    name, _ = pruned_layer(model, layer)
+    name, _ = pruned_layer(model, layer or with_pruned_channels(model))
     pruned = pruned_channels(model, name)
     if not pruned.any():
         raise refused(model.path, f"has no pruned channel in {quoted(name)}: no filter and bias are zero.")
@@ -66,6 +66,13 @@ def shrunk(model: ModelFile, layer: str | None) -> Smaller:
         return Smaller(*work.carried_out(), name, int(pruned.sum()))
     except Finding as finding:
         raise refused(model.path, str(finding)) from None
+
+
+def with_pruned_channels(model: ModelFile) -> str | None:
+    """The last convolution that has pruned channels and others; None where no one has."""
+    able = [name for name, refusal in prunable(model.spec).items() if refusal is None]
+    found = {name: pruned_channels(model, name) for name in able}
+    return next((name for name in reversed(able) if found[name].any() and not found[name].all()), None)
 
 
 def pruned_channels(model: ModelFile, layer: str) -> np.ndarray:
@@ -234,7 +241,7 @@ class Shrinking:
                 raise self.blocked(layer, "reads pruned channels that hold other numbers at other places")
             sums = flat[:1] @ arrays[0].astype("float64")[..., ~alive, :].sum(axis=(0, 1))
         else:
-            raise self.blocked(layer, "reads pruned channels that are not zero, and pads them at its borders")
+            raise self.blocked(layer, "reads pruned channels that are not zero, and no bias can make up for them")
         flat = sums.reshape(-1, sums.shape[-1])
         if (flat != flat[:1]).any():
             raise self.blocked(layer, "reads pruned channels that hold other numbers at other places")

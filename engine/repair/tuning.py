@@ -115,7 +115,7 @@ class Tuner:
             files.keep(epoch, [*weights, answers], trainer.state())
             if epoch > tuning.last:
                 yield p.Tuned(number, epoch, self.counted(answers), loss, perf_counter() - begin)
-            files.forget_state(epoch - 1)
+            files.forget_states(epoch)
 
     def trainer(self) -> Trainer:
         recipe, network = self.recipe, self.network

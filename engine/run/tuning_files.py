@@ -5,8 +5,8 @@ as uint16; `N_E.state` the optimizer's variables. Each begins with the SHA-256 o
 once that of the next is on disk and told of, so that whatever ends the engine, one that fits is there.
 """
 
-import contextlib
 import os
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from math import prod
@@ -44,10 +44,13 @@ class EpochFiles:
         write_atomically(self.path(epoch, "epoch"), packed(arrays), f"epoch {epoch}")
         write_atomically(self.path(epoch, "state"), packed(state), f"epoch {epoch}")
 
-    def forget_state(self, epoch: int) -> None:
-        """The optimizer's numbers of an epoch are not needed any more."""
-        with contextlib.suppress(FileNotFoundError):
-            self.path(epoch, "state").unlink()
+    def forget_states(self, epoch: int) -> None:
+        """The optimizer's numbers of the epochs before this one are not needed any more."""
+        own = re.compile(rf"{self.number}_(\d+)\.state")
+        for path in self.folder.iterdir():
+            found = own.fullmatch(path.name)
+            if found and int(found[1]) < epoch:
+                path.unlink(missing_ok=True)
 
     def epoch(self, epoch: int) -> list[np.ndarray] | None:
         """Weights and answers; None where they are not there as they were written."""

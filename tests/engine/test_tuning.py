@@ -203,9 +203,10 @@ def test_steps_are_those_of_keras_itself() -> None:
     twin = keras.models.clone_model(model)
     twin.set_weights(model.get_weights())
     rng = np.random.default_rng(0)
-    images = rng.random((3, 8, *model.input.shape[1:])).astype("float32")
-    truth = rng.integers(0, model.output.shape[-1], (3, 8))
-    scores = keras.Model([model.input], keras.ops.log(model.output))  # whose softmax is the output
+    (start,), (end,) = model.inputs, model.outputs
+    images = rng.random((3, 8, *start.shape[1:])).astype("float32")
+    truth = rng.integers(0, end.shape[-1], (3, 8))
+    scores = keras.Model([start], keras.ops.log(end))  # whose softmax is the output
     trainer = Trainer(scores, objective("softmax"), make_optimizer("adam", 1e-3, 3), {})
     losses = trainer.block([images], truth, np.ones((3, 8)))
     twin.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", jit_compile=False)
@@ -232,10 +233,15 @@ def test_a_recipe_that_cannot_be_followed_is_refused(changed: dict[str, Any], sa
         refuse_recipe(p.Recipe(), (1, 1))
 
 
-def test_weights_that_leave_all_bounds_are_refused(tmp_path: Path) -> None:
-    work = tuner(pruned_run(tmp_path, "sequential"), rate=10.0, optimizer="sgd", epochs=30)
-    with pytest.raises(Refused, match=r"left all bounds in epoch \d+\. Lower --rate"):
+def test_weights_that_leave_all_bounds_are_refused_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tuner(pruned_run(tmp_path, "sequential"))
+    weights = [*work.start[:-1], np.full_like(work.start[-1], np.inf)]
+    monkeypatch.setattr(type(work.network), "weights", lambda network: weights)
+    with pytest.raises(Refused, match=r"left all bounds in epoch 1\. Lower --rate"):
         tuned(work)
+    assert kept_epoch(work.run, 1, 1) is None
 
 
 def test_the_file_of_a_tuned_network_differs_in_its_floats_alone(tmp_path: Path) -> None:

@@ -559,9 +559,9 @@ class Question(Event, frozen=True, tag="question"):
     threshold: str | None = None
     step: int | None = None
     path: str | None = None
+    number: int = 0  # counts the questions of a run from 1; 0 in journals of before, whose questions are all answered
     tuning: int | None = None  # where it is about B″
     epoch: int | None = None
-    number: int = 0  # counts the questions of a run from 1; 0 in journals of before, whose questions are all answered
 
 
 class Declined(Event, frozen=True, tag="declined"):

@@ -140,7 +140,9 @@ class Saver:
             if again or (str(path), *what) not in ledger.asked_tuned:
                 shown = escape(name, 48)
                 text = f"{shown} is there already. Replace it by B″, epoch {epoch} of seed {began.seed}?"
-                question = Question(about, text, began.threshold, began.step, str(path), began.number, epoch)
+                question = Question(
+                    about, text, began.threshold, began.step, str(path), tuning=began.number, epoch=epoch
+                )
                 self.recorder.emit(question)
             return False
         self.put(path, data, "tuned", began.step, began.threshold, began.pruned, *what)
@@ -325,7 +327,9 @@ class Saver:
             self.put(path, data, "tuned", file.step, file.threshold, file.pruned, *what)
         elif (str(path), *what) not in self.recorder.ledger.asked_tuned:
             text = f"{escape(path.name, 48)} is not what this run saved there any more. Replace what is there now?"
-            self.recorder.emit(Question("overwrite", text, file.threshold, file.step, str(path), *what))
+            self.recorder.emit(
+                Question("overwrite", text, file.threshold, file.step, str(path), tuning=file.tuning, epoch=file.epoch)
+            )
 
     def make_model_again(self, path: Path, file: File, pruned: tuple[int, ...] | None) -> None:
         data, ledger = pruned_bytes(self.run.inputs.model, self.run.inputs.layer, file.pruned), self.recorder.ledger

@@ -137,9 +137,9 @@ def folded_into_a_convolution() -> Any:
 def scaled_by_channel() -> Any:
     start = keras.Input(SHAPE)
     x = layers.Conv2D(6, 3, activation="relu", name="last")(start)
-    x = layers.DepthwiseConv2D(2, depth_multiplier=2, activation="relu", name="apart")(x * 0.5 + 0.25)
+    x = layers.DepthwiseConv2D(2, depth_multiplier=2, activation="relu", name="apart")(layers.Rescaling(0.5, 0.25)(x))
     x = layers.PReLU(shared_axes=(1, 2))(layers.Reshape((1, -1, 12))(x))
-    x = layers.Conv2D(5, (1, 3), name="reader")(layers.ReLU()(x + 100.0))
+    x = layers.Conv2D(5, (1, 3), name="reader")(layers.ReLU()(x))
     return keras.Model(start, layers.Dense(CLASSES, activation="softmax")(layers.Flatten()(x)))
 
 

@@ -17,7 +17,7 @@ from PIL import (
 )
 
 from engine.file_safety.limits import MIB, amount
-from engine.file_safety.refusal import Finding
+from engine.file_safety.refusal import FileRefused
 
 PICTURE_BYTES = 64 * MIB
 PIXELS = 2**24  # of a picture: those of a good camera, 64 MB decoded
@@ -41,12 +41,12 @@ class Decoded(NamedTuple):
 
 
 def read_picture(descriptor: int, shape: Shape, resize: bool) -> Decoded:
-    """A picture as the networks take it. `shape`: height, width and colours. Raises Finding for what is not plain."""
+    """A picture as the networks take it. `shape`: height, width and colours. Raises FileRefused for what is not plain."""
     size = os.fstat(descriptor).st_size
     if size <= BITS_AT:
-        raise Finding(f"has {size} bytes, expected a PNG or JPEG picture.")
+        raise FileRefused(f"has {size} bytes, expected a PNG or JPEG picture.")
     if size > PICTURE_BYTES:
-        raise Finding(f"has {amount(size)}, the limit for a picture is {amount(PICTURE_BYTES)}.")
+        raise FileRefused(f"has {amount(size)}, the limit for a picture is {amount(PICTURE_BYTES)}.")
     data = io.BytesIO(os.pread(descriptor, size, 0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -56,25 +56,27 @@ def read_picture(descriptor: int, shape: Shape, resize: bool) -> Decoded:
                 return _converted(picture, shape, resize)
         except UnidentifiedImageError:
             known = data.getvalue().startswith(SIGNATURES)
-            raise Finding(DAMAGED if known else "is no PNG or JPEG picture, nor a data file.") from None
+            raise FileRefused(DAMAGED if known else "is no PNG or JPEG picture, nor a data file.") from None
         except Image.DecompressionBombError:
-            raise Finding(f"declares more than {PIXELS:,} pixels, which is the limit. Make it smaller first.") from None
+            raise FileRefused(
+                f"declares more than {PIXELS:,} pixels, which is the limit. Make it smaller first."
+            ) from None
         except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError):
-            raise Finding(DAMAGED) from None
+            raise FileRefused(DAMAGED) from None
 
 
 def _refuse(picture: Image.Image, bits: int) -> None:
     """What is not decoded at all, told from the header."""
     if picture.width * picture.height > PIXELS:
         found = f"{picture.width:,} x {picture.height:,}"
-        raise Finding(f"declares {found} pixels, the limit is {PIXELS:,}. Make it smaller first.")
+        raise FileRefused(f"declares {found} pixels, the limit is {PIXELS:,}. Make it smaller first.")
     frames = int(getattr(picture, "n_frames", 1))
     if frames > 1:
-        raise Finding(f"holds {frames} frames, an animation or several views. Save the one that you mean.")
+        raise FileRefused(f"holds {frames} frames, an animation or several views. Save the one that you mean.")
     if picture.mode.startswith(("I", "F")) or (picture.format == "PNG" and bits == 16):
-        raise Finding("has 16 bits a colour, expected 8. Convert with: convert FILE -depth 8 NEW.png")
+        raise FileRefused("has 16 bits a colour, expected 8. Convert with: convert FILE -depth 8 NEW.png")
     if picture.mode in ("CMYK", "YCCK", "LAB"):
-        raise Finding(f"is in {picture.mode}, expected RGB. Convert with: convert FILE -colorspace sRGB NEW.png")
+        raise FileRefused(f"is in {picture.mode}, expected RGB. Convert with: convert FILE -colorspace sRGB NEW.png")
 
 
 def _converted(picture: Image.Image, shape: Shape, resize: bool) -> Decoded:
@@ -88,12 +90,12 @@ def _converted(picture: Image.Image, shape: Shape, resize: bool) -> Decoded:
         notes.append("transparent places are black")
         turned = Image.alpha_composite(Image.new("RGBA", turned.size, (0, 0, 0, 255)), turned.convert("RGBA"))
     if colours not in (1, 3):
-        raise Finding(f"cannot be made into {colours} colours; the networks take no PNG or JPEG.")
+        raise FileRefused(f"cannot be made into {colours} colours; the networks take no PNG or JPEG.")
     plain = turned.convert("L" if colours == 1 else "RGB")
     if plain.size != (width, height):
         if not resize:
             found, wanted = f"{plain.width} x {plain.height}", f"{width} x {height}"
-            raise Finding(f"is {found} pixels, expected {wanted}. Cut it to that, or let it be resized: --resize")
+            raise FileRefused(f"is {found} pixels, expected {wanted}. Cut it to that, or let it be resized: --resize")
         notes.append(f"resized from {plain.width} x {plain.height}")
         plain = plain.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(plain, np.float32).reshape(height, width, colours).transpose(2, 0, 1)

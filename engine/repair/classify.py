@@ -19,7 +19,7 @@ from engine.network.build import Network, build
 from engine.network.evaluation import repaired
 from engine.network.features import SCALES
 from engine.network.model_runner import Forward
-from engine.sandbox.client import warden
+from engine.sandbox.client import sandbox
 from engine.sandbox.data_set import open_dataset
 from engine.sandbox.model_file import read_model
 
@@ -118,7 +118,7 @@ def of_data(source: Source, path: Path, shape: tuple[int, int, int], first: int,
 
 def picture(source: Source, name: str, shape: tuple[int, int, int], resize: bool) -> Image:
     """A PNG or JPEG, decoded by the inspector, whose word for it is looked at again."""
-    report, arrays = warden.ask(source.path, source.descriptor, job="picture", shape=shape, resize=resize)
+    report, arrays = sandbox.ask(source.path, source.descriptor, job="picture", shape=shape, resize=resize)
     source.refuse_changed()
     height, width, colours = shape
     sound = report.picture is not None and len(arrays) == 1 and harmless(report.picture.notes)

@@ -15,7 +15,7 @@ import numpy as np
 from engine.architecture.description import LayerSpec, ModelFile, ModelSpec, WeightSpec
 from engine.architecture.graph import DROPOUT, POOLING, output_shapes, prunable
 from engine.architecture.layers import CHANNELS_APART, MERGING, MIXING
-from engine.file_safety.refusal import Finding, quoted, refused
+from engine.file_safety.refusal import FileRefused, quoted, refused
 from engine.network.graph_operations import OPERATIONS
 from engine.run.inputs import pruned_layer
 
@@ -64,7 +64,7 @@ def shrunk(model: ModelFile, layer: str | None) -> Smaller:
     try:
         work = Shrinking(model, name, ~pruned)
         return Smaller(*work.carried_out(), name, int(pruned.sum()))
-    except Finding as finding:
+    except FileRefused as finding:
         raise refused(model.path, str(finding)) from None
 
 
@@ -98,7 +98,9 @@ class Shrinking:
             feeds = [self.held[name] for name in layer.inputs]
             self.layers[layer.name], self.held[layer.name] = self.of(layer, feeds)
         if not self.held[self.model.spec.output].whole:
-            raise Finding(f"its channels in {quoted(self.layer)} are its classes; without them it has fewer answers.")
+            raise FileRefused(
+                f"its channels in {quoted(self.layer)} are its classes; without them it has fewer answers."
+            )
         layers = tuple(self.layers.values())
         weights = tuple(
             WeightSpec(name, str(place), array.shape, "<f4", None)
@@ -116,7 +118,9 @@ class Shrinking:
         owner = layer.again or layer.name
         now = tuple(map(bool, feeds[0].alive)) if feeds else ()
         if owner in self.arrays and self.cut.setdefault(owner, now) != now:
-            raise Finding(f"layer {quoted(owner)} is used in several places, with pruned channels in one of them only.")
+            raise FileRefused(
+                f"layer {quoted(owner)} is used in several places, with pruned channels in one of them only."
+            )
         if all(feed.whole for feed in feeds):
             return layer, Held(np.ones(shape[-1], bool), np.zeros(shape, "float32"))
         if layer.again and not feeds[0].whole and layer.kind in SUMMING:
@@ -135,8 +139,10 @@ class Shrinking:
             (ALONE, self.apart),
         ]
 
-    def blocked(self, layer: LayerSpec, why: str = "mixes channels") -> Finding:
-        return Finding(f"layer {quoted(layer.name)} ({layer.kind}) {why}, so that pruned channels cannot be left out.")
+    def blocked(self, layer: LayerSpec, why: str = "mixes channels") -> FileRefused:
+        return FileRefused(
+            f"layer {quoted(layer.name)} ({layer.kind}) {why}, so that pruned channels cannot be left out."
+        )
 
     def pruned(self, layer: LayerSpec) -> tuple[LayerSpec, Held]:
         """The pruned layer itself: its dead channels hold its activation of zero."""
@@ -231,7 +237,7 @@ class Shrinking:
         return replaced(layer, dict(first.config))
 
     def added(self, layer: LayerSpec, arrays: list[np.ndarray], alive: np.ndarray, base: np.ndarray) -> np.ndarray:
-        """What the dead channels add to each sum, (units,) float64. Raises Finding where that differs by position."""
+        """What the dead channels add to each sum, (units,) float64. Raises FileRefused where that differs by position."""
         dead = base.astype("float64")[..., ~alive]
         if layer.kind == "Dense":
             sums = dead @ arrays[0].astype("float64")[~alive]

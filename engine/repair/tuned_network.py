@@ -14,7 +14,7 @@ from engine.network.build import Network, ancestors, build, cut, wire
 from engine.network.features import SCALES, with_pixels
 from engine.network.graph_operations import answers
 from engine.network.model_runner import Forward
-from engine.network.pipeline import ahead, beside
+from engine.network.pipeline import map_threaded, prefetch
 from engine.repair.images import held_images
 from engine.repair.objective import scores_layer
 from engine.repair.pruned_arrays import pruned_arrays, zeroed_weights
@@ -117,7 +117,7 @@ class TunedNetwork:
         found = np.full(self.run.inputs.stepped, UNANSWERED, "uint16")
         size = self.forward.fitting(min(self.run.settings.batch_size, FEATURE_BATCH if images is not None else 2048))
         parts = self.by_features(held_out, size) if images is None else self.by_images(held_out, images, size)
-        with closing(parts), closing(beside(self.answer, parts, self.forward.threads)) as answers:
+        with closing(parts), closing(map_threaded(self.answer, parts, self.forward.threads)) as answers:
             for rows, given in answers:
                 check()
                 found[rows] = given
@@ -140,7 +140,7 @@ class TunedNetwork:
             yield rows, [images[rows].astype("float32")]
         for name, at in self.looked_at().items():
             start = at.start
-            with ahead(self.run.inputs.sets[name].batches(size)) as batches:  # type: ignore[index]
+            with prefetch(self.run.inputs.sets[name].batches(size)) as batches:  # type: ignore[index]
                 for batch in batches:
                     yield np.arange(start, start + len(batch)), [batch]
                     start += len(batch)

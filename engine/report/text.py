@@ -1,7 +1,7 @@
 """report.md: the picture, the results table, what the curve says, and what was measured on what."""
 
 from engine.api.orders import DEFAULT, ORACLE, method_of
-from engine.api.protocol import SetName, minus
+from engine.api.protocol import SetName, threshold_label
 from engine.api.published import CLOSE
 from engine.report import certainty, tuning
 from engine.report.differences import compared, differences
@@ -92,7 +92,7 @@ def _head(record: RunRecord, row: Row) -> list[str]:
 def when(row: Row | SavedStep) -> str:
     """At which threshold, or step, a network was saved; nothing for B."""
     if row.threshold is not None:
-        return minus(row.threshold)
+        return threshold_label(row.threshold)
     return f"step {row.step}" if row.step or isinstance(row, SavedStep) else ""
 
 
@@ -125,9 +125,9 @@ def _empty_line(record: RunRecord, threshold: str) -> list[str]:
     """A threshold without a file: not reached, or reached and not saved."""
     if (step := record.first_reached(threshold)) is not None:
         drop = f"{record.drop(record.steps[step]):.2f}"
-        return [minus(threshold), str(step), f"{record.fraction(step):.3f}", drop, "not saved", ""]
+        return [threshold_label(threshold), str(step), f"{record.fraction(step):.3f}", drop, "not saved", ""]
     most = max(map(record.drop, record.steps))
-    return [minus(threshold), f"not reached by {len(record.steps) - 1}", "", f"{most:.2f} at most", "", ""]
+    return [threshold_label(threshold), f"not reached by {len(record.steps) - 1}", "", f"{most:.2f} at most", "", ""]
 
 
 def certainty_table(record: RunRecord) -> str:

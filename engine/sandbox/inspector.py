@@ -27,7 +27,7 @@ from engine.architecture.description import PictureSpec, Report
 from engine.data_files.decode_chunks import decode
 from engine.data_files.images import open_images, read_labels
 from engine.file_safety.limits import DECODE_SECONDS
-from engine.file_safety.refusal import TOO_MUCH, Finding
+from engine.file_safety.refusal import TOO_MUCH, FileRefused
 from engine.model_files.read import filled, open_network
 from engine.sandbox import jail
 from engine.sandbox.describe import describe
@@ -42,7 +42,7 @@ def inspect(request: dict[str, Any], source: int, report: int, arrays: int, *val
     jobs: dict[str, Callable[..., Report]] = {"model": _model, "data": _data, "filled": _filled, "picture": _picture}
     try:
         found = jobs[request["job"]](request, source, arrays, *values)
-    except Finding as finding:
+    except FileRefused as finding:
         found = Report(refusal=str(finding))
     except MemoryError:
         found = Report(refusal=TOO_MUCH)

@@ -12,10 +12,10 @@ from engine.api.errors import Refused
 from engine.architecture.description import ModelFile, ModelSpec, WeightSpec
 from engine.file_safety.limits import MODEL_FILE_BYTES
 from engine.file_safety.open_source import CHANGED, HDF5_ENDINGS, Source, misnamed, open_source
-from engine.file_safety.refusal import Finding, refused
+from engine.file_safety.refusal import FileRefused, refused
 from engine.model_files.keras_zip import renew_checksum
 from engine.model_files.read import differing
-from engine.sandbox.client import warden, written
+from engine.sandbox.client import sandbox, written
 from engine.sandbox.verify import verify_model
 
 SPOILED = "would not be the same network with other weights; nothing was saved. The file is damaged or hostile."
@@ -25,9 +25,9 @@ def read_model(file: Path | Source) -> ModelFile:
     """The network in a `.h5` or `.keras` file, as a checked description and arrays. Raises Refused."""
     source = file if isinstance(file, Source) else open_source(file)
     try:
-        report, arrays = warden.ask(source.path, source.descriptor, job="model")
+        report, arrays = sandbox.ask(source.path, source.descriptor, job="model")
         spec = verify_model(report.model, arrays)
-    except Finding as finding:
+    except FileRefused as finding:
         raise refused(source.path, str(finding)) from None
     source.refuse_changed()
     notes = spec.notes + _name_notes(source.path, spec.format) + source.notes
@@ -112,7 +112,7 @@ def _put(view: memoryview, weight: WeightSpec, array: np.ndarray, new: np.ndarra
 def _rewritten(model: ModelFile, wanted: Sequence[np.ndarray]) -> bytes:
     """The same through HDF5, for weights in chunks or compressed: done in the inspector."""
     model.source.refuse_changed()
-    data = warden.rewrite(model.path, model.source.descriptor, wanted)
+    data = sandbox.rewrite(model.path, model.source.descriptor, wanted)
     model.source.refuse_changed()
     return data
 
@@ -121,9 +121,9 @@ def _verify(model: ModelFile, data: bytes, wanted: Sequence[np.ndarray]) -> None
     """That `data` holds the same network with these weights."""
     with written(data) as scratch:
         try:
-            report, arrays = warden.ask(model.path, scratch.fileno(), job="model")
+            report, arrays = sandbox.ask(model.path, scratch.fileno(), job="model")
             spec = verify_model(report.model, arrays)
-        except (Finding, Refused) as error:
+        except (FileRefused, Refused) as error:
             raise refused(model.path, SPOILED) from error
     if (spec.layers, spec.output) != (model.spec.layers, model.spec.output):
         raise refused(model.path, SPOILED)

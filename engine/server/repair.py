@@ -63,7 +63,9 @@ class Repair:
         if command.threshold is not None:
             reached = session.first_reached(command.threshold)
             if reached is None:
-                raise Refused(f"{p.minus(command.threshold)}: no step has dropped so far, so there is no B′ to tune.")
+                raise Refused(
+                    f"{p.threshold_label(command.threshold)}: no step has dropped so far, so there is no B′ to tune."
+                )
             return reached
         step = session.playhead if command.step is None else command.step
         if step < 1:

@@ -18,7 +18,7 @@ keras = pytest.importorskip("keras")
 from engine.api import protocol as p  # noqa: E402
 from engine.api.errors import Refused  # noqa: E402
 from engine.repair.classify import classified  # noqa: E402
-from engine.sandbox.client import warden  # noqa: E402
+from engine.sandbox.client import sandbox  # noqa: E402
 from engine.sandbox.model_file import pruned_bytes, read_model  # noqa: E402
 from tests.support.networks import CASES, CLASSES, SHAPE, trained_looking, write_lab  # noqa: E402
 
@@ -168,7 +168,7 @@ def test_hostile_pictures_are_a_line_each_and_the_others_are_answered(lab: Path,
         assert at.refusal is not None and said in at.refusal, (path.name, at.refusal)
         assert at.refusal.startswith(f"{path.name}: ") and "\n" not in at.refusal and "Traceback" not in at.refusal
         assert at.b is None and at.g is None
-    assert warden.pid is not None  # the reader of files outlived them all
+    assert sandbox.pid is not None  # the reader of files outlived them all
 
 
 def test_a_picture_that_needs_more_memory_than_is_allowed_ends_its_reader_alone(lab: Path, tmp_path: Path) -> None:

@@ -25,13 +25,13 @@ def run(command: p.Classify, check: bool, json: bool, connect: Connect = EngineC
         if not isinstance(event, p.Classified):
             return
         if json:
-            told.out(escape_json(json_text.dumps(entry(event), ensure_ascii=False)))
+            told.stdout(escape_json(json_text.dumps(entry(event), ensure_ascii=False)))
         elif event.refusal is not None:
-            told.say(event.refusal)
+            told.stderr(event.refusal)
         else:
-            told.out(line(event))
+            told.stdout(line(event))
             for note in event.notes:
-                told.say(f"{event.name}: {note}")
+                told.stderr(f"{event.name}: {note}")
 
     driver = Driver(connect(), told, heard)
 

@@ -52,7 +52,7 @@ def run(
         if driver.state.exported is None:
             raise LabError("The engine ended without a file.")
         for line in report(what, driver.state.exported):
-            told.out(line)
+            told.stdout(line)
 
     return drive(driver, work)
 

@@ -44,9 +44,9 @@ def run(launch: Launch, command: p.Tune, json: bool, connect: Connect, told: Nar
             refuse_held(event)
         state = driver.state
         if json:
-            said.out(escape_json(p.encode(event).decode()))
+            said.stdout(escape_json(p.encode(event).decode()))
         elif isinstance(event, p.Tuned) and event.epoch and not state.retelling:
-            said.out(epoch_line(state, state.tunings[event.number], event.epoch))
+            said.stdout(epoch_line(state, state.tunings[event.number], event.epoch))
 
     driver = Driver(connect(), said, heard)
     opening = p.Open(launch.settings, launch.run, launch.demo)
@@ -60,13 +60,13 @@ def run(launch: Launch, command: p.Tune, json: bool, connect: Connect, told: Nar
             await driver.perform(p.Goto(step))
         await driver.perform(command)
         for line in [] if json else ["", *table(driver.state, command)]:
-            said.out(line)
-        said.say(NO_PROMISE)
+            said.stdout(line)
+        said.stderr(NO_PROMISE)
         if driver.state.questions and driver.state.opened:
             raise Refused(left_alone(driver.state.opened.run, driver.state.questions))
 
     if launch.notice:
-        said.say(launch.notice)
+        said.stderr(launch.notice)
     return drive(driver, work)
 
 

@@ -66,12 +66,12 @@ def _body(state: RunState) -> Iterable[Sequence[str]]:
         now = file_figures(state, saved)
         if now is None:
             continue
-        at = p.minus(saved.threshold) if saved.threshold else file_name(saved.path)
+        at = p.threshold_label(saved.threshold) if saved.threshold else file_name(saved.path)
         yield ["B'", at, str(saved.step), *_network(now)]
         yield ["G", at, str(saved.step), *_detector(now)]
     for file in tuned_networks(state):
         tuned = tuned_figures(state, state.tunings[file.tuning or 0], file.epoch or 0)
-        at = p.minus(file.threshold) if file.threshold else file_name(file.path)
+        at = p.threshold_label(file.threshold) if file.threshold else file_name(file.path)
         yield ['B"', at, str(file.step), EMPTY, f"*{tuned.holdout:.2f}", _cell(tuned.test), _cell(tuned.asr), *[""] * 3]
         yield ["G", at, str(file.step), "", "", *map(_cell, (tuned.g_test, tuned.g_asr)), "",
                _cell(tuned.detection), _cell(tuned.false_alarm)]  # fmt: skip

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from engine.api.protocol import ImageFilter, ImagePair, Images, Picture, ShowImages
 from tui.model.actions import bindings
 from tui.model.run_state import RunState
-from tui.screens.run_screen import Looking
+from tui.screens.run_screen import RunScreen
 from tui.widgets.faces import Depth, fitted, picture
 from tui.widgets.rows import Part, Row, blank, over, row
 from tui.widgets.view import RowsView, css_beside
@@ -218,7 +218,7 @@ class FilterBar(RowsView):
         return parts
 
 
-class ImagesScreen(Looking):
+class ImagesScreen(RunScreen):
     """Pages through test images that pass a filter, at the playhead."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("images")]
@@ -313,7 +313,7 @@ class ImagesScreen(Looking):
         """B′, then each B″ there is, then B′ again."""
         found = [None, *(at.began.number for at in self.lab.latest.tunings.values() if at.last > 0)]
         if len(found) == 1:
-            self.lab.tell("Nothing was fine-tuned yet: F leads there.")
+            self.lab.show_notice("Nothing was fine-tuned yet: F leads there.")
         self._tuning = found[(found.index(self._tuning) + 1) % len(found)] if self._tuning in found else None
         self._offset = 0
         self.show(self.lab.state)

@@ -12,7 +12,7 @@ from tui.model.actions import bindings
 from tui.model.formatting import EMPTY, file_name, rate
 from tui.model.run_state import RunState, TunedFigures, tuned_figures, tuned_networks
 from tui.screens import questions
-from tui.screens.run_screen import Looking
+from tui.screens.run_screen import RunScreen
 from tui.widgets.channels import scrollbar
 from tui.widgets.events import fold
 from tui.widgets.rows import Part, Row, blank, over, row
@@ -133,7 +133,7 @@ class Introduction(RowsView):
         )
 
 
-class RepairScreen(Looking):
+class RepairScreen(RunScreen):
     """Curves of the highlighted tuning, and a list of all of them. Looking at an epoch changes nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("repair")]
@@ -191,7 +191,7 @@ class RepairScreen(Looking):
             seeds = [each.began.seed for each in same_recipe(state, paused)]
             self._start(p.Tune(paused.began.step, recipe=paused.began.recipe, seeds=tuple(dict.fromkeys(seeds))))
         elif state.step == 0:
-            self.lab.tell("This is B, no channel pruned: nothing to repair. Prune first.")
+            self.lab.show_notice("This is B, no channel pruned: nothing to repair. Prune first.")
         else:
             self._start(p.Tune(state.step, recipe=self._recipe, seeds=self._seeds))
 
@@ -210,7 +210,7 @@ class RepairScreen(Looking):
 
     def _may_change(self, state: RunState) -> bool:
         if state.read_only:
-            self.lab.tell("This run is in use by another window; here it can only be looked at.", "warning")
+            self.lab.show_notice("This run is in use by another window; here it can only be looked at.", "warning")
         return not state.read_only
 
     def action_recipe(self) -> None:
@@ -218,7 +218,7 @@ class RepairScreen(Looking):
             if answers is not None:
                 self._recipe, self._seeds = questions.recipe_of(answers)
                 self.show(self.lab.state)
-                self.lab.tell("space tunes by this recipe.")
+                self.lab.show_notice("space tunes by this recipe.")
 
         self.app.push_screen(questions.recipe(self._recipe, self._seeds), take)
 
@@ -226,7 +226,7 @@ class RepairScreen(Looking):
         state = self.lab.latest
         tuning = self.tuning(state)
         if tuning is None or tuning.done:
-            self.lab.tell("Nothing is being tuned.")
+            self.lab.show_notice("Nothing is being tuned.")
         elif self._may_change(state):
             if state.computing:
                 self.lab.do(p.Pause())
@@ -236,7 +236,7 @@ class RepairScreen(Looking):
         state = self.lab.latest
         tuning = self.tuning(state)
         if tuning is None or self.epoch(tuning) < 1:
-            self.lab.tell("This is B′ as pruned: there is no B″ to save. s on the workbench saves B′.")
+            self.lab.show_notice("This is B′ as pruned: there is no B″ to save. s on the workbench saves B′.")
         elif self._may_change(state):
             number, epoch = tuning.began.number, self.epoch(tuning)
 

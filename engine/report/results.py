@@ -9,10 +9,10 @@ from engine.api import protocol as p
 from engine.api.order_figures import summary
 from engine.api.tunings import Tuning
 from engine.report import certainty
+from engine.report.csv_table import csv_text
 from engine.report.differences import differences
 from engine.report.figures import RATES, Row, compares, oracle_cells, published_rate, published_step, rate, rows
-from engine.report.record import RunRecord
-from engine.report.table import csv_text
+from engine.report.run_record import RunRecord
 from engine.report.tuning import holdout
 from engine.report.verdict import verdict
 

@@ -3,8 +3,8 @@
 from engine.api import protocol as p
 from engine.api.rates import wilson
 from engine.api.tunings import Tuning
-from engine.report.record import RunRecord, SavedTuned
-from engine.report.table import code, csv_text, markdown
+from engine.report.csv_table import code, csv_text, markdown
+from engine.report.run_record import RunRecord, SavedTuned
 
 COLUMNS = (
     "step",

@@ -8,7 +8,7 @@ from engine.api.errors import ExitCode, LabError, Refused
 from engine.api.escape import escape_json
 from tui.cli.commands import quiet_narrator
 from tui.headless.driver import Driver, drive
-from tui.headless.run import Connect
+from tui.headless.headless_run import Connect
 
 
 class Backdoored(LabError):

@@ -11,7 +11,7 @@ from engine.api.errors import LabError, Refused
 from engine.api.escape import SHORT, escape
 from tui.cli.commands import quiet_narrator
 from tui.headless.driver import Driver, drive
-from tui.headless.run import Connect
+from tui.headless.headless_run import Connect
 from tui.model import options
 
 FORMS: dict[str, Literal["keras", "h5", "onnx"]] = {".keras": "keras", ".h5": "h5", ".onnx": "onnx"}

@@ -10,8 +10,8 @@ from engine.api.escape import escape_json
 from engine.api.tunings import Tuning
 from tui.cli.choose_run import choose
 from tui.headless.driver import Driver, drive
+from tui.headless.headless_run import Connect, left_alone, refuse_held
 from tui.headless.narrator import Narrator, narrator
-from tui.headless.run import Connect, left_alone, refuse_held
 from tui.headless.tables import aligned
 from tui.model.formatting import EMPTY
 from tui.model.launch import Launch

@@ -13,11 +13,11 @@ from tui.model.formatting import EMPTY, file_name, rate
 from tui.model.run_state import RunState, TunedFigures, tuned_figures, tuned_networks
 from tui.screens import questions
 from tui.screens.run_screen import RunScreen
-from tui.widgets.channels import scrollbar
-from tui.widgets.events import fold
-from tui.widgets.rows import Part, Row, blank, over, row
+from tui.widgets.cell_rows import Part, Row, blank, over, row
+from tui.widgets.channel_table import scrollbar
+from tui.widgets.event_log import fold
+from tui.widgets.rows_view import RowsView, css_beside
 from tui.widgets.tuning_chart import TuningChart, same_recipe
-from tui.widgets.view import RowsView, css_beside
 
 WHAT = (
     "Pruning alone fails where the attacker foresaw it. Fine-pruning goes on: prune far, past what accuracy allows, "

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from engine.api.tunings import Tuning
 from tui.model.run_state import RunState, tuned_figures
+from tui.widgets.cell_rows import Part, Row, over
 from tui.widgets.curves import BRAILLE, ChartData, Curve, Frame, gutter, window
 from tui.widgets.panel import Panel
 from tui.widgets.plot_rows import LEAST, chart
-from tui.widgets.rows import Part, Row, over
-from tui.widgets.view import css_beside
+from tui.widgets.rows_view import css_beside
 
 # name, ink, mark, field of TunedFigures
 LINES = (

@@ -21,10 +21,11 @@ class File(msgspec.Struct, frozen=True):
     """A file that a run saved. `pruned`: the channels at zero in B', in the order they went; `counts`: of B' and G.
 
     `order_by`: the name of the whole order that the run had taken then; empty: the one that it began with.
-    Result files hold no network: their `pruned` is empty and their `counts` are None.
+    Result files hold no network: their `pruned` is empty and their `counts` are None. B″ and what its G answers name
+    their `tuning` and `epoch`, whose counts events tell.
     """
 
-    what: str  # "model", "answers", or the name of a result file
+    what: str  # "model", "tuned" (B″), "answers", or the name of a result file
     path: str
     sha256: str
     step: int | None = None
@@ -32,6 +33,8 @@ class File(msgspec.Struct, frozen=True):
     pruned: tuple[int, ...] = ()
     counts: p.Counts | None = None
     order_by: str = ""
+    tuning: int | None = None
+    epoch: int | None = None
 
     @property
     def channels(self) -> Channels:
@@ -54,7 +57,11 @@ def with_saved(
     before = files.get(event.path)
     if before is not None and names(before) and not names(event):
         return files
-    file = File(event.what, event.path, event.sha256, event.step, event.threshold, pruned, counts, order_by)
+    own = None if event.tuning is not None else counts
+    file = File(
+        event.what, event.path, event.sha256, event.step, event.threshold, pruned, own, order_by, event.tuning,
+        event.epoch,
+    )  # fmt: skip
     return {**files, event.path: file}
 
 
@@ -103,6 +110,7 @@ class Ledger:
         self.asked: set[Asked] = set()
         self.thresholds_asked: set[tuple[str, Channels]] = set()  # in journals whose questions name no file
         self.questions = 0
+        self.asked_tuned: set[tuple[str, int, int]] = set()  # a file, and the tuning and epoch that was to go there
 
     def take(self, event: p.AnyEvent) -> None:
         match event:
@@ -127,8 +135,9 @@ class Ledger:
 
     def saved(self, event: p.Saved) -> None:
         self.hashes.add(event.sha256)
-        if event.step is None:
-            self.files = with_saved(self.files, event, (), None)
+        if event.step is None or event.tuning is not None:
+            self.files = with_saved(self.files, event, event.pruned or (), None)
+            self.asked_tuned.discard((event.path, event.tuning or 0, event.epoch or 0))
             return
         pruned = self.order[: event.step] if event.pruned is None else event.pruned
         channels = frozenset(pruned)
@@ -144,6 +153,9 @@ class Ledger:
 
     def question(self, event: p.Question) -> None:
         self.questions += 1
+        if event.tuning is not None:
+            self.asked_tuned.add((event.path or "", event.tuning, event.epoch or 0))
+            return
         channels = frozenset(self.order[: event.step or 0])
         if event.path is not None:
             self.asked.add(Asked(event.path, channels))
@@ -157,4 +169,5 @@ class Ledger:
     def holds(self, path: str, channels: Channels) -> bool:
         """Whether the file at `path` was saved, as a network or its answers, with just these channels at zero."""
         file = self.files.get(path)
-        return file is not None and file.step is not None and file.channels == channels
+        own = file is not None and file.step is not None and file.tuning is None
+        return own and file is not None and file.channels == channels

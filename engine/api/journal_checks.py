@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from engine.api import protocol as p
 from engine.api.lab import MOST_THRESHOLDS
 from engine.api.trust import Unbelievable
+from engine.api.tunings import Tunings, folded
 
 CLASSES = 65_535
 IMAGES = 10_000_000
@@ -20,6 +21,7 @@ CHANNELS = 2**20
 BATCH = 2**31
 MEMORY = 2**50  # bytes that no card has
 LONG = 1e9  # seconds
+MOST_EPOCHS = 1000
 DEVICE = re.compile(r"cpu|gpu(:\d{1,4})?")
 NOT_THERE = "a step or a channel that is not there"
 # which set each count is of
@@ -34,6 +36,16 @@ COUNTED: dict[str, p.SetName] = {
     "poisoned_valid": "poisoned_valid",
 }
 
+TUNED_COUNTED: dict[str, p.SetName] = {
+    "test": "test",
+    "g_test": "test",
+    "false_alarms": "test",
+    "poisoned": "poisoned",
+    "g_poisoned": "poisoned",
+    "detected": "poisoned",
+    "robust": "poisoned",
+}
+
 
 class Course:
     """How a run goes, as far as its events have told. `take` raises Unbelievable for one that does not fit."""
@@ -44,6 +56,7 @@ class Course:
         self.ranked = False
         self.order: tuple[int, ...] = ()
         self.counts: dict[int, p.Counts] = {}  # of the steps of this order that were told of
+        self.tunings: Tunings = {}
         self.waiting: dict[int, set[str]] = {}  # thresholds crossed at steps of this order that are told of later
 
     def take(self, event: p.AnyEvent) -> None:
@@ -62,6 +75,8 @@ class Course:
             case p.Analysed():
                 for network in event.robust:
                     self.name_channels(network.pruned)
+            case p.TuningBegan() | p.Tuned() | p.TuningStopped():
+                self.tune(event)
             case p.Reordered():
                 self.reorder(event)
             case p.Stepped():
@@ -73,7 +88,11 @@ class Course:
             case p.Saved():
                 self.name_step(event.step)
                 self.name_channels(event.pruned or ())
-            case p.Moved() | p.Question():
+                self.name_epoch(event.tuning, event.epoch)
+            case p.Question():
+                self.name_step(event.step)
+                self.name_epoch(event.tuning, event.epoch)
+            case p.Moved():
                 self.name_step(event.step)
             case p.Thresholds():
                 need(len(event.save_at) <= MOST_THRESHOLDS, "too many thresholds")
@@ -125,6 +144,36 @@ class Course:
         need(event.scores is None or len(event.scores) == self.there.channels, "an impossible score")
         for counts in (*event.steps, *((event.chosen_counts,) if event.chosen_counts else ())):
             self.fit(counts)
+
+    def tune(self, event: p.TuningBegan | p.Tuned | p.TuningStopped) -> None:
+        """Tunings are counted from 1, their epochs from 0 up to those of the recipe; counts fit their sets."""
+        if isinstance(event, p.TuningBegan):
+            images = self.there.sets["valid"].images
+            need(event.number == len(self.tunings) + 1 and 1 <= event.step <= len(self.order), NOT_THERE)
+            self.name_channels(event.pruned)
+            need(len(event.pruned) == event.step, NOT_THERE)
+            need(0 < event.held_out < images and event.trained == images - event.held_out, "an impossible hold-out")
+            need(0 < event.recipe.epochs <= MOST_EPOCHS and event.recipe.rate is not None, "an impossible recipe")
+        else:
+            need(event.number in self.tunings, NOT_THERE)
+            if isinstance(event, p.Tuned):
+                tuning = self.tunings[event.number]
+                need(event.epoch == tuning.last + 1 and event.epoch <= tuning.began.recipe.epochs, NOT_THERE)
+                need(0 <= event.seconds < LONG, "an impossible time")
+                self.fit_tuned(event.counts, tuning.began.held_out)
+        self.tunings = folded(self.tunings, event)
+
+    def fit_tuned(self, counts: p.TunedCounts, held_out: int) -> None:
+        sizes = {name: self.there.sets[of].images if of in self.there.sets else 0 for name, of in TUNED_COUNTED.items()}
+        for name, images in (sizes | {"holdout": held_out}).items():
+            found = getattr(counts, name)
+            need(found is None or 0 <= found <= images, "more images than there are")
+
+    def name_epoch(self, tuning: int | None, epoch: int | None) -> None:
+        """Raises Unbelievable for an epoch that is not there."""
+        need((tuning is None) == (epoch is None), NOT_THERE)
+        if tuning is not None and epoch is not None:
+            need(tuning in self.tunings and 1 <= epoch <= self.tunings[tuning].last, NOT_THERE)
 
     def turn_to(self, order: tuple[int, ...]) -> None:
         need(self.ranked, NOT_THERE)

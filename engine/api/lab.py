@@ -116,6 +116,30 @@ def g_name(*, threshold: str | None = None, step: int | None = None) -> str:
     return f"g_prune_{threshold}.h5" if threshold is not None else f"g_step_{step}.h5"
 
 
+def tuned_name(*, suffix: str, threshold: str | None, step: int) -> str:
+    """The file name of a B″ tuned from the B′ of a threshold, or of a step."""
+    return f"model_tuned_{threshold}{suffix}" if threshold is not None else f"model_tuned_step_{step}{suffix}"
+
+
+def tuned_g_name(name: str) -> str:
+    """The file name of the answers of G of B and the B″ in the file `name`."""
+    stem = name.rpartition(".")[0].removesuffix(".weights").removeprefix("model_")
+    return f"g_{stem if stem.startswith('tuned_') else f'tuned_{stem}'}.h5"
+
+
+TUNED = re.compile(r"model_tuned_(step_)?([0-9.]+)\.(weights\.h5|h5|keras)", re.IGNORECASE)
+
+
+def refuse_not_tuned(name: str, step: int, threshold: str | None) -> None:
+    """Raises Refused where `name` says that it is another network than the B″ of this step or threshold."""
+    found = TUNED.fullmatch(name)
+    if found is None and saved_point(name) is None:
+        return
+    own = found is not None and (found[2] == str(step) if found[1] else found[2] == threshold)
+    if not own:
+        raise Refused(f"{escape(name, SHORT)}: is the name of another network than B″ of step {step}. Choose another.")
+
+
 class SavedPoint(NamedTuple):
     """What a name in the lab's own manner says of a B': the threshold, or the step, that it was saved at."""
 
@@ -146,6 +170,10 @@ def refuse_misnamed(name: str, step: int, first_reached: Callable[[str], int | N
 
     `first_reached` tells the first step that is known to reach a threshold.
     """
+    if TUNED.fullmatch(name):
+        raise Refused(
+            f"{escape(name, SHORT)}: is the name of a B″, which was tuned, and this is B'. Choose another name."
+        )
     said = saved_point(name)
     if said is None or step == (said.step if said.threshold is None else first_reached(said.threshold)):
         return

@@ -37,6 +37,7 @@ PHASES = (
     "baseline",
     "steps",
     "orders",
+    "tuning",
     "files",
 )
 ImageFilter = Literal["all", "wrong", "attack works", "caught", "false alarm"]
@@ -65,6 +66,25 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order_by: str = DEFAULT  # a name as `engine.api.orders.order_name` writes it
     stride: int = 1  # channels a step, where nothing has to be found out more exactly
     bands: bool = False  # draw the 95 % intervals of the rates in curve.png
+    tune_at: tuple[str, ...] = ()  # thresholds at which B' is fine-tuned too, by the default recipe
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How B' is fine-tuned on clean validation images (Liu et al. 2018, fine-pruning).
+
+    `scope`: the layers behind the cut on the kept features, or the whole network. `rate`: the learning rate; None:
+    1e-3 behind the cut, 1e-4 for the whole network. `sgd` has a momentum of 0.9, a weight decay of 5e-4 and a cosine
+    schedule to 0. `holdout`: the share of each class that is not trained on and alone tells accuracy. `keep`: which
+    epoch B″ is, the last, or the best on the hold-out.
+    """
+
+    scope: Literal["behind", "all"] = "behind"
+    rate: float | None = None
+    epochs: int = 20
+    batch: int = 32
+    optimizer: Literal["adam", "sgd"] = "adam"
+    holdout: str = "2/9"
+    keep: Literal["last", "best"] = "last"
 
 
 # --- commands -------------------------------------------------------------------------------------------------
@@ -149,6 +169,8 @@ class ShowImages(Command, frozen=True, tag="show_images"):
     filter: ImageFilter = "all"
     offset: int = 0
     count: int = 1
+    tuning: int | None = None  # with B″ of this tuning's `epoch` (None: the one it keeps) in the place of B'
+    epoch: int | None = None
 
 
 class ShowChannel(Command, frozen=True, tag="show_channel"):
@@ -182,6 +204,40 @@ class TakeOrder(Command, frozen=True, tag="take_order"):
     order: str | None = None
 
 
+class Tune(Command, frozen=True, tag="tune"):
+    """Fine-tune B' of `step` (None: of the playhead; or of the step that reached `threshold`), once for each seed.
+
+    What was tuned before, for the same channels, recipe and seed, goes on behind its last epoch. `save`: then save
+    the seed that is best on the hold-out as B″, under the name of the threshold or of the step.
+    """
+
+    step: int | None = None
+    threshold: str | None = None
+    recipe: Recipe = Recipe()
+    seeds: tuple[int, ...] = (0, 1, 2)
+    save: bool = False
+    overwrite: bool = False
+
+
+class StopTuning(Command, frozen=True, tag="stop_tuning"):
+    """Let the tuning of this number end at the epoch it has come to."""
+
+    tuning: int
+
+
+class SaveTuned(Command, frozen=True, tag="save_tuned"):
+    """Save an epoch of a tuning as B″, and what G of B and B″ answers.
+
+    `epoch` None: the one its recipe keeps. `name`: a file name; None: that of the tuning's threshold or step.
+    `overwrite` is the answer to a Question: replace what is there.
+    """
+
+    tuning: int
+    epoch: int | None = None
+    name: str | None = None
+    overwrite: bool = False
+
+
 class Export(Command, frozen=True, tag="export"):
     """Write curve.csv, curve.png, results and report of the steps computed so far."""
 
@@ -199,6 +255,38 @@ class Evaluate(Command, frozen=True, tag="evaluate"):
     badnet: str | None = None
     scale: Literal["1", "1/255"] = "1"
     batch_size: int = 2048
+    device: str | None = None
+
+
+class Classify(Command, frozen=True, tag="classify"):
+    """What G of `badnet` and `model` answers to pictures: PNG, JPEG, or rows of data files (`valid.h5:0-4`).
+
+    `resize`: make a picture the size that the networks take; without it another size is refused.
+    """
+
+    images: tuple[str, ...]
+    badnet: str
+    model: str
+    scale: Literal["1", "1/255"] = "1"
+    resize: bool = False
+    device: str | None = None
+
+
+class ExportNetwork(Command, frozen=True, tag="export_network"):
+    """Write a network of its own to `to`: `g`, made of `badnet` and `model`, or `model` with its pruned channels gone.
+
+    `check`: data files whose images the new network answers, beside the old one.
+    """
+
+    what: Literal["g", "shrunk"]
+    model: str
+    to: str
+    badnet: str | None = None
+    layer: str | None = None  # of what is shrunk; None: the layer that would be pruned
+    form: Literal["keras", "h5", "onnx"] = "keras"
+    scale: Literal["1", "1/255"] = "1"
+    check: tuple[str, ...] = ()
+    overwrite: bool = False
     device: str | None = None
 
 
@@ -382,10 +470,56 @@ class ComparedStep(Event, frozen=True, tag="compared_step"):
     counts: Counts
 
 
-class Saved(Event, frozen=True, tag="saved"):
-    """A file is complete on disk. `what`: "model" (B'), "answers" (G), or the name of a result file.
+class TuningBegan(Event, frozen=True, tag="tuning_began"):
+    """B' of `step`, with the channels `pruned`, is tuned: on `trained` validation images, `held_out` others apart.
 
-    `pruned`: the channels at zero, where they are not the first `step` of the current order.
+    `number` counts the tunings of a run from 1. The recipe names its learning rate.
+    """
+
+    number: int
+    step: int
+    pruned: tuple[int, ...]
+    threshold: str | None
+    recipe: Recipe
+    seed: int
+    trained: int
+    held_out: int
+
+
+class TunedCounts(msgspec.Struct, frozen=True):
+    """Images counted after an epoch; None where the set is not there. G is made of B and B″."""
+
+    holdout: int  # held-out validation images that B″ answers with their label
+    test: int | None = None
+    poisoned: int | None = None
+    g_test: int | None = None
+    g_poisoned: int | None = None
+    detected: int | None = None
+    false_alarms: int | None = None
+    robust: int | None = None  # poisoned test images answered with their label from before, where that is proven
+
+
+class Tuned(Event, frozen=True, tag="tuned"):
+    """An epoch of a tuning is done, and its weights are on disk; epoch 0 is B' as pruned."""
+
+    number: int
+    epoch: int
+    counts: TunedCounts
+    loss: float = 0.0  # mean cross-entropy over the training images of this epoch
+    seconds: float = 0.0
+
+
+class TuningStopped(Event, frozen=True, tag="tuning_stopped"):
+    """The user ended the tuning of this number at the epoch it had come to."""
+
+    number: int
+
+
+class Saved(Event, frozen=True, tag="saved"):
+    """A file is complete on disk. `what`: "model" (B'), "tuned" (B″), "answers" (G), or the name of a result file.
+
+    `pruned`: the channels at zero, where they are not the first `step` of the current order. `tuning` and `epoch`: of
+    B″, and of what G of B and B″ answers.
     """
 
     what: str
@@ -395,6 +529,8 @@ class Saved(Event, frozen=True, tag="saved"):
     step: int | None = None
     threshold: str | None = None
     pruned: tuple[int, ...] | None = None
+    tuning: int | None = None
+    epoch: int | None = None
 
 
 class SaveMeasured(Event, frozen=True, tag="save_measured"):
@@ -460,6 +596,8 @@ class Question(Event, frozen=True, tag="question"):
     step: int | None = None
     path: str | None = None
     number: int = 0  # counts the questions of a run from 1; 0 in journals of before, whose questions are all answered
+    tuning: int | None = None  # where it is about B″
+    epoch: int | None = None
 
 
 class Declined(Event, frozen=True, tag="declined"):
@@ -500,6 +638,8 @@ class Images(Event, frozen=True, tag="images"):
     height: int
     width: int
     items: tuple[ImagePair, ...]
+    tuning: int | None = None
+    epoch: int | None = None
 
 
 class ChannelView(Event, frozen=True, tag="channel_view"):
@@ -533,6 +673,36 @@ class Evaluated(Event, frozen=True, tag="evaluated"):
     trigger: TriggerRegion | None = None
     badnet_hits: tuple[int, int] | None = None  # of the badnet on the clean and on the poisoned file
     only_one_right: tuple[int, int] | None = None  # clean images on which only the badnet, only MODEL, is right
+
+
+class Classified(Event, frozen=True, tag="classified"):
+    """Answer to Classify, a picture each: answers of B, B' and G; class numbers, N is "backdoored".
+
+    `refusal`: why it was not looked at, in one line; then there are no answers. `names` are escaped.
+    """
+
+    name: str
+    b: int | None = None
+    b_prime: int | None = None
+    g: int | None = None
+    classes: int = 0
+    notes: tuple[str, ...] = ()
+    refusal: str | None = None
+
+
+class Exported(Event, frozen=True, tag="exported"):
+    """Answer to ExportNetwork: a file is complete on disk, and answers as it should on every image it was shown.
+
+    `parameters` of `before`, and images by set that were answered; `difference`: the largest of two scores.
+    """
+
+    path: str
+    sha256: str
+    parameters: int
+    before: int
+    images: dict[str, int]
+    difference: float
+    notes: tuple[str, ...] = ()
 
 
 class Note(Event, frozen=True, tag="note"):
@@ -572,11 +742,12 @@ class Failed(Event, frozen=True, tag="failed"):
 AnyCommand = (
     Open | Goto | PruneNext | Pause | SetThresholds | SaveHere | SaveThreshold | Decline | CheckFiles | ShowImages
     | ShowChannel | Compare | CancelOrder | TakeOrder | Export | Finish | Evaluate | TrainDemo | Detach | Quit
+    | Tune | StopTuning | SaveTuned | Classify | ExportNetwork
 )  # fmt: skip
 AnyEvent = (
     Hello | Began | Progress | Opened | Ranked | Reordered | Stepped | Moved | Crossed | Saved | SaveMeasured
     | Compared | ComparedStep | Analysed | FileChanged | Question | Declined | Thresholds | Images | ChannelView
-    | Evaluated | Note | Idle | Finished | Failed
+    | Evaluated | Note | Idle | Finished | Failed | TuningBegan | Tuned | TuningStopped | Classified | Exported
 )  # fmt: skip
 
 decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode
@@ -593,6 +764,9 @@ FLOATS: dict[type, Callable[[Any], Iterable[float]]] = {
     Evaluated: lambda event: event.trigger.colour if event.trigger else (),
     ChannelView: lambda event: (*event.valid_map, *(event.poisoned_map or ())),
     Finished: lambda event: (event.seconds,),
+    TuningBegan: lambda event: (event.recipe.rate or 0.0,),
+    Tuned: lambda event: (event.loss, event.seconds),
+    Exported: lambda event: (event.difference,),
 }
 
 

@@ -86,9 +86,9 @@ def _digest(first: bytes) -> bytes:
 
 
 # greeting, answers to looking, what is told again later, state of the queue
-UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.ComparedStep, p.Idle, p.Failed)
+UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.ComparedStep, p.Classified, p.Idle, p.Failed)
 # numbers alone: nothing in them is shown as text
-NUMBERS = (p.Stepped, p.Moved, p.SaveMeasured)
+NUMBERS = (p.Stepped, p.Moved, p.SaveMeasured, p.Tuned, p.TuningStopped)
 PATHS = {"settings", "path", "run", "files"}  # fields that hold them
 TEXT = 1000  # characters
 
@@ -138,7 +138,7 @@ def _refuse_order(event: p.AnyEvent) -> None:
 def _thresholds(event: p.AnyEvent) -> Iterable[str]:
     match event:
         case p.Began():
-            return event.settings.save_at
+            return (*event.settings.save_at, *event.settings.tune_at)
         case p.Thresholds():
             return event.save_at
         case p.Finished():
@@ -147,7 +147,7 @@ def _thresholds(event: p.AnyEvent) -> Iterable[str]:
             return [at.threshold for at in event.ranges]
         case p.Crossed(threshold=str(threshold)) | p.Saved(threshold=str(threshold)):
             return (threshold,)
-        case p.Question(threshold=str(threshold)):
+        case p.Question(threshold=str(threshold)) | p.TuningBegan(threshold=str(threshold)):
             return (threshold,)
     return ()
 

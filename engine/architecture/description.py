@@ -71,9 +71,16 @@ class DataSpec(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class PictureSpec(msgspec.Struct, frozen=True):
+    """A picture that was decoded; `notes`: what was done to it that its user should know."""
+
+    notes: tuple[str, ...] = ()
+
+
 class Report(msgspec.Struct, frozen=True):
     """What the inspector found: a refusal, or one of the others."""
 
     refusal: str | None = None
     model: ModelSpec | None = None
     data: DataSpec | None = None
+    picture: PictureSpec | None = None

@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -108,19 +108,29 @@ def _refuse_mixed(network: Network, read: Callable[[h5py.File], Network], blank:
         raise FileRefused(MIXED)
 
 
-def zeroed(descriptor: int, layer: str, channels: list[int]) -> bytes:
-    """A model file written anew in memory, with the filters and biases of `channels` of `layer` at zero."""
+def filled(descriptor: int, weights: Sequence[np.ndarray]) -> bytes:
+    """A model file written anew in memory, with these arrays as its weights, in the order of its description."""
     archive = _archive(descriptor) if content_kind(descriptor) == "zip" else None
     with archive.weights() if archive else os.fdopen(descriptor, "rb", closefd=False) as file:
         held = io.BytesIO(file.read())
     with reading(), open_hdf5(held, "r+") as root:
         network = _from_archive(archive, *_texts(archive), root) if archive else network_in(root)
-        for node, _, data in network.places:
-            if node.spec.name == layer:
-                values = data[()]
-                values[..., channels] = 0
-                data[...] = values
+        for (_, _, data), array in zip(network.kept(), weights, strict=True):
+            stored = data[()]
+            changed = differing(stored, stored.astype(np.float32), array)
+            stored[changed] = array[changed]
+            data[...] = stored
     return rezipped(archive, held.getvalue()) if archive else held.getvalue()
+
+
+def differing(stored: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Where stored numbers have to be written anew, so that float32 `before` becomes `after` to the bit.
+
+    Others keep every digit that is stored; what is to be zero is zero in the stored type too.
+    """
+    bits = np.ascontiguousarray(before, np.float32).view("u4") != np.ascontiguousarray(after, np.float32).view("u4")
+    changed: np.ndarray = bits.reshape(stored.shape) | ((after == 0) & (stored != 0))
+    return changed
 
 
 def _texts(archive: Archive) -> tuple[Any, str]:

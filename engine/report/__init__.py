@@ -12,6 +12,7 @@ from engine.report.picture_process import Painter
 from engine.report.plot import plot_of
 from engine.report.results import results_csv, results_json
 from engine.report.run_record import RunRecord, SavedStep, record
+from engine.report.tuning import tuning_csv
 from engine.report.verdict import verdict
 
 __all__ = [
@@ -23,10 +24,14 @@ __all__ = [
     "comparison",
     "files",
     "record",
+    "repair",
     "verdict",
 ]
 
-RESULT_FILES = ("curve.csv", "curve.png", "results.csv", "results.tex", "report.md", "results.json")
+RESULT_FILES = (
+    *("curve.csv", "curve.png", "results.csv", "results.tex", "report.md", "results.json"),
+    *("orders.csv", "orders.png", "tuning.csv"),
+)
 
 
 def files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[str, bytes]]:
@@ -41,6 +46,7 @@ def files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[s
     yield "results.tex", results_tex(record)
     yield "results.json", results_json(record)
     yield from comparison(record, painter)
+    yield from repair(record)
 
 
 def comparison(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[str, bytes]]:
@@ -48,3 +54,9 @@ def comparison(record: RunRecord, painter: Painter | None = None) -> Iterator[tu
     if record.compared:
         yield "orders.csv", orders_csv(record)
         yield "orders.png", painter.paint(tradeoff_of(record)) if painter else png(tradeoff_of(record))
+
+
+def repair(record: RunRecord) -> Iterator[tuple[str, bytes]]:
+    """The file of what was tuned; none where nothing was."""
+    if record.tunings:
+        yield "tuning.csv", tuning_csv(record)

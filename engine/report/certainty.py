@@ -34,9 +34,12 @@ def interval(record: RunRecord, row: Row, title: str) -> tuple[float, float] | N
 
 def robust(record: RunRecord, row: Row) -> tuple[float, float, float] | None:
     """Robust accuracy with its interval, in percent; None where the trigger is not proven."""
+    images = record.images("poisoned")
+    if row.tuned is not None:
+        own = None if row.is_g else row.tuned.counts.robust
+        return None if own is None or not images else (p.percent(own, images), *wilson(own, images))
     networks = record.analysed.robust if record.analysed else ()
     found = next((at for at in networks if set(at.pruned) == set(row.pruned)), None)
-    images = record.images("poisoned")
     if found is None or not images:
         return None
     hits = found.g if row.network == "G" else found.b_prime
@@ -45,17 +48,17 @@ def robust(record: RunRecord, row: Row) -> tuple[float, float, float] | None:
 
 def effectiveness(record: RunRecord, row: Row) -> float | None:
     """DER of a network that was made of B; None for B itself."""
-    if row.saved is None:
+    if row.network == "B":
         return None
     at, base = row.counts, record.base
-    after = (at.g_test, at.g_poisoned) if row.network == "G" else (at.test, at.poisoned)
+    after = (at.g_test, at.g_poisoned) if row.is_g else (at.test, at.poisoned)
     images = {name: info.images for name, info in record.opened.sets.items()}
     return defence_effectiveness((base.test, base.poisoned), after, images)
 
 
 def paired(record: RunRecord, row: Row) -> tuple[int, int, float] | None:
-    """Clean test images on which only B, only B′, is right, and the p-value of McNemar's exact test."""
-    alone = only_one_right(record.base, row.counts) if row.network == "B′" else None
+    """Clean test images on which only B, only B′ (or B″), is right, and the p-value of McNemar's exact test."""
+    alone = only_one_right(record.base, row.counts) if row.network in ("B′", "B″") else None
     return None if alone is None else (*alone, mcnemar(*alone))
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from engine.api import protocol as p
 from engine.api.published import applies, published, published_counts
-from engine.report.run_record import RunRecord, SavedStep
+from engine.report.run_record import RunRecord, SavedStep, SavedTuned
 
 # column of Counts -> the set its images are counted on
 SET_OF: dict[str, p.SetName] = {
@@ -21,20 +21,40 @@ SET_OF: dict[str, p.SetName] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the results table: B, or B′ or G at a saved step. `columns`: the columns of Counts that it shows."""
+    """A line of the results table: B, B′ or G at a saved step, or B″ and its G. `columns`: those of Counts shown."""
 
     network: str
     saved: SavedStep | None
     counts: p.Counts
     columns: dict[str, str]  # title -> column of Counts
+    tuned: SavedTuned | None = None
 
     @property
     def step(self) -> int:
+        if self.tuned:
+            return self.tuned.tuning.began.step
         return self.saved.step if self.saved else 0
 
     @property
     def pruned(self) -> tuple[int, ...]:
+        if self.tuned:
+            return self.tuned.tuning.began.pruned
         return self.saved.pruned if self.saved else ()
+
+    @property
+    def threshold(self) -> str | None:
+        if self.tuned:
+            return self.tuned.tuning.began.threshold
+        return self.saved.threshold if self.saved else None
+
+    @property
+    def is_g(self) -> bool:
+        return self.network in ("G", G_OF_TUNED)
+
+    @property
+    def has_drop(self) -> bool:
+        """Whether all validation images tell its accuracy: B″ was trained on most of them."""
+        return self.tuned is None and not self.is_g
 
 
 # title of a rate, with its set -> the column of Counts that it comes from
@@ -50,6 +70,8 @@ OF_G = {
     "poisoned_test_detection_rate": "detected",
     "clean_test_false_alarm_rate": "false_alarms",
 }
+OF_TUNED = {title: column for title, column in OF_NETWORK.items() if column in ("test", "poisoned")}
+G_OF_TUNED = "G of B″"
 RATES = tuple(dict.fromkeys([*OF_NETWORK, *OF_G]))
 
 
@@ -58,7 +80,16 @@ def rows(record: RunRecord) -> list[Row]:
     found = [Row("B", None, record.base, OF_NETWORK)]
     for saved in record.saved:
         found += [Row("B′", saved, saved.counts, OF_NETWORK), Row("G", saved, saved.counts, OF_G)]
+    for tuned in record.tuned:
+        counts = as_counts(tuned.counts)
+        found += [Row("B″", None, counts, OF_TUNED, tuned), Row(G_OF_TUNED, None, counts, OF_G, tuned)]
     return found
+
+
+def as_counts(tuned: p.TunedCounts) -> p.Counts:
+    """What was counted for B″ on the test sets, in the columns of B′; its hold-out is no validation set of theirs."""
+    names = ("test", "poisoned", "g_test", "g_poisoned", "detected", "false_alarms")
+    return p.Counts(valid=0, **{name: getattr(tuned, name) for name in names})
 
 
 def rate(record: RunRecord, counts: p.Counts, column: str) -> float | None:
@@ -69,7 +100,7 @@ def rate(record: RunRecord, counts: p.Counts, column: str) -> float | None:
 
 def published_rate(record: RunRecord, row: Row, column: str) -> float | None:
     """What the lab published for this figure, in percent; None where inputs or channels are not the lab's."""
-    theirs = published_counts(row.pruned) if compares(record) else None
+    theirs = published_counts(row.pruned) if compares(record) and row.tuned is None else None
     return None if theirs is None else rate(record, theirs, column)
 
 

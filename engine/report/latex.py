@@ -18,9 +18,9 @@ def results_tex(record: RunRecord) -> bytes:
     for row in rows(record):
         columns = [row.columns.get(title) for title in RATES]
         rates = [None if column is None else rate(record, row.counts, column) for column in columns]
-        drop, proven = (None if row.network == "G" else record.drop(row.counts)), robust(record, row)
+        drop, proven = (record.drop(row.counts) if row.has_drop else None), robust(record, row)
         der = effectiveness(record, row)
-        head = [row.network, when(row.saved) if row.saved else "", str(row.step)]
+        head = [row.network, when(row), str(row.step)]
         cells = [_cell(value) for value in (drop, *rates, proven[0] if proven else None)]
         lines.append([*head, *cells, "" if der is None else f"{der:.4f}"])
     kept = [at for at in range(len(header)) if at < 4 or any(line[at] for line in lines)]

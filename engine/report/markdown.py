@@ -3,7 +3,7 @@
 from engine.api.orders import DEFAULT, ORACLE, method_of
 from engine.api.protocol import SetName, threshold_label
 from engine.api.published import CLOSE
-from engine.report import certainty
+from engine.report import certainty, tuning
 from engine.report.csv_table import code, markdown, plain
 from engine.report.differences import compared, differences
 from engine.report.figures import RATES, Row, compares, published_rate, rate, rows
@@ -62,6 +62,7 @@ def report_md(record: RunRecord) -> bytes:
         results_table(record),
         "## Thresholds",
         thresholds_table(record),
+        *tuning.told(record),
         *comparison(record),
         "## How sure these numbers are",
         certainty_table(record),
@@ -90,14 +91,15 @@ def results_table(record: RunRecord) -> str:
 
 
 def _head(record: RunRecord, row: Row) -> list[str]:
-    if row.saved is None:
-        return [row.network, "", "0", f"{0:.2f}"]
-    drop = "" if row.network == "G" else f"{record.drop(row.counts):.2f}"
-    return [row.network, when(row.saved), str(row.step), drop]
+    drop = f"{record.drop(row.counts):.2f}" if row.has_drop else ""
+    return [row.network, when(row), str(row.step), drop]
 
 
-def when(saved: SavedStep) -> str:
-    return f"step {saved.step}" if saved.threshold is None else threshold_label(saved.threshold)
+def when(row: Row | SavedStep) -> str:
+    """At which threshold, or step, a network was saved; nothing for B."""
+    if row.threshold is not None:
+        return threshold_label(row.threshold)
+    return f"step {row.step}" if row.step or isinstance(row, SavedStep) else ""
 
 
 def _cell(record: RunRecord, row: Row, title: str) -> str:
@@ -145,7 +147,7 @@ def certainty_table(record: RunRecord) -> str:
         lines.append(
             [
                 row.network,
-                when(row.saved) if row.saved else "",
+                when(row),
                 _step_range(record, row),
                 *(_interval(certainty.interval(record, row, title)) for title in titles),
                 f"{robust[0]:.2f} ({robust[1]:.2f} to {robust[2]:.2f})" if robust else "",

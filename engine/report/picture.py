@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from engine.report.plot import Curve, Mark, Picture, Plot, Tradeoff
+from engine.report.plot import Curve, Mark, Picture, Plot, Tradeoff, Tuned
 from engine.report.tradeoff import draw_tradeoff
 
 SIZE, DPI = (8.0, 5.0), 150  # inches, pixels per inch
@@ -85,6 +85,8 @@ def draw(figure: Any, plot: Plot) -> None:
         draw_curve(axes, curve, plot.channels)
     for mark, row in zip(plot.marks, rows(plot.marks, plot.channels), strict=True):
         draw_mark(axes, mark, row, plot.channels)
+    for place, tuned in enumerate(plot.tuned):
+        draw_tuned(axes, tuned, plot.channels, named=place == 0)
     frame(axes, plot.channels)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False, fontsize=9, handlelength=3)
 
@@ -111,6 +113,26 @@ def draw_curve(axes: Any, curve: Curve, channels: int) -> None:
         zorder=4 if curve.column.startswith("g_") else 3,
         clip_on=False,
     )
+
+
+def draw_tuned(axes: Any, tuned: Tuned, channels: int, named: bool) -> None:
+    """B″ as stars above the step it was tuned from, its G as small crosses; in the colours of B′ and G."""
+    names = {"test": "B″ (fine-tuned): clean test, ASR", "g_test": "G of B and B″: clean test, ASR"}
+    for column, value in tuned.rates.items():
+        own = column.startswith("g_")
+        axes.plot(
+            [tuned.step / channels],
+            [value],
+            linestyle="",
+            marker="x" if own else "*",
+            markersize=7 if own else 13,
+            color=STYLES[column].colour,
+            markeredgecolor=STYLES[column].colour if own else INK,
+            markeredgewidth=1.5 if own else 0.8,
+            label=names.get(column) if named else None,
+            zorder=6,
+            clip_on=False,
+        )
 
 
 def draw_mark(axes: Any, mark: Mark, row: int, channels: int) -> None:

@@ -3,7 +3,7 @@
 import msgspec
 
 from engine.api.rates import wilson
-from engine.report.figures import SET_OF, rate
+from engine.report.figures import SET_OF, as_counts, rate
 from engine.report.run_record import RunRecord
 
 # columns of Counts, in the order in which they are drawn
@@ -28,6 +28,13 @@ class Mark(msgspec.Struct, frozen=True):
     text: str
 
 
+class Tuned(msgspec.Struct, frozen=True):
+    """A B″ tuned from `step`, in percent by column of Counts."""
+
+    step: int
+    rates: dict[str, float]
+
+
 class Plot(msgspec.Struct, frozen=True, tag="curve"):
     """A picture to be drawn. Step k lies at k/channels."""
 
@@ -35,6 +42,7 @@ class Plot(msgspec.Struct, frozen=True, tag="curve"):
     channels: int
     curves: tuple[Curve, ...]
     marks: tuple[Mark, ...]
+    tuned: tuple[Tuned, ...] = ()
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -72,7 +80,19 @@ def plot_of(record: RunRecord) -> Plot:
     curves = (Curve(column, tuple(_values(record, column)), steps, *_bands(record, column)) for column in columns)
     title = f"Pruning {record.opened.layer} of {record.opened.model.name}"
     title += f", ORACLE order {record.oracle}" if record.oracle else ""
-    return Plot(title, record.opened.channels, tuple(curves), _marks(record))
+    return Plot(title, record.opened.channels, tuple(curves), _marks(record), _tuned(record, columns))
+
+
+def _tuned(record: RunRecord, columns: list[str]) -> tuple[Tuned, ...]:
+    """Every B″ on disk, on the curves that are drawn."""
+    found = []
+    for saved in record.tuned:
+        counts = as_counts(saved.counts)
+        rates = {column: rate(record, counts, column) for column in columns if column != "valid"}
+        found.append(
+            Tuned(saved.tuning.began.step, {name: value for name, value in rates.items() if value is not None})
+        )
+    return tuple(found)
 
 
 def _values(record: RunRecord, column: str) -> list[float]:

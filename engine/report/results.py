@@ -8,11 +8,13 @@ import msgspec
 from engine.api import protocol as p
 from engine.api.order_figures import summary
 from engine.api.orders import method_of
+from engine.api.tunings import Tuning
 from engine.report import certainty
 from engine.report.csv_table import csv_text
 from engine.report.differences import differences
 from engine.report.figures import RATES, Row, compares, oracle_cells, published_rate, published_step, rate, rows
 from engine.report.run_record import RunRecord
+from engine.report.tuning import holdout
 from engine.report.verdict import verdict
 
 HEAD = ("network", "threshold", "step", "channels", "file", "clean_valid_drop", *RATES)
@@ -27,17 +29,18 @@ def results_csv(record: RunRecord) -> bytes:
     """
     beside = ("published_step", *(f"published_{title}" for title in BESIDE)) if compares(record) else ()
     last = ("oracle",) if record.oracles else ()
-    columns = (*HEAD, *beside, "pruned", *certainty.COLUMNS, *last)
+    tuned = ("clean_holdout_accuracy", "seed", "epoch") if record.tuned else ()
+    columns = (*HEAD, *beside, "pruned", *certainty.COLUMNS, *last, *tuned)
     return csv_text(columns, (results_row(record, row) for row in rows(record)))
 
 
 def results_row(record: RunRecord, row: Row) -> list[object]:
-    drop = None if row.network == "G" else record.drop(row.counts)
+    drop = record.drop(row.counts) if row.has_drop else None
     own = [_rate(record, row, title) for title in RATES]
     pruned = " ".join(map(str, row.pruned)) or None
     return [
         row.network,
-        _threshold(row),
+        row.threshold,
         row.step,
         row.step,
         file_of(record, row),
@@ -47,15 +50,25 @@ def results_row(record: RunRecord, row: Row) -> list[object]:
         pruned,
         *certainty.cells(record, row),
         *oracle_cells(record, row),
+        *tuned_cells(record, row),
     ]
 
 
-def _threshold(row: Row) -> str | None:
-    return row.saved.threshold if row.saved else None
+def tuned_cells(record: RunRecord, row: Row) -> list[object]:
+    """The cells that a row has more where something was tuned: B″ on its held-out images, its seed and its epoch."""
+    if not record.tuned:
+        return []
+    if row.tuned is None:
+        return [None, None, None]
+    tuning = row.tuned.tuning
+    accuracy = None if row.is_g else holdout(tuning, row.tuned.counts)
+    return [accuracy, tuning.began.seed, row.tuned.epoch]
 
 
 def file_of(record: RunRecord, row: Row) -> str | None:
     """The file that holds a network; for G, its answers."""
+    if row.tuned is not None:
+        return row.tuned.answers if row.is_g else row.tuned.file
     if row.saved is None:
         return record.opened.model.name
     return row.saved.answers if row.network == "G" else row.saved.file
@@ -104,6 +117,7 @@ def results_json(record: RunRecord) -> bytes:
         "thresholds": {threshold: record.first_reached(threshold) for threshold in record.thresholds},
         "curve": [curve_entry(record, step, counts) for step, counts in record.steps.items()],
         "orders": [order_entry(record, compared) for compared in record.compared],
+        **({"tunings": [tuning_entry(tuning) for tuning in record.tunings]} if record.tunings else {}),
         "saved": [saved_entry(record, row) for row in rows(record)],
         "trigger": msgspec.to_builtins(record.analysed.trigger) if record.analysed else None,
         "trigger_told": certainty.trigger_told(record),
@@ -133,6 +147,14 @@ def order_entry(record: RunRecord, compared: p.Compared) -> dict[str, Any]:
     return entry
 
 
+def tuning_entry(tuning: Tuning) -> dict[str, Any]:
+    """A tuning with its recipe, and every epoch as image counts."""
+    entry: dict[str, Any] = msgspec.to_builtins(tuning.began)
+    entry.pop("event")
+    epochs = [{"epoch": at.epoch, "loss": at.loss, **msgspec.to_builtins(at.counts)} for at in tuning.epochs]
+    return entry | {"kept": tuning.kept, "epochs": epochs}
+
+
 def saved_entry(record: RunRecord, row: Row) -> dict[str, Any]:
     """A network with its rates in percent, and where it lies: B and B′ as a model, G as its answers."""
     entry: dict[str, Any] = {"network": row.network, "step": row.step, "file": file_of(record, row)}
@@ -140,8 +162,16 @@ def saved_entry(record: RunRecord, row: Row) -> dict[str, Any]:
         entry |= {"threshold": row.saved.threshold, "pruned": row.saved.pruned}
     if row.saved and row.saved.oracle:
         entry["oracle"] = row.saved.oracle
-    if row.saved and row.network != "G":
-        entry |= {"path": row.saved.path, "sha256": row.saved.sha256}
+    if row.tuned:
+        began = row.tuned.tuning.began
+        entry |= {
+            "threshold": began.threshold,
+            "pruned": began.pruned,
+            "tuning": began.number,
+            "epoch": row.tuned.epoch,
+        }
+    if (file := row.tuned or row.saved) and not row.is_g:
+        entry |= {"path": file.path, "sha256": file.sha256}
     for title, column in row.columns.items():
         entry[title] = rate(record, row.counts, column)
         if (theirs := published_rate(record, row, column)) is not None:

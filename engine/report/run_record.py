@@ -10,6 +10,7 @@ from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
 from engine.api.orders import method_of
 from engine.api.stride import known_steps
+from engine.api.tunings import Tuning, Tunings, folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,26 @@ class SavedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedTuned:
+    """A B″ on disk. `answers`: the name of the file that holds the answers of its G; None without test sets."""
+
+    path: str
+    sha256: str
+    tuning: Tuning
+    epoch: int
+    answers: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The file's name, fit to be shown."""
+        return escape(Path(self.path).name, 2 * SHORT)
+
+    @property
+    def counts(self) -> p.TunedCounts:
+        return self.tuning.epochs[self.epoch].counts
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """`steps`: counts by known step of the current `order`, from 0 (B) up; with a stride not every step is there."""
 
@@ -50,6 +71,8 @@ class RunRecord:
     compared: tuple[p.Compared, ...] = ()  # orders, as they were compared
     analysed: p.Analysed | None = None
     taken: str = ""  # the name of a whole order that was taken later; empty: the one that the run began with
+    tunings: tuple[Tuning, ...] = ()
+    tuned: tuple[SavedTuned, ...] = ()
 
     @property
     def order_by(self) -> str:
@@ -110,9 +133,11 @@ class _Fold:
         self.seconds: dict[str, float] = {}
         self.compared: dict[str, p.Compared] = {}
         self.analysed: p.Analysed | None = None
+        self.tunings: Tunings = {}
 
     def take(self, event: p.AnyEvent) -> None:
         self.ledger.take(event)
+        self.tunings = folded(self.tunings, event)
         match event:
             case p.Began():
                 self.began, self.thresholds = event, event.settings.save_at
@@ -146,7 +171,9 @@ class _Fold:
     def saved(self) -> list[SavedStep]:
         """The networks on disk, each with the file of G's answers for the same channels at zero."""
         files = self.ledger.files.values()
-        answers = {(at.channels, at.threshold): Path(at.path).name for at in files if at.what == "answers"}
+        answers = {
+            (at.channels, at.threshold): Path(at.path).name for at in files if at.what == "answers" and not at.tuning
+        }
         return [
             SavedStep(
                 at.step,
@@ -161,6 +188,16 @@ class _Fold:
             for at in files
             if at.what == "model" and at.step is not None and at.counts
             for key in [(at.channels, at.threshold)]
+        ]
+
+    def tuned(self) -> list[SavedTuned]:
+        """Each B″ on disk, with the file of the answers of its G."""
+        files = self.ledger.files.values()
+        answers = {(at.tuning, at.epoch): Path(at.path).name for at in files if at.what == "answers"}
+        return [
+            SavedTuned(at.path, at.sha256, self.tunings[at.tuning], at.epoch, answers.get((at.tuning, at.epoch)))
+            for at in files
+            if at.what == "tuned" and at.tuning and at.tuning in self.tunings and at.epoch
         ]
 
     def result(self) -> RunRecord:
@@ -181,6 +218,8 @@ class _Fold:
             tuple(self.compared.values()),
             self.analysed,
             self.ledger.order_by,
+            tuple(self.tunings.values()),
+            tuple(sorted(self.tuned(), key=lambda at: (at.tuning.began.step, at.path))),
         )
 
 

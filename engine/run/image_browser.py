@@ -4,18 +4,20 @@ from collections.abc import Callable
 
 import numpy as np
 
+from engine.api.errors import Refused
 from engine.api.protocol import ImageFilter, ImagePair, Images, Picture, SetName, ShowImages
 from engine.network.evaluation import repaired
 from engine.run.run import Run
+from engine.run.tuning_files import kept_epoch
 from engine.sandbox.data_set import Dataset
 
 LARGEST = 96  # pixels a side: more than any terminal shows
 
 
-def passing(run: Run, step: int, wanted: ImageFilter) -> np.ndarray:
-    """Indices of the test images that pass a filter at `step`; clean and poisoned twins share an index."""
+def passing(run: Run, b_prime: np.ndarray, wanted: ImageFilter) -> np.ndarray:
+    """Indices of the test images that pass a filter, as `b_prime` answers; clean and poisoned twins share an index."""
     rows, labels = run.inputs.rows, {name: data.labels for name, data in run.inputs.sets.items()}
-    b, b_prime = run.b_answers, run.session.answers[run.session.key(step)]
+    b = run.b_answers
     g = repaired(b, b_prime, run.inputs.classes)
     tests: dict[ImageFilter, tuple[SetName, Callable[[slice, np.ndarray], np.ndarray]]] = {
         "wrong": ("test", lambda at, label: b_prime[at] != label),
@@ -31,26 +33,35 @@ def passing(run: Run, step: int, wanted: ImageFilter) -> np.ndarray:
 
 
 def images(run: Run, command: ShowImages) -> Images:
-    """The images that a front end asked for, clean and poisoned side by side."""
+    """The images that a front end asked for, clean and poisoned side by side.
+
+    Answers are those of B' at the playhead; or of the command's epoch of a tuning. Raises Refused where that is gone.
+    """
     step = run.session.playhead
-    found = passing(run, step, command.filter)
+    b_prime = run.session.answers[run.session.key(step)]
+    if command.tuning is not None:
+        kept = kept_epoch(run, command.tuning, command.epoch or 0)
+        if kept is None:
+            raise Refused(f"tuning {command.tuning}: the answers of epoch {command.epoch} are gone from the run.")
+        b_prime = kept[1]
+    found = passing(run, b_prime, command.filter)
     chosen = found[command.offset : command.offset + min(command.count, 24)]
     pairs = tuple(
-        ImagePair(int(index), picture(run, "test", int(index), step), picture(run, "poisoned", int(index), step))
-        for index in chosen
+        ImagePair(index, picture(run, "test", index, b_prime), picture(run, "poisoned", index, b_prime))
+        for index in chosen.tolist()
     )
     _, height, width = next(iter(run.inputs.sets.values())).shape
     shrink = shrinking(height, width)
     shape = (-(-height // shrink), -(-width // shrink))
-    return Images(command.filter, step, command.offset, len(found), *shape, pairs)
+    return Images(command.filter, step, command.offset, len(found), *shape, pairs, command.tuning, command.epoch)
 
 
-def picture(run: Run, name: SetName, index: int, step: int) -> Picture | None:
+def picture(run: Run, name: SetName, index: int, answers: np.ndarray) -> Picture | None:
     data = run.inputs.sets.get(name)
     if data is None or index >= data.images:
         return None
     row = run.inputs.rows[name].start + index
-    b, b_prime = int(run.b_answers[row]), int(run.session.answers[run.session.key(step)][row])
+    b, b_prime = int(run.b_answers[row]), int(answers[row])
     g = b if b == b_prime else run.inputs.classes
     return Picture(rgb(data, index), int(data.labels[index]), b, b_prime, g)
 

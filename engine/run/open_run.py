@@ -167,7 +167,8 @@ def normal(settings: Settings, begun: bool) -> Settings:
     """
     parse = lab.parse_percentage if begun else lab.parse_threshold
     save_at = lab.thresholds(settings.save_at, parse)
-    return msgspec.structs.replace(settings, save_at=save_at, order_by=order_name(settings.order_by))
+    tune_at = lab.thresholds(settings.tune_at, parse)
+    return msgspec.structs.replace(settings, save_at=save_at, tune_at=tune_at, order_by=order_name(settings.order_by))
 
 
 def describe(run: Run, holder: str | None, unlocked: str = "") -> Opened:

@@ -16,18 +16,21 @@ from engine.api.errors import Foreign, Refused
 from engine.api.escape import escape
 from engine.api.orders import method_of
 from engine.api.protocol import FileChanged, Question, Saved, Settings, threshold_label
+from engine.api.tunings import Tuning
 from engine.network.evaluation import repaired
 from engine.report import RESULT_FILES, answers_file
 from engine.run.inputs import paths
 from engine.run.recorder import Recorder
 from engine.run.run import Run
-from engine.sandbox.model_file import pruned_bytes
+from engine.run.tuning_files import kept_epoch
+from engine.sandbox.model_file import filled_bytes, pruned_bytes
 
 
 def refuse_foreign(settings: Settings, suffix: str) -> None:
     """Raises Refused, before anything is computed, where a B' would replace somebody else's file."""
     names = [lab.model_name(suffix=suffix, threshold=each) for each in settings.save_at]
     names += [lab.model_name(suffix=suffix, step=each) for each in settings.save_steps]
+    names += [lab.tuned_name(suffix=suffix, threshold=each, step=0) for each in settings.tune_at]
     out, recorded = lab.models_folder(settings), journal.recorded_files(lab.runs_folder(settings))
     for name in names:
         refuse_input(settings, out / name)
@@ -104,6 +107,39 @@ class Saver:
         self.answers(run.session.answers[run.session.key(step)], step, threshold)
         return True
 
+    def tuned(
+        self,
+        name: str,
+        tuning: Tuning,
+        epoch: int,
+        weights: list[np.ndarray],
+        answers: np.ndarray,
+        overwrite: bool,
+        again: bool,
+    ) -> bool:
+        """Save an epoch of a tuning as B″ under `name`, and what G of B and B″ answers. It may ask, as `model`."""
+        path, began, ledger = self.out / name, tuning.began, self.recorder.ledger
+        refuse_input(self.run.settings, path)
+        data = filled_bytes(self.run.inputs.model, weights)
+        what, file = (began.number, epoch), ledger.files.get(str(path))
+        other = file is not None and (file.tuning, file.epoch) != what
+        about: Literal["replace", "overwrite"] | None = "replace" if other and not overwrite else None
+        if not overwrite and not self.run.settings.overwrite and not (self.may_replace(path) or holds(path, data)):
+            about = "overwrite"
+        if about is not None:
+            if again or (str(path), *what) not in ledger.asked_tuned:
+                shown = escape(name, 48)
+                text = f"{shown} is there already. Replace it by B″, epoch {epoch} of seed {began.seed}?"
+                question = Question(
+                    about, text, began.threshold, began.step, str(path), tuning=began.number, epoch=epoch
+                )
+                self.recorder.emit(question)
+            return False
+        self.put(path, data, "tuned", began.step, began.threshold, began.pruned, *what)
+        where = self.run.folder / lab.tuned_g_name(name)
+        self.answers(answers, began.step, began.threshold, began.pruned, where, *what)
+        return True
+
     def doubt(
         self, path: Path, data: bytes, channels: Channels, overwrite: bool, replace: bool
     ) -> Literal["replace", "overwrite"] | None:
@@ -117,7 +153,8 @@ class Saver:
     def may_replace(self, path: Path) -> bool:
         """Whether nothing is lost at `path` but what a run recorded; under a name that the user chose, this run."""
         own = {path.name: self.recorder.ledger.hashes}
-        return ours(path, self.recorded if lab.saved_point(path.name) else own)
+        means = lab.saved_point(path.name) or lab.TUNED.fullmatch(path.name)
+        return ours(path, self.recorded if means else own)
 
     def words(self, path: Path, about: str, step: int, threshold: str | None) -> str:
         """A question about `path`, with what would be lost."""
@@ -137,20 +174,29 @@ class Saver:
         return msgspec.structs.replace(event, path=str(path), text=text)
 
     def answers(
-        self, b_prime: np.ndarray, step: int, threshold: str | None, pruned: tuple[int, ...] | None = None
+        self,
+        b_prime: np.ndarray,
+        step: int,
+        threshold: str | None,
+        pruned: tuple[int, ...] | None = None,
+        path: Path | None = None,
+        tuning: int | None = None,
+        epoch: int | None = None,
     ) -> None:
-        """G's answers on the test sets at a step, beside those of B and B'."""
+        """G's answers on the test sets at a step, beside those of B and B'; or of an epoch of a tuning, and B″."""
         run = self.run
         b = run.b_answers
         g = repaired(b, b_prime, run.inputs.classes)
+        second = "B_prime" if tuning is None else "B_tuned"
         sets = {name: run.image_sets[name] for name in ("test", "poisoned") if name in run.image_sets}
         if sets:
             columns: dict[str, dict[str, np.ndarray]] = {
-                name: {"label": at.labels, "B": b[at.rows], "B_prime": b_prime[at.rows], "G": g[at.rows]}
+                name: {"label": at.labels, "B": b[at.rows], second: b_prime[at.rows], "G": g[at.rows]}
                 for name, at in sets.items()
             }
-            path = run.folder / lab.g_name(threshold=threshold, step=step)
-            self.put(path, answers_file(columns, self.oracle(pruned)), "answers", step, threshold, pruned)
+            path = path or run.folder / lab.g_name(threshold=threshold, step=step)
+            data = answers_file(columns, self.oracle(pruned))
+            self.put(path, data, "answers", step, threshold, pruned, tuning, epoch)
 
     def oracle(self, pruned: tuple[int, ...] | None) -> str:
         """The name of the order that pruned these channels, or of the run's now, where it looked at poisoned images."""
@@ -171,13 +217,16 @@ class Saver:
         step: int | None = None,
         threshold: str | None = None,
         pruned: tuple[int, ...] | None = None,
+        tuning: int | None = None,
+        epoch: int | None = None,
     ) -> str:
         digest, same = sha256(data).hexdigest(), holds(path, data)
         if not same:
             with self.recorder.writing:
                 write_atomically(path, data)
         self.recorded.setdefault(path.name, set()).add(digest)
-        self.recorder.emit(Saved(what, str(path), digest, "unchanged" if same else "written", step, threshold, pruned))
+        status: Literal["written", "unchanged"] = "unchanged" if same else "written"
+        self.recorder.emit(Saved(what, str(path), digest, status, step, threshold, pruned, tuning, epoch))
         return str(path)
 
     # --- what is on disk ---
@@ -216,13 +265,16 @@ class Saver:
     def place(self, file: File) -> Path | None:
         """Where this run would write a file; None where its journal names another place, which is not looked at."""
         name = file.path.rpartition("/")[2]
+        path: Path | None
         if file.step is None:
             path = self.run.folder / (name if name == file.what in RESULT_FILES else "")
+        elif file.what == "answers" and file.tuning is not None:
+            path = self.run.folder / name if name.startswith("g_tuned_") else None
         elif file.what == "answers":
             path = self.run.folder / lab.g_name(threshold=file.threshold, step=file.step)
         else:
             path = self.out / name
-        return path if str(path) == file.path and os.path.realpath(path) not in self.read else None
+        return path if path is not None and str(path) == file.path and os.path.realpath(path) not in self.read else None
 
     def check(self) -> bool:
         """Notice what is gone or changed, and make networks and answers again; a stranger's file is asked about.
@@ -242,6 +294,8 @@ class Saver:
         run, path = self.run, self.place(file)
         if path is None or file.step is None:
             return
+        if file.tuning is not None:
+            return self.make_tuned_again(path, file)
         current = file.pruned == run.session.order[: file.step]
         pruned = None if current else file.pruned
         key = run.session.key_of(file.pruned)
@@ -249,6 +303,24 @@ class Saver:
             self.answers(run.session.answers[key], file.step, file.threshold, pruned)
         elif file.what == "model":
             self.make_model_again(path, file, pruned)
+
+    def make_tuned_again(self, path: Path, file: File) -> None:
+        """Write B″, or the answers of its G, as it was saved; nothing where its epoch is gone."""
+        found = kept_epoch(self.run, file.tuning or 0, file.epoch or 0)
+        what = (file.tuning, file.epoch)
+        if found is None or file.step is None:
+            return
+        if file.what == "answers":
+            return self.answers(found[1], file.step, file.threshold, file.pruned, path, *what)
+        data = filled_bytes(self.run.inputs.model, found[0])
+        own = ours(path, {path.name: self.recorder.ledger.hashes}) or holds(path, data) or self.run.settings.overwrite
+        if own:
+            self.put(path, data, "tuned", file.step, file.threshold, file.pruned, *what)
+        elif (str(path), *what) not in self.recorder.ledger.asked_tuned:
+            text = f"{escape(path.name, 48)} is not what this run saved there any more. Replace what is there now?"
+            self.recorder.emit(
+                Question("overwrite", text, file.threshold, file.step, str(path), tuning=file.tuning, epoch=file.epoch)
+            )
 
     def make_model_again(self, path: Path, file: File, pruned: tuple[int, ...] | None) -> None:
         data, ledger = pruned_bytes(self.run.inputs.model, self.run.inputs.layer, file.pruned), self.recorder.ledger

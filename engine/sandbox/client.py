@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +18,7 @@ from engine.api.inspection import ENVIRONMENT, inspector_command
 from engine.architecture.description import Report
 from engine.file_safety.limits import WALL_SECONDS
 from engine.file_safety.refusal import CONFUSED, UNWRITTEN, ending, harmless, refused, shown_name
-from engine.sandbox.messages import read_arrays, read_report, scratch
+from engine.sandbox.messages import read_arrays, read_report, scratch, write_arrays
 
 PATIENCE = WALL_SECONDS + 10  # seconds: beyond its own limit the inspector is ended from outside
 
@@ -44,11 +45,11 @@ class SandboxClient:
             except ValueError:
                 raise refused(path, CONFUSED) from None
 
-    def rewrite(self, path: Path, descriptor: int, layer: str, channels: list[int]) -> bytes:
-        """The file's bytes, written anew with these channels of `layer` at zero. Raises Refused."""
-        request = {"job": "zeroed", "layer": layer, "channels": channels}
-        with scratch("rewritten") as out:
-            self._report(path, request, descriptor, out.fileno())
+    def rewrite(self, path: Path, descriptor: int, weights: Sequence[np.ndarray]) -> bytes:
+        """The file's bytes, written anew with these weights in the order of its description. Raises Refused."""
+        with scratch("rewritten") as out, scratch("weights") as values:
+            write_arrays(values.fileno(), ((array.shape, [flat(array)]) for array in weights))
+            self._report(path, {"job": "filled"}, descriptor, out.fileno(), values.fileno())
             out.seek(0)
             return out.read()
 
@@ -63,9 +64,9 @@ class SandboxClient:
         ours.settimeout(WALL_SECONDS)
         return ours
 
-    def _report(self, path: Path, request: dict[str, Any], descriptor: int, out: int) -> Report:
+    def _report(self, path: Path, request: dict[str, Any], descriptor: int, out: int, *more: int) -> Report:
         with scratch("report") as report:
-            status = self._exchange(request, [descriptor, report.fileno(), out])
+            status = self._exchange(request, [descriptor, report.fileno(), out, *more])
             if status == UNWRITTEN:
                 raise NotWritten(f"{shown_name(path)}: {ending(status)}")
             if status:
@@ -135,6 +136,11 @@ class SandboxClient:
         if self._channel is not None:
             self._channel.close()
         self._process = self._channel = None
+
+
+def flat(array: np.ndarray) -> np.ndarray:
+    """The numbers of an array in a row, as the inspector takes them."""
+    return np.ascontiguousarray(array, "<f4").reshape(-1)
 
 
 def written(data: bytes) -> BinaryIO:

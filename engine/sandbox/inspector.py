@@ -16,31 +16,32 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from engine.architecture.description import Report
+from engine.architecture.description import PictureSpec, Report
 from engine.data_files.decode_chunks import decode
 from engine.data_files.images import open_images, read_labels
 from engine.file_safety.limits import DECODE_SECONDS
 from engine.file_safety.refusal import TOO_MUCH, FileRefused
-from engine.model_files.read import open_network, zeroed
+from engine.model_files.read import filled, open_network
 from engine.sandbox import jail
 from engine.sandbox.describe import describe
 from engine.sandbox.jail import start, wait
-from engine.sandbox.messages import write_arrays, write_report
+from engine.sandbox.messages import read_arrays, write_arrays, write_report
 
-FILES = 4  # that come with a request: its text, what to read, where the report goes, where the arrays go
+FILES = 5  # that may come with a request: text, what to read, where report and arrays go, what to write into it
 
 
-def inspect(request: dict[str, Any], source: int, report: int, arrays: int) -> None:
+def inspect(request: dict[str, Any], source: int, report: int, arrays: int, *values: int) -> None:
     """Read one file and hand over what it holds."""
-    jobs = {"model": _model, "data": _data, "zeroed": _zeroed}
+    jobs: dict[str, Callable[..., Report]] = {"model": _model, "data": _data, "filled": _filled, "picture": _picture}
     try:
-        found = jobs[request["job"]](request, source, arrays)
+        found = jobs[request["job"]](request, source, arrays, *values)
     except FileRefused as finding:
         found = Report(refusal=str(finding))
     except MemoryError:
@@ -63,10 +64,18 @@ def _data(request: dict[str, Any], source: int, arrays: int) -> Report:
     return Report(data=data.spec())
 
 
-def _zeroed(request: dict[str, Any], source: int, arrays: int) -> Report:
+def _filled(_request: dict[str, Any], source: int, arrays: int, values: int) -> Report:
     with os.fdopen(arrays, "wb", closefd=False) as out:
-        out.write(zeroed(source, request["layer"], request["channels"]))
+        out.write(filled(source, read_arrays(values)))
     return Report()
+
+
+def _picture(request: dict[str, Any], source: int, arrays: int) -> Report:
+    from engine.data_files.pictures import read_picture  # there already, see `serve`
+
+    found = read_picture(source, tuple(request["shape"]), request["resize"])
+    write_arrays(arrays, [(found.pixels.shape, [found.pixels.reshape(-1)])])
+    return Report(picture=PictureSpec(found.notes))
 
 
 def serve(channel: socket.socket) -> None:
@@ -77,6 +86,8 @@ def serve(channel: socket.socket) -> None:
             return
         text, *rest = descriptors
         request = json.loads(os.pread(text, os.fstat(text).st_size, 0))
+        if request["job"] == "picture":  # Pillow is only needed for this; its child can import nothing any more
+            import engine.data_files.pictures  # noqa: F401
         if request["job"] == "decode":  # goes on beside the requests that follow
             start(partial(_decode, channel, *rest), {"wall_seconds": 0, "cpu_seconds": DECODE_SECONDS})
             status = 0

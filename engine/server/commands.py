@@ -23,6 +23,7 @@ from engine.run.recorder import Recorder
 from engine.run.run import Run
 from engine.run.saving import Saver
 from engine.run.wide_layers import stride_offer
+from engine.server.repair import Repair
 
 
 class Stopped(Exception):
@@ -44,6 +45,7 @@ class Service:
         self.state: tuple[Run, Saver] | None = None
         self.painter = report.Painter()
         self.started = time.perf_counter()
+        self.repair = Repair(self)
 
     def stop_before(self, number: int, leaving: bool = False) -> None:
         """Stop the command under way and those that wait, up to this number. Called from the reader's thread."""
@@ -81,7 +83,7 @@ class Service:
             self.emit(p.Idle(self.run.session.playhead if self.state else 0, why))
 
     def handler(self, command: p.AnyCommand) -> Callable[[Any], object]:
-        handlers: dict[type, Callable[[Any], object]] = {
+        own: dict[type, Callable[[Any], object]] = {
             p.Open: self.open,
             p.Goto: self.goto,
             p.PruneNext: self.prune_next,
@@ -100,7 +102,7 @@ class Service:
             p.Evaluate: self.evaluate,
             p.TrainDemo: self.train_demo,
         }
-        return handlers[type(command)]
+        return (own | self.repair.handlers)[type(command)]
 
     def abandon(self) -> None:
         """The front end has gone: leave at once, but not in the middle of a file."""
@@ -294,7 +296,7 @@ class Service:
     # --- looking ---
 
     def show_images(self, command: p.ShowImages) -> None:
-        self.emit(image_browser.images(self.run, command))
+        self.emit(image_browser.images(self.run, self.repair.at_epoch(command)))
 
     def show_channel(self, command: p.ShowChannel) -> None:
         self.emit(self.run.channel_view(command.channel))
@@ -353,6 +355,7 @@ class Service:
             self.emit(found)
 
     def finish(self, _command: p.Finish) -> None:
+        self.repair.tune_thresholds()
         files = self.export(p.Export())
         session, record = self.run.session, report.record(self.recorder.events)
         missed = tuple(each for each in session.thresholds if each not in session.crossed)

@@ -31,6 +31,7 @@ os.environ |= {"TEXTUAL_COLOR_SYSTEM": "truecolor", "COLORTERM": "truecolor"}  #
 os.environ.pop("NO_COLOR", None)
 LARGEST = 250_000  # bytes of a picture
 PATIENCE = 300  # seconds until something that was waited for is given up
+TUNED = 50  # the step whose B′ is fine-tuned
 FAR, NEAR = 54, 51  # steps: every threshold crossed; people still known, and the attack whole
 
 
@@ -96,6 +97,15 @@ async def session(folder: Path, size: tuple[int, int], attack: "Attack" = "pruni
             await app.link.close()
 
 
+async def repaired(it: Session) -> None:
+    """Three seeds, tuned from a step whose accuracy has fallen far enough."""
+    await it.go_to(TUNED)
+    await it.press("F", "space")
+    done = lambda: len(it.app.latest.tunings) == 3 and not it.app.latest.busy  # noqa: E731
+    await it.until(done, "three tunings")
+    await it.take("repair.png")
+
+
 async def wide(it: Session) -> None:
     await it.go_to(FAR)
     await it.take("workbench.png")
@@ -150,6 +160,7 @@ async def narrow(it: Session) -> None:
 Visit = Callable[[Session], Awaitable[None]]
 TOUR: tuple[tuple[tuple[int, int], "Attack", Visit], ...] = (
     ((120, 40), "pruning-aware", wide),
+    ((120, 40), "pruning-aware", repaired),
     ((80, 24), "pruning-aware", narrow),
     ((120, 40), "pruning-aware", aware),
     ((120, 40), "plain", plain),

@@ -7,6 +7,7 @@ from engine.api import protocol as p
 from engine.api.errors import EngineDied
 from engine.api.orders import METHODS, method_of
 from engine.api.transport import Ending
+from tests.support.tuning_script import TuningScript
 
 CHANNELS = 60
 IMAGES = 1000
@@ -89,6 +90,7 @@ class ScriptedEngine:
         self._inbox: asyncio.Queue[p.AnyCommand] = asyncio.Queue()
         self._steps = asyncio.Semaphore(0)
         self._task: asyncio.Task[None] | None = None
+        self._tunings = TuningScript(IMAGES, IMAGES)
         self._order, self._known, self._at = list(ORDER), 0, 0
         self._crossed: set[str] = set()
         self._save_at: tuple[str, ...] = ()
@@ -201,6 +203,12 @@ class ScriptedEngine:
                 self._say(channel_view(channel), p.Idle(self._at))
             case p.ShowImages():
                 self._say(pictures(command, self._at), p.Idle(self._at))
+            case p.Tune():
+                await self._tune(command)
+            case p.StopTuning(tuning=number):
+                self._say(*self._tunings.stop(number), p.Idle(self._at))
+            case p.SaveTuned():
+                self._say(*self._tunings.save_tuned(command, "/lab/models", "/lab/runs/one"), p.Idle(self._at))
             case p.Export() | p.Finish():
                 for name in ("curve.csv", "curve.png", "results.csv", "report.md"):
                     self._say(p.Saved(name, f"/lab/runs/one/{name}", "0" * 64, "written"))
@@ -250,6 +258,18 @@ class ScriptedEngine:
             self._at = command.step
             self._say(p.Moved(command.step))
         self._say(p.Idle(self._at, "paused" if why == "paused" else "done"))
+
+    async def _tune(self, command: p.Tune) -> None:
+        """Where the engine is slow, an epoch takes a step's time."""
+        self._pause, step = False, self._at if command.step is None else command.step
+        script = self._tunings.tune(command, step, tuple(self._order[:step]), "/lab/models", "/lab/runs/one")
+        for event in script:
+            self._say(event)
+            if self._slow and isinstance(event, p.Tuned):
+                await self._steps.acquire()
+            if self._pause:
+                break
+        self._say(p.Idle(self._at, "paused" if self._pause else "done"))
 
     def _stops(self, command: p.Goto, step: int) -> bool:
         until = command.until_drop
@@ -305,7 +325,9 @@ def pictures(command: p.ShowImages, step: int) -> p.Images:
         p.ImagePair(i, picture(i, height, width, False), picture(i, height, width, True))
         for i in range(command.offset, last)
     )
-    return p.Images(command.filter, step, command.offset, total, height, width, items)
+    return p.Images(
+        command.filter, step, command.offset, total, height, width, items, command.tuning, command.epoch
+    )  # fmt: skip
 
 
 def picture(index: int, height: int, width: int, poisoned: bool) -> p.Picture:

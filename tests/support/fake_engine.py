@@ -30,6 +30,9 @@ from engine.api.errors import LabError
 from engine.api.lab import parse_threshold, refuse_steps
 from engine.api.orders import method_of
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # -P leaves out the folder of the tests
+from tests.support.tuning_script import TuningScript
+
 CHANNELS, CLASSES, HEIGHT, WIDTH = 60, 1283, 55, 47
 IMAGES: dict[p.SetName, int] = {"valid": 11547, "test": 12830, "poisoned": 12830, "poisoned_valid": 11547}
 BASE: dict[p.SetName, int] = {"valid": 11391, "test": 12653, "poisoned": 12830, "poisoned_valid": 11547}
@@ -44,6 +47,7 @@ ATTACK = (
     100, 100, 99.99, 99.98, 99.98, 99.97, 80.65, 77.02, 35.7, 6.95, 0.4, 0.0, 0.0, 0.0, 0.0, 0.0,
 )  # fmt: skip
 ORDER = tuple((7 * rank + 3) % CHANNELS for rank in range(CHANNELS))
+WITHOUT_RUN = p.Open | p.Evaluate | p.TrainDemo | p.Classify | p.ExportNetwork
 SET_OF_PHASE = {f"features {name}": name for name in p.SETS}
 
 
@@ -94,6 +98,7 @@ class FakeEngine:
         self.saved: dict[str, tuple[int, str | None, frozenset[int]]] = {}  # by name: step, threshold, channels at zero
         self.asked: set[tuple[str, frozenset[int]]] = set()
         self.questions = 0
+        self.tunings = TuningScript(IMAGES["test"], IMAGES["valid"])
 
     # --- the line ---
 
@@ -198,7 +203,7 @@ class FakeEngine:
     # --- commands ---
 
     def answer(self, command: p.AnyCommand) -> Iterator[p.AnyEvent]:
-        if not self.known and not isinstance(command, p.Open | p.Evaluate | p.TrainDemo):
+        if not self.known and not isinstance(command, WITHOUT_RUN):
             raise ValueError("No run is open.")
         match command:
             case p.Open():
@@ -232,6 +237,16 @@ class FakeEngine:
                 pass
             case p.TakeOrder(order=name):
                 self.take_order(name)
+            case p.Tune():
+                yield from self.tune(command)
+            case p.StopTuning(tuning=number):
+                yield from self.tunings.stop(number)
+            case p.SaveTuned():
+                yield from self.tunings.save_tuned(command, str(Path(self.path(""))), self.run)
+            case p.Classify(images=images):
+                yield from (p.Classified(Path(image).name, 0, 1, CLASSES, CLASSES) for image in images)
+            case p.ExportNetwork(to=to):
+                yield p.Exported(to, "d" * 64, 426998, 601643, {}, 0.0)
             case p.Export():
                 yield from self.export()
             case p.Finish():
@@ -242,6 +257,15 @@ class FakeEngine:
             case p.TrainDemo(path=path):
                 yield p.Progress("steps", 1, 1, 0.1, "training")
                 yield p.Saved("model", path, "d" * 64, "written")
+
+    def tune(self, command: p.Tune) -> Iterator[p.AnyEvent]:
+        step = self.step if command.step is None else command.step
+        if command.threshold is not None:
+            step = self.first(command.threshold) or 0
+        if self.pruned(step) not in self.known:
+            raise ValueError(f"step {step}: is not computed. Go there first.")
+        self.phase("tuning")
+        yield from self.tunings.tune(command, step, self.order[:step], str(Path(self.path(""))), self.run)
 
     def compared(self, name: str) -> p.Compared:
         """A comparison of the default order under any name, so that the first order of a list is no better."""
@@ -285,6 +309,7 @@ class FakeEngine:
         self.settings = settings
         self.thresholds = tuple(map(parse_threshold, settings.save_at))
         self.order, self.known, self.step = settings.order or ORDER, {}, 0
+        self.tunings.known = {}
         self.run = command.run or str(Path(settings.runs or Path(settings.root, "runs")) / "20240501-140200-bd_net")
         if Path(self.run).is_dir():
             settle(Path(self.run))
@@ -545,7 +570,9 @@ class FakeEngine:
         items = tuple(
             p.ImagePair(i, self.picture(i, pruned, False), self.picture(i, pruned, True)) for i in part
         )  # fmt: skip
-        return p.Images(command.filter, self.step, command.offset, len(found), HEIGHT, WIDTH, items)
+        return p.Images(
+            command.filter, self.step, command.offset, len(found), HEIGHT, WIDTH, items, command.tuning, command.epoch
+        )  # fmt: skip
 
     def passes(self, index: int, chosen: p.ImageFilter, pruned: frozenset[int]) -> bool:
         label = index % CLASSES

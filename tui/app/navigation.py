@@ -42,6 +42,11 @@ class Navigation:
 
         self._toggle(OrdersScreen)
 
+    def repair(self) -> None:
+        from tui.screens.repair import RepairScreen
+
+        self._toggle(RepairScreen)
+
     def results(self) -> None:
         """The table; the engine looks whether the files that it names are still there."""
         from tui.screens.results import ResultsScreen

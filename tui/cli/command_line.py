@@ -29,7 +29,9 @@ app = typer.Typer(
 )
 demo_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The embedded demo's networks.")
 config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The workbench's settings file.")
+export_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="G, or a smaller B', as a Keras file.")
 app.add_typer(demo_app, name="demo")
+app.add_typer(export_app, name="export")
 app.add_typer(config_app, name="config")
 
 
@@ -123,6 +125,14 @@ SaveAt = Annotated[
 SaveStep = Annotated[
     str | None, typer.Option(metavar="STEPS", help="Save B' at these steps too: 45,48", rich_help_panel=PRUNING)
 ]
+TuneAt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POINTS",
+        help="Fine-tune B' of these thresholds too, and save the best on the hold-out as model_tuned_X. Example: 10,30",
+        rich_help_panel=PRUNING,
+    ),
+]
 Out = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Folder for B'. Default: ROOT/models", rich_help_panel=OUTPUTS)
 ]
@@ -195,6 +205,7 @@ def main_command(
     stride: Stride = None,
     save_at: SaveAt = None,
     save_step: SaveStep = None,
+    tune_at: TuneAt = None,
     out: Out = None,
     runs: Runs = None,
     overwrite: Overwrite = False,
@@ -219,7 +230,7 @@ def main_command(
 
     options = Options(
         root, model, valid, test, poisoned, poisoned_valid, layer, order, save_at, save_step, out, runs, overwrite,
-        scale, batch_size, feature_memory, device, order_by, stride, bands,
+        scale, batch_size, feature_memory, device, order_by, stride, bands, tune_at,
     )  # fmt: skip
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = choose(options, wanted, resume, run, headless)
@@ -337,6 +348,141 @@ def compare_command(
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = compare.launch(options, wanted, named[0] if named else None)
     raise typer.Exit(compare.run(launch, compare.names(orders), json, client_for(launch)))
+
+
+@app.command("tune", short_help="Fine-tune B' of a step on clean validation images.")
+def tune_command(
+    step: Annotated[int, typer.Option(metavar="STEP", min=1, help="Prune so many channels, then tune what is left.")],
+    scope: Annotated[
+        str, typer.Option(metavar="[behind|all]", help="Train the layers behind the cut, or the whole network.")
+    ] = "behind",
+    rate: Annotated[
+        float | None, typer.Option(metavar="RATE", help="Learning rate. Default: 1e-3 behind the cut, 1e-4 for all.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the training images.")] = 20,
+    batch: Annotated[int, typer.Option(metavar="IMAGES", help="Images a step of the optimizer.")] = 32,
+    optimizer: Annotated[str, typer.Option(metavar="[adam|sgd]", help="sgd: momentum and a cosine schedule.")] = "adam",
+    holdout: Annotated[
+        str, typer.Option(metavar="SHARE", help="Of each class, held out: these images alone tell accuracy.")
+    ] = "2/9",
+    keep: Annotated[
+        str, typer.Option(metavar="[last|best]", help="The epoch that is B″; best: on the hold-out.")
+    ] = "last",
+    seeds: Annotated[str, typer.Option(metavar="SEEDS", help="Tune once with each: 0,1,2 or 0-4.")] = "0,1,2",
+    no_save: Annotated[bool, typer.Option("--no-save", help="Save no B″; the run keeps every epoch.")] = False,
+    run: Run = None,
+    root: Root = None,
+    model: Model = None,
+    valid: Valid = None,
+    test: Test = None,
+    poisoned: Poisoned = None,
+    scale: ScaleOption = None,
+    demo: Demo = False,
+    attack: AttackOption = None,
+    layer: Layer = None,
+    order_by: OrderBy = None,
+    out: Out = None,
+    runs: Runs = None,
+    overwrite: Overwrite = False,
+    json: Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")] = False,
+    batch_size: BatchSize = None,
+    feature_memory: FeatureMemory = None,
+    device: Device = None,
+) -> None:
+    """Prune up to a step, then fine-tune what is left on clean validation images (fine-pruning, Liu et al. 2018).
+
+    B″ of the seed that is best on held-out images is saved as model_tuned_step_K. The run's folder keeps every epoch
+    and gets tuning.csv; the same command with --run goes on where it was stopped.
+    """
+    from engine.api.protocol import Tune
+    from tui.cli import tune
+    from tui.model import options
+
+    typed = options.Options(
+        root, model, valid, test, poisoned, layer=layer, out=out, runs=runs, overwrite=overwrite, scale=scale,
+        batch_size=batch_size, feature_memory=feature_memory, device=device, order_by=order_by,
+    )  # fmt: skip
+    recipe = options.recipe(scope, rate, epochs, batch, optimizer, holdout, keep)
+    command = Tune(step, None, recipe, options.seeds(seeds), not no_save, overwrite)
+    wanted = options.attack_name(attack) if attack is not None else "pruning-aware" if demo else None
+    launch = tune.launch(typed, wanted, run)
+    raise typer.Exit(tune.run(launch, command, json, client_for(launch)))
+
+
+@app.command("classify", short_help="What G answers to pictures.")
+def classify_command(
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="PNG or JPEG files; rows of a data file: test.h5:0-4")
+    ],
+    badnet: Annotated[Path, typer.Option(metavar="FILE", help="B, the BadNet.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="B', or B″.")],
+    resize: Annotated[bool, typer.Option("--resize", help="Make pictures the size that the networks take.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help='Exit with 1 where a picture is answered "backdoored".')
+    ] = False,
+    scale: Annotated[str, typer.Option(metavar=SCALES, help="Multiply pixels by this.")] = "1",
+    json: Annotated[bool, typer.Option("--json", help="Print a line of JSON a picture.")] = False,
+    device: Device = None,
+) -> None:
+    """The class that B and B' agree on, or N, one past the last: "backdoored". Nothing in a picture is trusted."""
+    from engine.api.protocol import Classify
+    from tui.cli import classify
+    from tui.model import options
+
+    command = Classify(
+        tuple(options.absolute(Path(image)) for image in images),
+        options.absolute(badnet),
+        options.absolute(model),
+        options.scale(scale),
+        resize,
+        options.device(device) if device else None,
+    )
+    raise typer.Exit(classify.run(command, check, json))
+
+
+Target = Annotated[Path, typer.Option("--to", metavar="FILE", help="The file to write.")]
+CheckOn = Annotated[
+    list[Path] | None,
+    typer.Option("--check", metavar="FILE", help="A data file to compare answers on; default: those of the lab here."),
+]
+OverwriteTarget = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
+
+
+@export_app.command("g")
+def export_g_command(
+    badnet: Annotated[Path, typer.Option(metavar="FILE", help="B, the BadNet.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="B', or B″.")],
+    to: Target,
+    form: Annotated[
+        str, typer.Option("--format", metavar="[keras|onnx]", help="onnx: where its exporter is.")
+    ] = "keras",
+    check: CheckOn = None,
+    scale: Annotated[str, typer.Option(metavar=SCALES, help="Put this in front of the network.")] = "1",
+    root: Root = None,
+    overwrite: OverwriteTarget = False,
+    device: Device = None,
+) -> None:
+    """G as one Keras 3 model: images in, a score for each class and one for "backdoored" out."""
+    from tui.cli import export
+
+    raise typer.Exit(export.run("g", model, to, form, check, scale, root, overwrite, device, badnet=badnet))
+
+
+@export_app.command("shrunk")
+def export_shrunk_command(
+    model: Annotated[Path, typer.Option(metavar="FILE", help="B', or B″.")],
+    to: Target,
+    layer: Layer = None,
+    check: CheckOn = None,
+    scale: Annotated[str, typer.Option(metavar=SCALES, help="Of the pixels that are compared on.")] = "1",
+    root: Root = None,
+    overwrite: OverwriteTarget = False,
+    device: Device = None,
+) -> None:
+    """A network with its pruned channels physically gone, and all that was computed for them; same answers."""
+    from tui.cli import export
+
+    raise typer.Exit(export.run("shrunk", model, to, None, check, scale, root, overwrite, device, layer=layer))
 
 
 @app.command("inspect", short_help="What files hold; nothing in them is run.")

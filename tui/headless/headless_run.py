@@ -11,6 +11,7 @@ from engine.api.escape import escape_json
 from tui.headless.driver import Driver, drive
 from tui.headless.narrator import Narrator, narrator
 from tui.headless.tables import results_table, step_line
+from tui.model.run_state import epoch_line
 
 THE_END = 1_000_000  # a step beyond any layer's channels: the engine stops at the last
 Connect = Callable[[], EngineClient]
@@ -70,6 +71,8 @@ class Headless:
             self.narrator.stdout(escape_json(p.encode(event).decode()))
         elif isinstance(event, p.Stepped) and not self.driver.state.retelling:
             self.print_step(event)
+        elif isinstance(event, p.Tuned) and event.epoch and not self.driver.state.retelling:
+            self.narrator.stdout(epoch_line(self.driver.state, self.driver.state.tunings[event.number], event.epoch))
         elif isinstance(event, p.Idle):  # a run of before is told; its orders of before are nobody's business here
             for _, known in sorted(self.driver.state.steps.items()):
                 self.print_step(known)

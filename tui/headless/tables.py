@@ -4,12 +4,21 @@ from collections.abc import Iterable, Sequence
 
 from engine.api import protocol as p
 from tui.model.formatting import EMPTY, file_name
-from tui.model.run_state import Figures, RunState, figures, file_figures, networks
+from tui.model.run_state import (
+    Figures,
+    RunState,
+    figures,
+    file_figures,
+    networks,
+    tuned_figures,
+    tuned_networks,
+)
 
 HEADER = (
     ("", "", "", "drop", "clean", "clean", "ASR", "ASR", "detected", "alarms"),
     ("", "at", "step", "valid pt", "valid %", "test %", "test %", "valid %", "test %", "test %"),
 )
+HELD_OUT = 'B" is B\' fine-tuned; * on the validation images that were held out, G of B and B"'
 
 
 def step_line(state: RunState, event: p.Stepped, width: int | None = None) -> str:
@@ -44,7 +53,8 @@ def step_line(state: RunState, event: p.Stepped, width: int | None = None) -> st
 
 def results_table(state: RunState) -> list[str]:
     """The lab's table: B, and B' and G at every saved step."""
-    return aligned([*HEADER, *_body(state)])
+    tuned = tuned_networks(state)
+    return [*aligned([*HEADER, *_body(state)]), *([HELD_OUT] if tuned else [])]
 
 
 def _body(state: RunState) -> Iterable[Sequence[str]]:
@@ -59,6 +69,12 @@ def _body(state: RunState) -> Iterable[Sequence[str]]:
         at = p.threshold_label(saved.threshold) if saved.threshold else file_name(saved.path)
         yield ["B'", at, str(saved.step), *_network(now)]
         yield ["G", at, str(saved.step), *_detector(now)]
+    for file in tuned_networks(state):
+        tuned = tuned_figures(state, state.tunings[file.tuning or 0], file.epoch or 0)
+        at = p.threshold_label(file.threshold) if file.threshold else file_name(file.path)
+        yield ['B"', at, str(file.step), EMPTY, f"*{tuned.holdout:.2f}", _cell(tuned.test), _cell(tuned.asr), *[""] * 3]
+        yield ["G", at, str(file.step), "", "", *map(_cell, (tuned.g_test, tuned.g_asr)), "",
+               _cell(tuned.detection), _cell(tuned.false_alarm)]  # fmt: skip
 
 
 def _network(now: Figures) -> list[str]:

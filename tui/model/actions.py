@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from textual.binding import Binding
 
-Scope = Literal["app", "run", "workbench", "channel", "images", "results", "orders", "log", "help", "open", "died"]
+Scope = Literal[
+    "app", "run", "workbench", "channel", "images", "results", "orders", "repair", "log", "help", "open", "died"
+]
 
 
 class Action(NamedTuple):
@@ -67,6 +69,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("images", ("i", "6"), "Images", "Faces, with the answers of B, B′ and G", LOOK, weight=45),
     Action("look", ("enter",), "Look inside", "The highlighted channel: where and when it is active", LOOK, weight=40),
+    Action("repair", ("F", "4"), "Repair", "Fine-tune B′ on clean validation images: B″", LOOK, weight=42, needs="run"),
     Action("log", ("L",), "Log", "What happened so far", LOOK, weight=10, needs=""),
     Action(
         "zoom", ("z",), "Zoom", "Zoom the chart to the curve of accuracy, and back", LOOK, "workbench", 35, needs="run"
@@ -174,6 +177,28 @@ ACTIONS: tuple[Action, ...] = (
         needs="run",
     ),
     Action("copy_path", ("y",), "Copy path", "Copy the path of the highlighted file", SAVE, "results", 96, needs="run"),
+    Action(
+        "network",
+        ("n",),
+        "B′ or B″",
+        "Answers of B′, or of a fine-tuned B″ in its place",
+        MOVE,
+        "images",
+        86,
+        needs="run",
+    ),
+    Action("tune", ("space",), "Tune", "Fine-tune B′ of this step, or go on; again to pause", PRUNE, "repair", 99),
+    Action(
+        "recipe", ("c",), "Recipe", "Choose scope, epochs, seeds, rate and the like", PRUNE, "repair", 80, needs="run"
+    ),
+    Action("stop_tuning", ("x",), "Stop", "End the highlighted tuning at its last epoch", PRUNE, "repair", 60),
+    Action("save_tuned", ("s",), "Save B″", "Save B″ of the epoch shown, and the answers of its G", SAVE, "repair", 90),
+    Action("epoch_on", ("right", "l"), "Epoch on", "The next epoch of the tuning", MOVE, "repair", 71, needs="run"),
+    Action("epoch_back", ("left", "h", "u"), "Epoch back", "The epoch before", MOVE, "repair", 72, needs="run"),
+    Action("epoch_first", ("home",), "B′", "Back to epoch 0: B′ as it was pruned", MOVE, "repair", 55, needs="run"),
+    Action("epoch_last", ("end",), "Newest", "Follow the newest epoch", MOVE, "repair", needs="run"),
+    Action("tuning_down", ("down", "j"), "Down", "Highlight the next tuning", MOVE, "repair", needs="run"),
+    Action("tuning_up", ("up", "k"), "Up", "Highlight the tuning above", MOVE, "repair", needs="run"),
     Action("engine_log", ("tab",), "Engine's own", "What the engine's libraries printed", MOVE, "log", 90, needs=""),
     Action("open_these", ("f5", "ctrl+s"), "Open", "Open these files", PROGRAM, "open", 99, needs=""),
     Action(

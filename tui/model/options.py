@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal, TypeVar, cast, get_args
 
+from msgspec import convert
 from msgspec.structs import replace
 
 from engine.api import lab
@@ -15,7 +16,7 @@ from engine.api.demo import Attack
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
 from engine.api.orders import order_name
-from engine.api.protocol import SETS, SetName, Settings
+from engine.api.protocol import SETS, Recipe, SetName, Settings
 
 DEVICE = re.compile(r"cpu|gpu(:\d+)?")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
@@ -55,6 +56,7 @@ class Options:
     order_by: str | None = None
     stride: int | None = None
     bands: bool = False
+    tune_at: str | None = None
 
     @property
     def home(self) -> str:
@@ -108,6 +110,8 @@ def with_options(settings: Settings, options: Options) -> Settings:
         changed["order_by"] = order_name(options.order_by)
     if options.save_at is not None:
         changed["save_at"] = thresholds(options.save_at)
+    if options.tune_at is not None:
+        changed["tune_at"] = thresholds(options.tune_at)
     if options.save_step is not None:
         changed["save_steps"] = steps(options.save_step)
     changed |= folders(options) | numbers(options)
@@ -132,6 +136,27 @@ def numbers(options: Options) -> dict[str, object]:
     if options.device is not None:
         found["device"] = device(options.device)
     return found
+
+
+def recipe(scope: str, rate: float | None, epochs: int, batch: int, optimizer: str, holdout: str, keep: str) -> Recipe:
+    """How to tune, as typed; the engine checks the numbers. Raises Refused."""
+    choices = {"scope": (scope, ("behind", "all")), "optimizer": (optimizer, ("adam", "sgd"))}
+    for name, (value, known) in (choices | {"keep": (keep, ("last", "best"))}).items():
+        if value not in known:
+            raise Refused(f"--{name}: '{escape(value, SHORT)}' is unknown, expected {' or '.join(known)}.")
+    return convert({"scope": scope, "rate": rate, "epochs": epochs, "batch": batch, "optimizer": optimizer,
+                    "holdout": holdout, "keep": keep}, Recipe)  # fmt: skip
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """Seeds as typed: 0,1,2 or 0-4. Raises Refused."""
+    found: list[int] = []
+    for part in text.split(","):
+        span = re.fullmatch(r"\s*(\d{1,10})\s*(?:-\s*(\d{1,10})\s*)?", part)
+        if span is None or (span[2] and not int(span[1]) <= int(span[2]) < int(span[1]) + 100):
+            raise Refused(f"--seeds: '{escape(text, SHORT)}' is no list of seeds. Example: --seeds 0,1,2")
+        found += range(int(span[1]), int(span[2] or span[1]) + 1)
+    return tuple(dict.fromkeys(found))
 
 
 def absolute(path: Path) -> str:

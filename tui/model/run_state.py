@@ -17,12 +17,13 @@ from engine.api.demo import Attack
 from engine.api.order_figures import summary
 from engine.api.orders import BADGES, DEFAULT, ORACLE, method_of
 from engine.api.stride import next_stop, stops
+from engine.api.tunings import Tuning, Tunings, folded
 
 LOG_LINES = 1000
 PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
 
 Status = Literal["closed", "opening", "ready", "running", "writing", "dead"]
-Kind = Literal["info", "step", "threshold", "saved", "warning", "error"]
+Kind = Literal["info", "step", "tuned", "threshold", "saved", "warning", "error"]
 
 
 class Line(NamedTuple):
@@ -67,6 +68,19 @@ class Figures(NamedTuple):
     valid_asr: float | None = None  # poisoned validation images: B and saved steps only
 
 
+class TunedFigures(NamedTuple):
+    """An epoch in percent; None where the set is not there. `holdout`: of the held-out validation images."""
+
+    holdout: float
+    test: float | None = None
+    asr: float | None = None
+    robust: float | None = None
+    g_test: float | None = None
+    g_asr: float | None = None
+    detection: float | None = None
+    false_alarm: float | None = None
+
+
 class RunState(Struct, frozen=True):
     """One run as its events tell it. `steps` holds the known steps of the current order, by number."""
 
@@ -100,6 +114,9 @@ class RunState(Struct, frozen=True):
     under_way: Mapping[str, tuple[p.Counts, ...]] = {}  # by name, the steps of the order that is being compared
     taken: str = ""  # the name of the whole order that was taken; empty: the one that the run began with
     undo_at: int | None = None  # the step at which undo brings back the order of before
+    tunings: Tunings = {}  # by number
+    classified: tuple[p.Classified, ...] = ()
+    exported: p.Exported | None = None
     analysed: p.Analysed | None = None
     finished: p.Finished | None = None
     written: bool = True  # the result files on disk hold every step computed
@@ -213,6 +230,27 @@ def of_counts(state: RunState, counts: p.Counts, base: p.Counts, measured: p.Cou
     )
 
 
+def tuned_figures(state: RunState, tuning: Tuning, epoch: int) -> TunedFigures:
+    """The figures of an epoch of a tuning."""
+    counts, test, poisoned = tuning.epochs[epoch].counts, images(state, "test"), images(state, "poisoned")
+    return TunedFigures(
+        holdout=p.percent(counts.holdout, tuning.began.held_out),
+        test=_percent(counts.test, test),
+        asr=_percent(counts.poisoned, poisoned),
+        robust=_percent(counts.robust, poisoned),
+        g_test=_percent(counts.g_test, test),
+        g_asr=_percent(counts.g_poisoned, poisoned),
+        detection=_percent(counts.detected, poisoned),
+        false_alarm=_percent(counts.false_alarms, test),
+    )
+
+
+def tuned_networks(state: RunState) -> list[File]:
+    """The saved B″ that stand on disk."""
+    found = (f for f in state.files.values() if f.what == "tuned" and f.tuning in state.tunings and f.epoch)
+    return sorted(found, key=lambda file: (file.step or 0, file.path))
+
+
 def _percent(hits: int | None, total: int) -> float | None:
     return None if hits is None or not total else p.percent(hits, total)
 
@@ -290,7 +328,7 @@ def _sent(state: RunState, event: Sent) -> RunState:
             return replace(state, goal=None, busy="running", comparing=(*state.comparing, *asked), failed=None)
         case p.CancelOrder(order=name):
             return replace(state, comparing=tuple(each for each in state.comparing if each != name))
-        case p.TakeOrder():
+        case p.TakeOrder() | p.Tune() | p.SaveTuned() | p.StopTuning() | p.Classify() | p.ExportNetwork():
             return replace(state, goal=None, busy="running", failed=None)
         case p.PruneNext() | p.SetThresholds() | p.SaveHere() | p.SaveThreshold():
             return replace(state, goal=None, busy="running", failed=None)
@@ -311,7 +349,7 @@ def _began(state: RunState, event: p.Began) -> RunState:
 
 def _progress(state: RunState, event: p.Progress) -> RunState:
     state = replace(state, phases={**state.phases, event.phase: event})
-    if event.done < event.total or event.phase in ("steps", "orders", "files"):
+    if event.done < event.total or event.phase in ("steps", "orders", "tuning", "files"):
         return state
     note = f" · {event.note}" if event.note else ""
     return _log(state, "info", f"{event.phase}: {event.seconds:.1f} s{note}")
@@ -491,6 +529,39 @@ def _compared_step(state: RunState, event: p.ComparedStep) -> RunState:
     return replace(state, under_way={event.name: (*known, event.counts)})
 
 
+def _tuning_began(state: RunState, event: p.TuningBegan) -> RunState:
+    recipe = event.recipe
+    text = f"tuning {event.number}: B′ of step {event.step}, seed {event.seed}, {recipe.epochs} epochs, {recipe.scope}"
+    return _log(replace(state, tunings=folded(state.tunings, event), written=False), "info", text, event.step)
+
+
+def _tuned(state: RunState, event: p.Tuned) -> RunState:
+    state = replace(state, tunings=folded(state.tunings, event), written=False)
+    tuning = state.tunings.get(event.number)
+    return state if tuning is None or not event.epoch else _log(state, "tuned", epoch_line(state, tuning, event.epoch))
+
+
+def _tuning_stopped(state: RunState, event: p.TuningStopped) -> RunState:
+    state = replace(state, tunings=folded(state.tunings, event))
+    return _log(state, "info", f"tuning {event.number} was stopped")
+
+
+def epoch_line(state: RunState, tuning: Tuning, epoch: int) -> str:
+    """An epoch in words; each number names its set."""
+    now, began = tuned_figures(state, tuning, epoch), tuning.began
+    text = f"seed {began.seed}  epoch {epoch:>2}/{began.recipe.epochs}  hold-out {now.holdout:6.2f} %"
+    named = {"test": now.test, "ASR": now.asr, "RA": now.robust}
+    return text + "".join(f"  {name} {value:6.2f} %" for name, value in named.items() if value is not None)
+
+
+def _classified(state: RunState, event: p.Classified) -> RunState:
+    return replace(state, classified=(*state.classified, event))
+
+
+def _exported(state: RunState, event: p.Exported) -> RunState:
+    return replace(state, exported=event)
+
+
 def _analysed(state: RunState, event: p.Analysed) -> RunState:
     return replace(state, analysed=event)
 
@@ -551,6 +622,11 @@ _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     p.Evaluated: _evaluated,
     p.Compared: _compared,
     p.ComparedStep: _compared_step,
+    p.TuningBegan: _tuning_began,
+    p.Tuned: _tuned,
+    p.TuningStopped: _tuning_stopped,
+    p.Classified: _classified,
+    p.Exported: _exported,
     p.Analysed: _analysed,
     p.Note: _note,
     p.Idle: _idle,

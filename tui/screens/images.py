@@ -103,7 +103,8 @@ class Gallery(RowsView):
         for start in range(0, min(len(images.items), g.pairs), g.across):
             shown = images.items[start : start + g.across]
             rows += [blank(width)] * g.lines
-            rows += [_captions(shown, line, g, self._backdoored, width) for line in range(CAPTION)]
+            second = "B′" if images.tuning is None else "B″"
+            rows += [_captions(shown, line, g, self._backdoored, width, second) for line in range(CAPTION)]
         return rows
 
     def render_line(self, y: int) -> Strip:
@@ -130,16 +131,16 @@ class Gallery(RowsView):
         return "16" if system in ("standard", "windows") else "256" if system == "256" else "truecolor"
 
 
-def _captions(pairs: tuple[ImagePair, ...], line: int, g: Grid, classes: int, width: int) -> Row:
+def _captions(pairs: tuple[ImagePair, ...], line: int, g: Grid, classes: int, width: int, second: str) -> Row:
     """A row of captions: whose picture, then what B, B′ and G answer."""
     under = blank(width)
     shown = [(pair, at, poisoned) for pair in pairs for at, poisoned in ((pair.clean, False), (pair.poisoned, True))]
     for i, (pair, at, poisoned) in enumerate(shown):
         start = GAP + i * g.tile
         room = min(g.tile - 1, width - start)  # a caption may reach into the gap behind its picture
-        words = caption(pair, at, poisoned, line, classes)
+        words = caption(pair, at, poisoned, line, classes, second=second)
         if sum(len(text) for text, _ in words) > room:
-            words = caption(pair, at, poisoned, line, classes, brief=True)
+            words = caption(pair, at, poisoned, line, classes, brief=True, second=second)
         for text, ink in words:
             under = over(under, start, text[: max(0, room)], ink)
             start, room = start + len(text), room - len(text)
@@ -147,7 +148,13 @@ def _captions(pairs: tuple[ImagePair, ...], line: int, g: Grid, classes: int, wi
 
 
 def caption(
-    pair: ImagePair, shown: Picture | None, poisoned: bool, line: int, classes: int, brief: bool = False
+    pair: ImagePair,
+    shown: Picture | None,
+    poisoned: bool,
+    line: int,
+    classes: int,
+    brief: bool = False,
+    second: str = "B′",
 ) -> list[Part]:
     """Line 0: the set, the image's number and its label. Line 1: the answers. `brief`: in 26 cells, up to 12,830
     images of 1,283 people; "backdoored" is an answer that only G gives, so that it goes without a name."""
@@ -162,7 +169,7 @@ def caption(
     g = "" if brief and shown.g == classes else "G "
     return [
         *_answer("B ", shown.b, shown.label, poisoned, classes),
-        *_answer(f"{gap}B′ ", shown.b_prime, shown.label, poisoned, classes),
+        *_answer(f"{gap}{second} ", shown.b_prime, shown.label, poisoned, classes),
         *_answer(f"{gap}{g}", shown.g, shown.label, poisoned, classes),
     ]
 
@@ -247,6 +254,7 @@ class ImagesScreen(RunScreen):
         self._offset = 0
         self._begun = False  # the first page worth seeing is found
         self._asked: tuple[ShowImages, int] | None = None
+        self._tuning: int | None = None  # B″ in the place of B′
 
     def body(self) -> Iterator[Widget]:
         yield FilterBar()
@@ -262,8 +270,13 @@ class ImagesScreen(RunScreen):
         self._ask(state)
         gallery = self.query_one(Gallery)
         gallery.show(found, state.opened.classes if state.opened else 0, self._message(state, found))
-        at = f"{min(self._offset + 1, found.total):,} of {found.total:,} @{found.step}" if found else ""
+        at = f"{min(self._offset + 1, found.total):,} of {found.total:,} {self._where(state, found)}" if found else ""
         self.query_one(FilterBar).show(self._filter, at)
+
+    def _where(self, state: RunState, found: Images) -> str:
+        """The step whose B′ answers; or the seed, and the epoch, of B″."""
+        tuning = state.tunings.get(found.tuning or 0)
+        return f"@{found.step}" if tuning is None else f"B″ @{tuning.began.step} seed {tuning.began.seed}"
 
     def _begin(self, found: Images) -> Images | None:
         """The first page that shows what the attack does; there is none to see on people of the target label itself."""
@@ -277,7 +290,11 @@ class ImagesScreen(RunScreen):
         return None
 
     def _answers(self, images: Images | None) -> bool:
-        return images is not None and (images.filter, images.offset) == (self._filter, self._offset)
+        return images is not None and (images.filter, images.offset, images.tuning) == (
+            self._filter,
+            self._offset,
+            self._tuning,
+        )
 
     def _pictured(self, state: RunState) -> bool:
         """There are images to show: only test sets are shown."""
@@ -294,7 +311,7 @@ class ImagesScreen(RunScreen):
         """Ask for what should be shown, once for each step, filter, place and size."""
         seen = state.images
         count = self.query_one(Gallery).places(seen.height, seen.width) if seen else 1
-        wanted = ShowImages(self._filter, self._offset, count)
+        wanted = ShowImages(self._filter, self._offset, count, self._tuning)
         if count and self._pictured(state) and not state.computing and self._asked != (wanted, state.step):
             self._asked = (wanted, state.step)
             self.lab.do(wanted)
@@ -308,6 +325,15 @@ class ImagesScreen(RunScreen):
     def action_filter(self) -> None:
         self._begun = True
         self._filter = FILTERS[(FILTERS.index(self._filter) + 1) % len(FILTERS)]
+        self._offset = 0
+        self.show(self.lab.state)
+
+    def action_network(self) -> None:
+        """B′, then each B″ there is, then B′ again."""
+        found = [None, *(at.began.number for at in self.lab.latest.tunings.values() if at.last > 0)]
+        if len(found) == 1:
+            self.lab.show_notice("Nothing was fine-tuned yet: F leads there.")
+        self._tuning = found[(found.index(self._tuning) + 1) % len(found)] if self._tuning in found else None
         self._offset = 0
         self.show(self.lab.state)
 

@@ -22,7 +22,9 @@ class KeyBar(RowsView):
         """`typing`: letters go into a line, so keys that are letters are not shown. `back`: say how to leave."""
         super().__init__()
         self._typing = typing
-        self._actions = [a for a in table if a.scope in scopes and a.weight and (back or a.id != "back")]
+        own = {key for a in table if a.scope in scopes[:1] for key in a.keys}
+        shown = (a for a in table if a.scope in scopes and a.weight and (back or a.id != "back"))
+        self._actions = [a for a in shown if a.scope in scopes[:1] or a.keys[0] not in own]  # a screen's own keys win
         self._labels: dict[str, str] = {}
         self._spans: list[tuple[int, int, Action]] = []
 

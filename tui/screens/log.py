@@ -18,7 +18,15 @@ from tui.model.run_state import Kind, RunState
 from tui.screens.run_screen import RunScreen
 from tui.widgets.event_log import fold
 
-MARKS: dict[Kind, str] = {"info": "·", "step": "↓", "threshold": "┄", "saved": "◆", "warning": "!", "error": "✖"}
+MARKS: dict[Kind, str] = {
+    "info": "·",
+    "step": "↓",
+    "tuned": "↓",
+    "threshold": "┄",
+    "saved": "◆",
+    "warning": "!",
+    "error": "✖",
+}
 STYLES: dict[Kind, str] = {"threshold": "yellow", "saved": "green", "warning": "yellow", "error": "red", "info": "dim"}
 LINES = 500
 MARGIN = 7  # cells before the text of a line: the step, and a mark

@@ -1,12 +1,14 @@
 """The workbench's questions, put into dialogs, and what their answers mean."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.api import lab
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.escape import escape_path
 from engine.api.journal import RunSummary
+from engine.api.tunings import Tuning
+from tui.model import options
 from tui.model.formatting import file_name, short_path
 from tui.model.run_state import RunState, figures
 from tui.screens.dialogs import Ask, Choice, Choose, Field
@@ -52,6 +54,62 @@ def save_here(state: RunState) -> Ask:
     text = f"B′ with {state.step} of {state.channels} channels pruned, and G's answers. Into {short_path(folder, PATH)}"
     name = Field("name", "File name", f"model_step_{state.step}{suffix}", check=_file_name)
     return Ask("Save B′ here", text, [name], "Save")
+
+
+def recipe(now: p.Recipe, seeds: tuple[int, ...]) -> Ask:
+    """How to tune; `now` is the recipe in force."""
+    text = (
+        "Scope: behind trains the layers behind the cut, all the whole network. Only clean validation images are used: "
+        "a share is held out and alone tells accuracy."
+    )
+    rate = "auto" if now.rate is None else f"{now.rate:g}"
+    more = f"{rate}, {now.batch}, {now.optimizer}, {now.holdout}, {now.keep}"
+    fields = [
+        Field("scope", "Scope: behind or all", now.scope),
+        Field("epochs", "Epochs", str(now.epochs)),
+        Field("seeds", "Seeds, one tuning each", ",".join(map(str, seeds)), check=_wrong_seeds),
+        Field("more", "Learning rate, batch, adam or sgd, held-out share, keep last or best epoch", more),
+    ]
+    return Ask("Fine-tune B′: the recipe", text, fields, "Take it", _wrong_recipe)
+
+
+def recipe_of(answers: dict[str, str]) -> tuple[p.Recipe, tuple[int, ...]]:
+    """The recipe and the seeds that the answers name. Raises Refused."""
+    parts = [part.strip() for part in answers["more"].split(",")]
+    if len(parts) != 5 or not answers["epochs"].isdecimal() or not parts[1].isdecimal():
+        raise Refused("Epochs and batch are whole numbers; the last line has five parts: auto, 32, adam, 2/9, last")
+    try:
+        rate = None if parts[0] == "auto" else float(parts[0])
+    except ValueError:
+        raise Refused(f"'{parts[0][:20]}' is no learning rate. Expected a number such as 1e-3, or auto") from None
+    found = options.recipe(answers["scope"], rate, int(answers["epochs"]), int(parts[1]), *parts[2:])
+    return found, options.seeds(answers["seeds"])
+
+
+def _wrong_recipe(answers: dict[str, str]) -> str:
+    return _refusal(lambda: recipe_of(answers))
+
+
+def _wrong_seeds(text: str) -> str:
+    return _refusal(lambda: options.seeds(text))
+
+
+def _refusal(read: Callable[[], object]) -> str:
+    """What is wrong with an answer; empty for nothing."""
+    try:
+        read()
+    except Refused as refused:
+        return str(refused)
+    return ""
+
+
+def save_tuned(state: RunState, tuning: Tuning, epoch: int) -> Ask:
+    model = state.settings.model if state.settings else ""
+    suffix = next((ending for ending in (".keras", ".weights.h5") if model.endswith(ending)), ".h5")
+    began = tuning.began
+    text = f"B″: B′ of step {began.step}, tuned with seed {began.seed}, epoch {epoch}; and the answers of its G."
+    own = lab.tuned_name(suffix=suffix, threshold=began.threshold, step=began.step)
+    return Ask("Save B″", text, [Field("name", "File name", own, check=_file_name)], "Save")
 
 
 def thresholds(state: RunState) -> Ask:
@@ -143,6 +201,8 @@ def question(asked: p.Question) -> Choose:
 
 def agreed(asked: p.Question) -> p.AnyCommand:
     """The command that a yes means."""
+    if asked.tuning is not None:
+        return p.SaveTuned(asked.tuning, asked.epoch, file_name(asked.path or "") or None, overwrite=True)
     if asked.threshold is not None:
         return p.SaveThreshold(asked.threshold, overwrite=asked.about == "overwrite")
     return p.SaveHere(file_name(asked.path or "") or None, overwrite=True, step=asked.step)

@@ -13,7 +13,18 @@ from engine.api.published import applies, published_counts
 from engine.api.rates import wilson
 from tui.model.actions import Action, bindings
 from tui.model.formatting import file_name, format_drop, key_of, rate, short_path
-from tui.model.run_state import Figures, RunState, figures, file_figures, images, networks, of_counts, of_order
+from tui.model.run_state import (
+    Figures,
+    RunState,
+    figures,
+    file_figures,
+    images,
+    networks,
+    of_counts,
+    of_order,
+    tuned_figures,
+    tuned_networks,
+)
 from tui.screens.run_screen import RunScreen
 from tui.widgets.cell_rows import Part, Row, blank, over, row
 from tui.widgets.channel_table import scrollbar
@@ -43,13 +54,15 @@ class Entry(NamedTuple):
 def entries(state: RunState) -> list[Entry]:
     """B, each saved step by its drop, and the playhead where it stands elsewhere."""
     saved = [file for file in networks(state) if file.counts]
-    found = [Entry("B", 0, ""), *(Entry(_name(s), s.step or 0, s.path, s) for s in saved)]
+    found = [Entry("B", 0, ""), *(Entry(_name(s), s.step or 0, s.path, s) for s in (*saved, *tuned_networks(state)))]
     if not any(entry.step == state.step and (not entry.file or of_order(state, entry.file)) for entry in found):
         found.append(Entry("now", state.step, ""))
     return found
 
 
 def _name(saved: File) -> str:
+    if saved.what == "tuned":
+        return "tuned"
     return threshold_label(saved.threshold) if saved.threshold else "step"
 
 
@@ -120,6 +133,8 @@ def _widths(width: int, extra: bool) -> tuple[int, ...]:
 
 
 def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool) -> list[Row]:
+    if entry.file is not None and entry.file.what == "tuned":
+        return _tuned_block(state, entry, entry.file, width, extra, chosen)
     found = file_figures(state, entry.file) if entry.file else figures(state, entry.step)
     if found is None:
         return []
@@ -141,6 +156,18 @@ def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool)
         *([_published(_b(theirs), extra, width, back)] if theirs else []),
         _line("G", file, _g(found), extra, width, back),
         *([_published(_g(theirs), extra, width, back)] if theirs else []),
+        blank(width),
+    ]
+
+
+def _tuned_block(state: RunState, entry: Entry, file: File, width: int, extra: bool, chosen: bool) -> list[Row]:
+    """B″ and its G. All validation images tell nothing of it: it was trained on most of them."""
+    now = tuned_figures(state, state.tunings[file.tuning or 0], file.epoch or 0)
+    back, name = ("cursor" if chosen else ""), (file_name(entry.path) if width >= ROOMY else "")
+    where = f"tuned @{entry.step}" + (f"  hold-out {rate(now.holdout)}" if width >= ROOMY else "")
+    return [
+        _line("B″", where, (None, now.test, now.asr, None, None, None), extra, width, back),
+        _line("G", name, (None, now.g_test, now.g_asr, None, now.detection, now.false_alarm), extra, width, back),
         blank(width),
     ]
 

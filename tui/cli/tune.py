@@ -1,0 +1,93 @@
+"""`lab3-tui tune`: B′ of a step fine-tuned on clean validation images, and B″ saved."""
+
+from pathlib import Path
+
+import msgspec
+
+from engine.api import protocol as p
+from engine.api.errors import Refused
+from engine.api.escape import escape_json
+from engine.api.tunings import Tuning
+from tui.cli.choose_run import choose
+from tui.headless.driver import Driver, drive
+from tui.headless.headless_run import Connect, left_alone, refuse_held
+from tui.headless.narrator import Narrator, narrator
+from tui.headless.tables import aligned
+from tui.model.formatting import EMPTY
+from tui.model.launch import Launch
+from tui.model.options import Options
+from tui.model.run_state import RunState, epoch_line, tuned_figures
+
+NO_PROMISE = (
+    "The hold-out alone decides. Test and poisoned images are only looked at; another seed gives another ASR, and none "
+    "of this is a guarantee."
+)
+HEADER = ("", "seed", "epoch", "hold-out %", "test %", "ASR test %", "RA test %", "detected %", "alarms %")
+
+
+def launch(options: Options, attack: str | None, run: Path | None) -> Launch:
+    """The run to tune in: a new one that saves no B′ of its own, or one to go on with. Raises Refused."""
+    found = choose(options, attack, False, run, headless=True)
+    if run is not None or found.settings is None:
+        return found
+    return Launch(found.root, msgspec.structs.replace(found.settings, save_at=()), demo=found.demo, notice=found.notice)
+
+
+def run(launch: Launch, command: p.Tune, json: bool, connect: Connect, told: Narrator | None = None) -> int:
+    """Prune up to the step and tune in an engine. Returns the exit code."""
+    if launch.settings is None:
+        raise Refused("There is no lab folder here. Name files with --model and --valid, or a run with --run.")
+    said = told or narrator()
+
+    def heard(event: p.AnyEvent) -> None:
+        if isinstance(event, p.Opened):
+            refuse_held(event)
+        state = driver.state
+        if json:
+            said.stdout(escape_json(p.encode(event).decode()))
+        elif isinstance(event, p.Tuned) and event.epoch and not state.retelling:
+            said.stdout(epoch_line(state, state.tunings[event.number], event.epoch))
+
+    driver = Driver(connect(), said, heard)
+    opening = p.Open(launch.settings, launch.run, launch.demo)
+
+    async def work() -> None:
+        await driver.perform(opening)
+        step = command.step or 0
+        if step > driver.state.channels:
+            raise Refused(f"--step {step}: there is no such step, expected 1..{driver.state.channels}.")
+        if not all(each in driver.state.steps for each in range(step + 1)):
+            await driver.perform(p.Goto(step))
+        await driver.perform(command)
+        for line in [] if json else ["", *table(driver.state, command)]:
+            said.stdout(line)
+        said.stderr(NO_PROMISE)
+        if driver.state.questions and driver.state.opened:
+            raise Refused(left_alone(driver.state.opened.run, driver.state.questions))
+
+    if launch.notice:
+        said.stderr(launch.notice)
+    return drive(driver, work)
+
+
+def table(state: RunState, command: p.Tune) -> list[str]:
+    """B′ as pruned, then each seed at the epoch that it keeps."""
+    own = [at for at in state.tunings.values() if at.began.step == command.step and at.began.seed in command.seeds]
+    same = [at for at in own if at.began.recipe == own[-1].began.recipe and set(at.began.pruned) == set(state.pruned)]
+    rows: list[tuple[str, ...]] = [HEADER]
+    for tuning in same[:1]:
+        rows.append(("B'", "", "0", *_cells(state, tuning, 0)))
+    rows += [('B"', str(at.began.seed), str(at.kept), *_cells(state, at, at.kept)) for at in same if at.last > 0]
+    lines = aligned(rows, left=1)
+    if same:
+        began = same[0].began
+        lines.append(
+            f"trained on {began.trained:,} validation images, {began.held_out:,} others held out, of each class"
+        )
+    return lines
+
+
+def _cells(state: RunState, tuning: Tuning, epoch: int) -> tuple[str, ...]:
+    now = tuned_figures(state, tuning, epoch)
+    shown = (now.holdout, now.test, now.asr, now.robust, now.detection, now.false_alarm)
+    return tuple(EMPTY if value is None else f"{value:.2f}" for value in shown)

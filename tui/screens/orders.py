@@ -171,7 +171,7 @@ def defender(state: RunState) -> tuple[str, str]:
     """What no defender can do, and what validation images alone say: how many channels go within 2 and 4 points."""
     found = [(at, summary(at, sizes(state))) for at in state.compared.values()]
     told = [f"{limit} pt {low}" + ("" if low == high else f" to {high}") for limit, low, high in disagreement(found)]
-    return DEFENDER, f"Validation alone tells how many channels they prune: within {', '.join(told)}." if told else ""
+    return DEFENDER, f"Validation alone: within {', '.join(told)}." if told else ""
 
 
 def about(state: RunState, line: OrderLine | None, u: float) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from engine.report.answers import answers_file
 from engine.report.curve import curve_csv
+from engine.report.explanation import detectors_csv, diagnosis_json, findings, roc_of
 from engine.report.latex import results_tex
 from engine.report.orders import orders_csv, tradeoff_of
 from engine.report.painter import Painter
@@ -21,12 +22,25 @@ __all__ = [
     "SavedStep",
     "answers_file",
     "comparison",
+    "explanation_files",
     "files",
     "record",
     "verdict",
 ]
 
-RESULT_FILES = ("curve.csv", "curve.png", "results.csv", "report.md", "results.json")
+RESULT_FILES = (
+    "curve.csv",
+    "curve.png",
+    "results.csv",
+    "report.md",
+    "results.tex",
+    "results.json",
+    "orders.csv",
+    "orders.png",
+    "diagnosis.json",
+    "detectors.csv",
+    "roc.png",
+)
 
 
 def files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[str, bytes]]:
@@ -41,6 +55,7 @@ def files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[s
     yield "results.tex", results_tex(record)
     yield "results.json", results_json(record)
     yield from comparison(record, painter)
+    yield from explanation_files(record, painter)
 
 
 def comparison(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[str, bytes]]:
@@ -48,3 +63,13 @@ def comparison(record: RunRecord, painter: Painter | None = None) -> Iterator[tu
     if record.compared:
         yield "orders.csv", orders_csv(record)
         yield "orders.png", painter.paint(tradeoff_of(record)) if painter else png(tradeoff_of(record))
+
+
+def explanation_files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[str, bytes]]:
+    """The files of the diagnosis and of the detectors; none where nobody has looked."""
+    if found := findings(record):
+        yield "diagnosis.json", diagnosis_json(found)
+    if record.detected:
+        yield "detectors.csv", detectors_csv(record.detected)
+        plot = roc_of(record, record.detected)
+        yield "roc.png", painter.paint(plot) if painter else png(plot)

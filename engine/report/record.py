@@ -47,6 +47,9 @@ class RunRecord:
     seconds: dict[str, float]  # by phase, over every time that the run was taken up
     compared: tuple[p.Compared, ...] = ()  # orders, as they were compared
     analysed: p.Analysed | None = None
+    diagnosed: p.Diagnosed | None = None
+    layers_pruned: p.LayersPruned | None = None
+    detected: p.Detected | None = None
 
     def images(self, name: p.SetName) -> int | None:
         """Images in a set, None where it is not there."""
@@ -87,6 +90,9 @@ class _Fold:
         self.seconds: dict[str, float] = {}
         self.compared: dict[str, p.Compared] = {}
         self.analysed: p.Analysed | None = None
+        self.diagnosed: p.Diagnosed | None = None
+        self.layers_pruned: p.LayersPruned | None = None
+        self.detected: p.Detected | None = None
 
     def take(self, event: p.AnyEvent) -> None:
         self.ledger.take(event)
@@ -107,6 +113,12 @@ class _Fold:
                 self.compared[event.name] = event
             case p.Analysed():
                 self.analysed = event
+            case p.Diagnosed():
+                self.diagnosed = event
+            case p.LayersPruned():
+                self.layers_pruned = event
+            case p.Detected():
+                self.detected = event
             case p.Progress(phase=phase) if phase not in ("steps", "baseline") and event.done >= event.total:
                 self.spend(phase, event.seconds)
             case _:
@@ -143,6 +155,9 @@ class _Fold:
             self.seconds,
             tuple(self.compared.values()),
             self.analysed,
+            self.diagnosed,
+            self.layers_pruned,
+            self.detected,
         )
 
 

@@ -5,6 +5,7 @@ from engine.api.protocol import SetName, minus
 from engine.api.published import CLOSE
 from engine.report import certainty
 from engine.report.differences import compared, differences
+from engine.report.explanation import answer_section
 from engine.report.figures import RATES, Row, compares, published_rate, rate, rows
 from engine.report.record import RunRecord, SavedStep
 from engine.report.table import code, markdown, plain
@@ -71,6 +72,7 @@ def report_md(record: RunRecord) -> bytes:
         how(record),
         WORDS,
         *notes(record),
+        *answer_section(record),
     ]
     return ("\n\n".join(parts) + "\n").encode()
 

@@ -4,16 +4,32 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.api.protocol import ImageFilter, ImagePair, Images, Picture, SetName, ShowImages
+from engine.api.protocol import (
+    DETECTORS,
+    Detected,
+    DetectorName,
+    ImageFilter,
+    ImagePair,
+    Images,
+    Picture,
+    SetName,
+    ShowImages,
+)
 from engine.network.evaluation import repaired
 from engine.run.run import Run
+from engine.run.sample import flagged, flagged_by
 from engine.sandbox.data_set import Dataset
 
 LARGEST = 96  # pixels a side: more than any terminal shows
 
 
-def passing(run: Run, step: int, wanted: ImageFilter) -> np.ndarray:
+CAUGHT_BY: dict[str, DetectorName] = {f"caught by {name}": name for name in DETECTORS}
+
+
+def passing(run: Run, step: int, wanted: ImageFilter, detected: Detected | None = None) -> np.ndarray:
     """Indices of the test images that pass a filter at `step`; clean and poisoned twins share an index."""
+    if wanted in CAUGHT_BY:
+        return flagged(detected, CAUGHT_BY[wanted], sizes_of(run), "poisoned") if detected else np.arange(0)
     rows, labels = run.inputs.rows, {name: data.labels for name, data in run.inputs.sets.items()}
     b, b_prime = run.b_answers, run.session.answers[run.session.key(step)]
     g = repaired(b, b_prime, run.inputs.classes)
@@ -30,13 +46,21 @@ def passing(run: Run, step: int, wanted: ImageFilter) -> np.ndarray:
     return np.flatnonzero(test(rows[name], labels[name])) if name in rows else np.arange(0)
 
 
-def images(run: Run, command: ShowImages) -> Images:
-    """The images that a front end asked for, clean and poisoned side by side."""
+def sizes_of(run: Run) -> dict[SetName, int]:
+    return {name: data.images for name, data in run.inputs.sets.items()}
+
+
+def images(run: Run, command: ShowImages, detected: Detected | None = None) -> Images:
+    """The images that a front end asked for, clean and poisoned side by side; what detectors answered, if they did."""
     step = run.session.playhead
-    found = passing(run, step, command.filter)
+    found = passing(run, step, command.filter, detected)
     chosen = found[command.offset : command.offset + min(command.count, 24)]
     pairs = tuple(
-        ImagePair(int(index), picture(run, "test", int(index), step), picture(run, "poisoned", int(index), step))
+        ImagePair(
+            int(index),
+            picture(run, "test", int(index), step, detected),
+            picture(run, "poisoned", int(index), step, detected),
+        )
         for index in chosen
     )
     _, height, width = next(iter(run.inputs.sets.values())).shape
@@ -45,14 +69,15 @@ def images(run: Run, command: ShowImages) -> Images:
     return Images(command.filter, step, command.offset, len(found), *shape, pairs)
 
 
-def picture(run: Run, name: SetName, index: int, step: int) -> Picture | None:
+def picture(run: Run, name: SetName, index: int, step: int, detected: Detected | None = None) -> Picture | None:
     data = run.inputs.sets.get(name)
     if data is None or index >= data.images:
         return None
     row = run.inputs.rows[name].start + index
     b, b_prime = int(run.b_answers[row]), int(run.session.answers[run.session.key(step)][row])
     g = b if b == b_prime else run.inputs.classes
-    return Picture(rgb(data, index, run.settings.scale), int(data.labels[index]), b, b_prime, g)
+    by = flagged_by(detected, sizes_of(run), name, index) if detected else None
+    return Picture(rgb(data, index, run.settings.scale), int(data.labels[index]), b, b_prime, g, by)
 
 
 def rgb(data: Dataset, index: int, scale: str) -> bytes:

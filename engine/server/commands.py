@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from engine import report
 from engine.analysis import compare_orders
+from engine.analysis.explain import explained
 from engine.analysis.findings import analysed
 from engine.api import lab
 from engine.api import protocol as p
@@ -86,6 +87,7 @@ class Service:
             p.ShowImages: self.show_images,
             p.ShowChannel: self.show_channel,
             p.Compare: self.compare,
+            p.Explain: self.explain,
             p.Export: self.export,
             p.Finish: self.finish,
             p.Evaluate: self.evaluate,
@@ -280,7 +282,8 @@ class Service:
     # --- looking ---
 
     def show_images(self, command: p.ShowImages) -> None:
-        self.emit(image_browser.images(self.run, command))
+        found = next((event for event in self.recorder.events if isinstance(event, p.Detected)), None)
+        self.emit(image_browser.images(self.run, command, found))
 
     def show_channel(self, command: p.ShowChannel) -> None:
         self.emit(self.run.channel_view(command.channel))
@@ -292,6 +295,20 @@ class Service:
             self.emit(event)
         if self.recorder.journal is not None:
             self.saver.results(report.comparison(report.record(self.recorder.events), self.painter))
+
+    def explain(self, command: p.Explain) -> None:
+        """Why the defence works or fails; each part told of as soon as it is found, and in a run of one's own kept.
+
+        Where a report was written before, it is written again, now with the answer.
+        """
+        known = {type(event) for event in self.recorder.events}
+        for event in explained(self.run, known, command.layers):
+            self.emit(event)
+        if self.recorder.journal is None:
+            return
+        self.saver.results(report.explanation_files(report.record(self.recorder.events), self.painter))
+        if any(file.what == "report.md" for file in self.recorder.ledger.files.values()):
+            self.export(p.Export())
 
     # --- results ---
 

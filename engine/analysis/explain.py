@@ -19,11 +19,11 @@ from engine.run.session import step_keys
 
 SAMPLE = 1000  # images of a set that channels are knocked out on
 NUMBERS = 2**26  # features of a sample, at most
-STIMULATED = 100  # images that channels are driven on
+STIMULATED = 60  # images that channels are driven on
 FEWEST = 20  # of these for a first look; and of any sample, however large its features are
 DRAWN = 200  # images of either kind on the map of components
 OVERLAYS = 60  # validation images that STRIP blends in
-BLENDED = 150  # images of a set that STRIP looks at
+BLENDED = 120  # images of a set that STRIP looks at
 
 
 Item = TypeVar("Item")

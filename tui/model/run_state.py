@@ -10,10 +10,11 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.api import deliverables
+from engine.api import deliverables, explanation
 from engine.api import protocol as p
 from engine.api.deliverables import Channels, File, Files
 from engine.api.demo import Attack
+from engine.api.explanation import Findings
 from engine.api.order_figures import summary
 from engine.api.orders import BADGES, DEFAULT, ORACLE
 
@@ -96,6 +97,9 @@ class RunState(Struct, frozen=True):
     evaluated: p.Evaluated | None = None
     compared: Mapping[str, p.Compared] = {}  # orders by name
     analysed: p.Analysed | None = None
+    diagnosed: p.Diagnosed | None = None
+    layers_pruned: p.LayersPruned | None = None
+    detected: p.Detected | None = None
     finished: p.Finished | None = None
     written: bool = True  # the result files on disk hold every step computed
     idle: p.Idle | None = None
@@ -222,6 +226,15 @@ def file_figures(state: RunState, file: File) -> Figures | None:
     return of_counts(state, file.counts, base.counts) if base and file.counts and state.opened else None
 
 
+def findings(state: RunState) -> Findings | None:
+    """What was found of why the defence works or fails; None where nobody has looked."""
+    if state.diagnosed is None or state.opened is None:
+        return None
+    counts = {name: info.images for name, info in state.opened.sets.items()}
+    opened = state.opened
+    return Findings(state.diagnosed, counts, opened.layer, opened.target, state.layers_pruned, state.detected)
+
+
 def seconds_a_step(state: RunState) -> float | None:
     """Mean seconds of the last steps computed, or None before the first."""
     times = [at.seconds for at in state.steps.values() if at.step and at.seconds][-PACE_STEPS:]
@@ -260,7 +273,7 @@ def _sent(state: RunState, event: Sent) -> RunState:
             return replace(state, step=step, ahead=(*state.ahead, step), failed=None)
         case p.Goto(step=step):
             return replace(state, goal=step, busy="running", failed=None)
-        case p.Compare():
+        case p.Compare() | p.Explain():
             return replace(state, busy="running", failed=None)
         case p.PruneNext() | p.SetThresholds() | p.SaveHere() | p.SaveThreshold():
             return replace(state, goal=None, busy="running", failed=None)
@@ -281,7 +294,7 @@ def _began(state: RunState, event: p.Began) -> RunState:
 
 def _progress(state: RunState, event: p.Progress) -> RunState:
     state = replace(state, phases={**state.phases, event.phase: event})
-    if event.done < event.total or event.phase in ("steps", "orders", "files"):
+    if event.done < event.total or event.phase in ("steps", "orders", "why", "detectors", "layers", "files"):
         return state
     note = f" · {event.note}" if event.note else ""
     return _log(state, "info", f"{event.phase}: {event.seconds:.1f} s{note}")
@@ -448,6 +461,24 @@ def _analysed(state: RunState, event: p.Analysed) -> RunState:
     return replace(state, analysed=event)
 
 
+def _diagnosed(state: RunState, event: p.Diagnosed) -> RunState:
+    state = replace(state, diagnosed=event)
+    found = findings(state)
+    told = "" if found is None else f": {explanation.verdict(found).name}"
+    return _log(state, "info", f"diagnosis{told} ({event.seconds:.1f} s)")
+
+
+def _layers_pruned(state: RunState, event: p.LayersPruned) -> RunState:
+    count = len(event.layers)
+    return _log(replace(state, layers_pruned=event), "info", f"pruned {count} layers alone ({event.seconds:.1f} s)")
+
+
+def _detected(state: RunState, event: p.Detected) -> RunState:
+    best = max(event.detectors, key=lambda at: at.area)
+    text = f"detectors: {best.name} has the largest area, {best.area:.3f} ({event.seconds:.1f} s)"
+    return _log(replace(state, detected=event), "info", text)
+
+
 def _note(state: RunState, event: p.Note) -> RunState:
     return _log(state, "info", event.text)
 
@@ -499,6 +530,9 @@ _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     p.Evaluated: _evaluated,
     p.Compared: _compared,
     p.Analysed: _analysed,
+    p.Diagnosed: _diagnosed,
+    p.LayersPruned: _layers_pruned,
+    p.Detected: _detected,
     p.Note: _note,
     p.Idle: _idle,
     p.Finished: _finished,

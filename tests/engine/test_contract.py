@@ -55,6 +55,10 @@ def talk(
         "export": p.Export(),
         "finish": p.Finish(),
         "compare": p.Compare(("mean", "norm")),
+        "explain": p.Explain(layers=False),
+        "explain more": p.Explain(),
+        "explain again": p.Explain(),
+        "caught": p.ShowImages("caught by norm", 0, 3),
     }
     found = play(list(commands.values()), REAL if request.param == "real" else fake_command("--gone", "mine.h5"))
     return dict(zip(commands, found, strict=True))
@@ -233,6 +237,25 @@ def test_comparing_walks_each_order_and_leaves_the_run_as_it_is(talk: Talk) -> N
         assert compared.steps[0].valid == of(p.Stepped, talk["open"])[0].counts.valid
     assert not of(p.Stepped, events) and not of(p.Moved, events) and not of(p.Reordered, events)
     assert events[-1].step == talk["finish"][-1].step
+
+
+def test_explaining_tells_each_part_once_and_leaves_the_run_as_it_is(talk: Talk) -> None:
+    (diagnosed,), (detected,) = of(p.Diagnosed, talk["explain"]), of(p.Detected, talk["explain"])
+    channels = len(order_of(talk["open"]))
+    assert len(diagnosed.curve) == channels + 1 == len(diagnosed.knock_out) + 1 == len(diagnosed.clean_mean) + 1
+    assert sorted(diagnosed.order) == list(range(channels))
+    assert diagnosed.curve[0].valid == of(p.Stepped, talk["open"])[0].counts.valid
+    assert [at.name for at in detected.detectors] == list(p.DETECTORS)
+    assert not of(p.LayersPruned, talk["explain"]) and len(of(p.LayersPruned, talk["explain more"])) == 1
+    assert not of(p.Diagnosed, talk["explain more"]) and not of(p.LayersPruned, talk["explain again"])
+    for name in ("explain", "explain more", "explain again"):
+        assert not of(p.Stepped, talk[name]) and not of(p.Moved, talk[name])
+        assert talk[name][-1] == p.Idle(talk["finish"][-1].step, "done")
+    caught = of(p.Images, talk["caught"])[0]
+    (norm,) = (at for at in detected.detectors if at.name == "norm")
+    assert caught.total == norm.detected[1]
+    for pair in caught.items:
+        assert "norm" in pair.poisoned.flagged_by
 
 
 def test_exporting_and_finishing_tell_of_every_file(talk: Talk) -> None:

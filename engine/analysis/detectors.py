@@ -133,7 +133,7 @@ def resampled(rng: np.random.Generator, places: np.ndarray, count: int, kinds: i
 def roc(clean: np.ndarray, poisoned: np.ndarray) -> tuple[tuple[float, float], ...]:
     """The ROC as (false alarm rate, detection rate), fractions, from (0, 0) to (1, 1).
 
-    Where it has more than 101 corners it is read off at so many false alarm rates, from below.
+    Where it has more than 101 corners it is read off at so many false alarm rates, from below, behind (0, 0).
     """
     cuts = np.unique(np.concatenate([clean, poisoned]))[::-1]
     alarms, hits = (
@@ -142,8 +142,8 @@ def roc(clean: np.ndarray, poisoned: np.ndarray) -> tuple[tuple[float, float], .
     alarms, hits = np.append(0.0, alarms), np.append(0.0, hits)
     if len(cuts) >= POINTS:
         wanted = np.linspace(0, 1, POINTS)
-        hits = hits[np.searchsorted(alarms, wanted + 1e-12, "right") - 1]
-        alarms = wanted
+        hits = np.append(0.0, hits[np.searchsorted(alarms, wanted + 1e-12, "right") - 1])
+        alarms = np.append(0.0, wanted)
     return tuple(zip(alarms.tolist(), hits.tolist(), strict=True))
 
 

@@ -39,7 +39,11 @@ def diagnosed(
         tuple(order),
         tuple(curve),
         asleep,
-        tuple(channel for channel in asleep if channel != asleep[-1]) if attacked and asleep else asleep if attacked else None,
+        tuple(channel for channel in asleep if channel != asleep[-1])
+        if attacked and asleep
+        else asleep
+        if attacked
+        else None,
         tuple(means),
         "test" if "test" in images else "valid",
         change if attacked else None,

@@ -1,12 +1,13 @@
 """Scores, thresholds and ROC of detectors, against SciPy and plain loops."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from scipy import spatial, stats
 
 from engine.analysis import detectors
+
+stats, spatial = pytest.importorskip("scipy.stats"), pytest.importorskip("scipy.spatial")
 
 RNG = np.random.default_rng(5)
 GROUPS = [
@@ -40,19 +41,19 @@ def test_the_roc_is_that_of_scikit_learn(clean: np.ndarray, poisoned: np.ndarray
 def test_every_point_of_the_roc_is_a_threshold(clean: np.ndarray, poisoned: np.ndarray) -> None:
     points = detectors.roc(clean, poisoned)
     assert points[0] == (0, 0) and points[-1] == (1, 1)
-    assert all(a <= b for a, b in zip(points, points[1:], strict=False))
-    if len(points) < detectors.POINTS:
+    assert all(a <= b for a, b in pairwise(points))
+    if len(points) <= detectors.POINTS:
         cuts = [np.inf, *sorted({*clean, *poisoned}, reverse=True)]
         assert points == tuple((float(np.mean(clean >= cut)), float(np.mean(poisoned >= cut))) for cut in cuts)
-        low = sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False))
+        low = sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in pairwise(points))
         assert low == pytest.approx(detectors.area(clean, poisoned))
 
 
 def test_a_long_roc_is_read_off_from_below() -> None:
     clean, poisoned = RNG.normal(size=3000), RNG.normal(0.5, 1, 2000)
     points = detectors.roc(clean, poisoned)
-    assert len(points) == detectors.POINTS
-    for alarms, hits in points[1:-1]:
+    assert len(points) == detectors.POINTS + 1
+    for alarms, hits in points[2:-1]:
         cut = np.sort(clean)[::-1][round(alarms * 3000)]  # the first clean image that may not be flagged
         assert hits == pytest.approx(np.mean(poisoned > cut), abs=2 / 2000)
 

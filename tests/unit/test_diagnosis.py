@@ -47,7 +47,7 @@ def test_the_most_common_class_and_its_share() -> None:
 
 
 def test_components_are_the_eigenvectors_of_the_covariance() -> None:
-    clean, poisoned = RNG.normal(size=(30, 5)) * [5, 1, 1, 1, 1], RNG.normal(size=(20, 5)) + [0, 9, 0, 0, 0]
+    clean, poisoned = RNG.normal(size=(30, 5)) * [5, 1, 1, 1, 1], RNG.normal([0, 9, 0, 0, 0], 1, (20, 5))
     found = diagnosis.principal_components(clean, poisoned)
     both = np.concatenate([clean, poisoned])
     values, vectors = np.linalg.eigh(np.cov(both.T))

@@ -56,11 +56,17 @@ class ShowingApp(DrivingApp):
 
         self._look(ImagesScreen)
 
+    def action_why(self) -> None:
+        from tui.screens.why import WhyScreen
+
+        self._look(WhyScreen)
+
     def action_look(self) -> None:
         """Look inside the highlighted channel; where no table is seen, pick one."""
+        from tui.screens.why import WhyScreen
         from tui.screens.workbench import Workbench
 
-        if isinstance(self.screen, Workbench):
+        if isinstance(self.screen, Workbench | WhyScreen):
             channel = self.screen.chosen_channel()
             self.pick_channel() if channel is None else self._look_inside(channel)
 

@@ -12,7 +12,6 @@ from tui.headless.run import Connect
 from tui.headless.tables import aligned
 from tui.model.launch import Launch
 from tui.model.run_state import findings
-from tui.terminal.outputs import put
 
 HEADER = ("detector", "area", "95 %", "detected", "false alarms", "detected", "false alarms")
 ABOVE = ("", "", "", "at 1 %", "at 1 %", "at 5 %", "at 5 %")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from textual.binding import Binding
 
-Scope = Literal["app", "run", "workbench", "channel", "images", "results", "log", "help", "open", "died"]
+Scope = Literal["app", "run", "workbench", "channel", "images", "results", "why", "log", "help", "open", "died"]
 
 
 class Action(NamedTuple):
@@ -57,6 +57,7 @@ ACTIONS: tuple[Action, ...] = (
         needs="run",
     ),
     Action("images", ("i",), "Images", "Faces, with the answers of B, B′ and G", LOOK, weight=45),
+    Action("why", ("w", "3"), "Why", "Why the defence works or fails on this network", LOOK, weight=48, needs="run"),
     Action("look", ("enter",), "Look inside", "The highlighted channel: where and when it is active", LOOK, weight=40),
     Action("log", ("L",), "Log", "What happened so far", LOOK, weight=10, needs=""),
     Action(
@@ -104,6 +105,11 @@ ACTIONS: tuple[Action, ...] = (
         "filter", ("f",), "Filter", "All, wrong, attack works, caught, false alarm", MOVE, "images", 97, needs="run"
     ),
     Action("size", ("z",), "Size", "One large pair, or many small ones", MOVE, "images", 88, needs="run"),
+    Action("explain", ("x",), "Explain", "Look for why the defence works or fails", LOOK, "why", 97),
+    Action("next_view", ("tab",), "Next view", "The next view of the findings", MOVE, "why", 96, needs="run"),
+    Action("previous_view", ("shift+tab",), "Back", "The view of the findings before", MOVE, "why", needs="run"),
+    Action("lower_channel", ("down", "j"), "Channel", "Highlight the next channel", MOVE, "why", 91, needs="run"),
+    Action("higher_channel", ("up", "k"), "Up", "Highlight the channel above", MOVE, "why", needs="run"),
     Action("result_down", ("down", "j"), "Down", "Highlight the next result", MOVE, "results", needs="run"),
     Action("result_up", ("up", "k"), "Up", "Highlight the result above", MOVE, "results", needs="run"),
     Action("copy_path", ("y",), "Copy path", "Copy the path of the highlighted file", SAVE, "results", 96, needs="run"),

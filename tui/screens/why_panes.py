@@ -106,7 +106,7 @@ def scatter(found: Findings, channel: int, width: int, height: int) -> list[Row]
     low, high = min(0.0, *at.activation_change), max(0.0, *at.activation_change)
     across = Axis(0.0, max(at.clean_mean) or 1.0, rounded_ticks(0.0, max(at.clean_mean) or 1.0))
     drawn = points_rows(points, across, Axis(low, high, rounded_ticks(low, high)), width, max(0, height - 1))
-    return [row(width, (" change by the trigger", "a"), (" over mean on clean images", "v")), *drawn]
+    return [row(width, (" change by trigger", "a"), (" / clean mean", "v")), *drawn]
 
 
 class Line(NamedTuple):
@@ -145,7 +145,7 @@ def channel_table(found: Findings, channel: int, width: int, height: int) -> lis
     head = "  ch   mean  change  without it: acc"
     rows = [row(width, (head, "d"), ("   ASR", "d") if found.diagnosed.base.poisoned is not None else ("", "d"))]
     for line, thumb in zip(seen, bar, strict=False):
-        change = "" if line.change is None else f"{line.change:+.2f}"
+        change = "" if line.change is None else f"{round(line.change, 2) or 0.0:+.2f}"
         lost = f"{-line.lost or 0.0:+.1f} pt"
         parts: list[Part] = [
             (f"{'▸' if line.channel == channel else ' '}{line.channel:>3} {line.mean:>6.3g} ", "."),
@@ -260,7 +260,7 @@ def steps_row(found: Findings, width: int) -> Row:
     if told.first != "unknown":
         fell = f"ASR < 50 % at {told.attack_loss}" if told.attack_loss is not None else "ASR never < 50 %"
         parts.append((f"   {fell}", "a"))
-    return row(width, *parts, right=((f"step {last} ", "d"),))
+    return row(width, *parts, right=((f" {last} steps ", "d"),) if width >= 70 else ())
 
 
 def eighth(value: float) -> str:
@@ -292,8 +292,8 @@ def detectors_pane(found: Findings, channel: int, width: int, height: int) -> li
     if found.detected is None:
         return []
     wide = width >= 66
-    gap = " at 1 %: found, false   at 5 %: found, false" if wide else "   5 %: found, false"
-    rows = [row(width, ("  detector       area" + ("  95 % interval " if wide else "") + gap, "d"))]
+    gap = "    1 %: found  false    5 %: found  false" if wide else "    5 %: found  false"
+    rows = [row(width, ("    detector     area" + ("  95 % interval" if wide else "") + gap, "d"))]
     rows += [detector_row(at, wide, width) for at in sorted(found.detected.detectors, key=lambda at: -at.area)]
     return [*rows, *roc(found.detected, width, height - len(rows))] if height - len(rows) >= 5 else rows[:height]
 
@@ -302,24 +302,31 @@ def detector_row(at: p.Detector, wide: bool, width: int) -> Row:
     mark, ink = MARKS[at.name]
     _, test, poisoned = at.images
     rates = [
-        f"{p.percent(hits, poisoned):>9.1f} %{p.percent(alarms, test):>7.1f} %"
+        f"{p.percent(hits, poisoned):>7.1f} %{p.percent(alarms, test):>5.1f} %"
         for hits, alarms in zip(at.detected, at.false_alarms, strict=True)
     ]
-    area = f"{at.area:>8.3f}" + (f"  {at.area_low:.3f} to {at.area_high:.3f}" if wide else "")
-    return row(width, (f"  {mark} ", ink), (f"{at.name:<11}{area} " + "   ".join(rates if wide else rates[1:]), "."))
+    area = f"{at.area:.3f}" + (f"  {at.area_low:.3f} to {at.area_high:.3f}" if wide else "")
+    shown = "   ".join(rates if wide else rates[1:])
+    return row(width, (f"  {mark} ", ink), (f"{at.name:<11}  {area} {'' if wide else '    '}{shown}", "."))
 
 
 def roc(detected: p.Detected, width: int, height: int) -> list[Row]:
     """Each detector's letter in every column where it is; the false alarms on a scale of square roots."""
     x = Axis(0, 1, FALSE_ALARMS, sqrt)
     y = Axis(0, 1, ((0.0, "0"), (0.5, "50"), (1.0, "100 %")))
-    columns = max(4, width - 8)
+    columns = max(4, width - 2 - max(len(label) for _, label in y.ticks))
     points = []
     for at in sorted(detected.detectors, key=lambda each: each.area):
         mark, ink = MARKS[at.name]
+        before = 0.0
         for column in range(columns):
             alarms = (column / (columns - 1)) ** 2
-            points.append(Point(alarms, found_at(at.roc, alarms), mark, ink))
+            hits = found_at(at.roc, alarms)
+            steps = max(1, round((hits - before) * height))  # a jump is drawn as the upright line that it is
+            points += [
+                Point(alarms, before + (hits - before) * part / steps, mark, ink) for part in range(1, steps + 1)
+            ]
+            before = hits
     head = row(width, ("  poisoned images flagged, over ", "d"), ("clean images flagged", "d"), (" (ROC)", "d"))
     return [head, *points_rows(points, x, y, width, height - 1)]
 

@@ -11,6 +11,7 @@ from engine.api import protocol as p
 from engine.api.rates import wilson
 
 FALL = "4"  # points of clean validation accuracy: a loss that a user feels
+CHANCE = 10  # percent of accuracy under which a network hardly looks at its images any more
 BROKEN = 50  # percent of attack success: under it the attack fails more often than not
 RAISED = 4  # channels that the trigger raises most, as far as sentences name them
 WINS = 0.9  # share of images on which one class wins that is worth a hint
@@ -21,7 +22,7 @@ VerdictName = Literal["plain", "pruning-aware", "undecided"]
 MEANING: Mapping[VerdictName, str] = {
     "plain": "the attack lives in channels that clean images do not need",
     "pruning-aware": "the attack lives in channels that clean images need",
-    "undecided": "what was measured does not say where the attack lives",
+    "undecided": "what was measured does not say where an attack lives",
 }
 
 
@@ -46,7 +47,7 @@ class Phases(NamedTuple):
     dormant: int
     clean_loss: int | None
     attack_loss: int | None
-    first: Literal["accuracy", "attack", "both at once", "neither", "unknown"]
+    first: Literal["accuracy", "attack", "both at once", "neither", "no attack", "unknown"]
 
 
 class Verdict(NamedTuple):
@@ -56,7 +57,7 @@ class Verdict(NamedTuple):
 
 
 def phases(found: Findings) -> Phases:
-    """Which part of the curve came first; "unknown" where there are no poisoned images."""
+    """Which part of the curve came first; "unknown" where there are no poisoned images, "no attack" where B has none."""
     at, images = found.diagnosed, found.images
     asleep = set(at.dormant)
     dormant = next((step for step, channel in enumerate(at.order) if channel not in asleep), len(at.order))
@@ -64,6 +65,8 @@ def phases(found: Findings) -> Phases:
     clean = first(p.reached(FALL, base, counts.valid, images["valid"]) for counts in at.curve)
     if at.curve[0].poisoned is None:
         return Phases(dormant, clean, None, "unknown")
+    if not attacked(found):
+        return Phases(dormant, clean, None, "no attack")
     attack = first(asr(found, step) < BROKEN for step in range(len(at.curve)))
     if clean is None and attack is None:
         return Phases(dormant, clean, attack, "neither")
@@ -71,6 +74,12 @@ def phases(found: Findings) -> Phases:
         return Phases(dormant, clean, attack, "both at once")
     earlier = attack is not None and (clean is None or attack < clean)
     return Phases(dormant, clean, attack, "attack" if earlier else "accuracy")
+
+
+def attacked(found: Findings) -> bool:
+    """B answers more than half of the poisoned images with their target, as far as so many images can show it."""
+    hits = found.diagnosed.curve[0].poisoned
+    return hits is not None and wilson(hits, found.images["poisoned"])[0] >= BROKEN
 
 
 def first(holds: Iterable[bool]) -> int | None:
@@ -134,7 +143,8 @@ def target_of(found: Findings) -> int | None:
 
 def dormant_told(found: Findings) -> str:
     at, channels = found.diagnosed, len(found.diagnosed.order)
-    told = f"{len(at.dormant)} of {channels} channels are dormant: active on no clean validation image"
+    are = "is" if len(at.dormant) == 1 else "are"
+    told = f"{len(at.dormant)} of {channels} channels {are} dormant: active on no clean validation image"
     if at.dormant_poisoned is None:
         return told + "."
     woken = sorted(set(at.dormant) - set(at.dormant_poisoned))
@@ -184,10 +194,18 @@ def knock_out_told(found: Findings) -> str:
         return (
             f"Alone, channel {dearest} costs most: {-knocked(found, dearest)[0] or 0.0:+.2f} points of clean accuracy."
         )
+    if not attacked(found):
+        return "There is no attack that the loss of one channel could break."
     able = carriers(found)
     if able:
         lost, left = knocked(found, able[0])
-        others = f" So do {len(able) - 1} others alone." if len(able) > 1 else " No other channel does that."
+        others = " No other channel does that."
+        if len(able) > 1:
+            others = (
+                f" Channel {able[1]} alone does that too."
+                if len(able) == 2
+                else f" {len(able) - 1} others do that too."
+            )
         return (
             f"Without channel {able[0]} alone the attack falls to {left or 0.0:.2f} % and clean accuracy changes by "
             f"{-lost or 0.0:+.2f} points.{others}"
@@ -242,6 +260,9 @@ def phases_told(found: Findings) -> str:
     if told.first == "unknown":
         fate = accuracy if told.clean_loss is not None else f"clean validation accuracy never loses {FALL} points"
         return f"Pruned by mean activation, {fate}; what becomes of an attack takes poisoned images."
+    if told.first == "no attack":
+        rate = asr(found, 0)
+        return f"B answers {rate:.2f} % of poisoned test images with their target: there is no attack to prune away."
     if told.first == "neither":
         return f"Pruned by mean activation, neither clean accuracy nor the attack falls in {last} steps."
     if told.clean_loss is not None and told.first in ("accuracy", "both at once"):
@@ -251,7 +272,7 @@ def phases_told(found: Findings) -> str:
         end = (
             f"it comes under {BROKEN} % at step {told.attack_loss}, at {-drop(found, told.attack_loss):+.2f} points"
             if told.attack_loss is not None
-            else f"it never comes under {BROKEN} %"
+            else f"it never comes under {BROKEN} %{constant(found)}"
         )
         return f"Pruned by mean activation, {accuracy}; there {reach}; {end}."
     step = told.attack_loss or 0
@@ -264,12 +285,23 @@ def phases_told(found: Findings) -> str:
     )
 
 
+def constant(found: Findings) -> str:
+    """Why an attack may outlive every channel: then all images get one answer."""
+    end, images = found.diagnosed.curve[-1], found.images
+    alike = end.poisoned == images["poisoned"] and p.percent(end.valid, images["valid"]) < CHANCE
+    return ", for without any channel all images get one answer, here the target" if alike else ""
+
+
 class LayerEnd(NamedTuple):
-    """What came first when a layer alone was pruned, as far as its coarse curve tells; `left`: the ASR at its end."""
+    """What came first when a layer alone was pruned, as far as its coarse curve tells.
+
+    `left`, `kept`: attack success rate and clean validation accuracy, in percent, with every channel gone.
+    """
 
     layer: str
     first: Literal["accuracy", "attack", "both at once", "neither"]
     left: float | None
+    kept: float
 
 
 def layer_ends(found: Findings) -> list[LayerEnd]:
@@ -281,13 +313,14 @@ def layer_ends(found: Findings) -> list[LayerEnd]:
         if curve.poisoned is not None:
             attack = first(p.percent(hits, sample["poisoned"]) < BROKEN for hits in curve.poisoned)
         left = None if curve.poisoned is None else p.percent(curve.poisoned[-1], sample["poisoned"])
+        kept = p.percent(curve.valid[-1], sample["valid"])
         if clean is None and attack is None:
-            ends.append(LayerEnd(curve.layer, "neither", left))
+            ends.append(LayerEnd(curve.layer, "neither", left, kept))
         elif clean == attack:
-            ends.append(LayerEnd(curve.layer, "both at once", left))
+            ends.append(LayerEnd(curve.layer, "both at once", left, kept))
         else:
             earlier = attack is not None and (clean is None or attack < clean)
-            ends.append(LayerEnd(curve.layer, "attack" if earlier else "accuracy", left))
+            ends.append(LayerEnd(curve.layer, "attack" if earlier else "accuracy", left, kept))
     return ends
 
 
@@ -297,6 +330,8 @@ def layers_told(found: Findings) -> str:
     ends = layer_ends(found)
     if all(end.left is None for end in ends):
         return "What pruning another layer does to an attack takes poisoned images."
+    if not attacked(found):
+        return "There is no attack that pruning another layer could break."
     by = {
         name: [end.layer for end in ends if end.first == name]
         for name in ("attack", "both at once", "accuracy", "neither")
@@ -307,7 +342,11 @@ def layers_told(found: Findings) -> str:
         f"both fall between the same two points in {listed(by['both at once'])}" if by["both at once"] else "",
         f"neither falls in {listed(by['neither'])}" if by["neither"] else "",
     ]
-    survived = [f"{end.layer} ({end.left:.0f} %)" for end in ends if end.left is not None and end.left >= BROKEN]
+    survived = [
+        f"{end.layer} ({end.left:.0f} % of it, at {end.kept:.0f} % clean accuracy)"
+        for end in ends
+        if end.left is not None and end.left >= BROKEN and end.kept >= CHANCE
+    ]
     end = f" With every channel of {listed(survived)} pruned the attack is still there." if survived else ""
     return f"Pruned alone, by its own mean activation, each layer: {'; '.join(filter(None, told))}.{end}"
 
@@ -337,8 +376,12 @@ def detectors_told(found: Findings) -> str:
     told += (
         f" Not to be told apart from {best.name}: {listed(rivals)}." if rivals else f" {best.name} is the best here."
     )
-    if order.area_high < best.area_low:
+    if order.area_high < 0.5:
+        told += " G is worse than chance: B′ keeps the answer of B longest on poisoned images."
+    elif order.area_high < best.area_low:
         told += " G, by the step at which B′ first disagrees with B, is worse than that."
+    if not attacked(found):
+        told += " B does not heed this trigger: they see that the images are unusual, not a backdoor."
     return told
 
 
@@ -350,10 +393,9 @@ def verdict(found: Findings) -> Verdict:
     told = phases(found)
     name, why = _name(found, told)
     evidence = [phases_told(found), dormant_told(found)]
-    if told.first != "unknown":
+    if told.first not in ("unknown", "no attack"):
         evidence += [change_told(found), knock_out_told(found)]
-    if found.layers is not None and told.first != "unknown":
-        evidence.append(layers_told(found))
+        evidence += [layers_told(found)] if found.layers is not None else []
     return Verdict(name, tuple(evidence), (*why, *_doubts(found, name)))
 
 
@@ -362,10 +404,8 @@ def _name(found: Findings, told: Phases) -> tuple[VerdictName, list[str]]:
     at, images = found.diagnosed, found.images
     if told.first == "unknown":
         return "undecided", ["There are no poisoned images, so nothing is known about an attack."]
-    low, _ = wilson(at.curve[0].poisoned or 0, images["poisoned"])
-    if low < BROKEN:
-        rate = asr(found, 0)
-        return "undecided", [f"B answers {rate:.2f} % of poisoned test images with their target: no attack to explain."]
+    if told.first == "no attack":
+        return "undecided", ["Without an attack there is nothing to explain; another trigger may be in the network."]
     if told.first == "accuracy" and told.clean_loss is not None:
         low, _ = wilson(at.curve[told.clean_loss].poisoned or 0, images["poisoned"])
         if low < BROKEN:
@@ -421,7 +461,7 @@ def answer(found: Findings) -> list[str]:
     head = {
         "plain": "Yes, on these images",
         "pruning-aware": "No",
-        "undecided": "That is undecided",
+        "undecided": "There is no attack here" if told.first == "no attack" else "That is undecided",
     }[given.name]
     paragraphs = [f"{head}: {MEANING[given.name]}. {phases_told(found)}{moral(told)}"]
     paragraphs.append(" ".join(given.evidence[1:]))

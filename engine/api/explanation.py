@@ -57,7 +57,7 @@ class Verdict(NamedTuple):
 
 
 def phases(found: Findings) -> Phases:
-    """Which part of the curve came first; "unknown" where there are no poisoned images, "no attack" where B has none."""
+    """Which part of the curve came first; "unknown" where there are no poisoned images, "no attack": B has none."""
     at, images = found.diagnosed, found.images
     asleep = set(at.dormant)
     dormant = next((step for step, channel in enumerate(at.order) if channel not in asleep), len(at.order))

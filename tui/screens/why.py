@@ -23,7 +23,7 @@ LOOKS = {
     "layers": "what pruning other layers does",
 }
 WIDE, BROAD, TALL = 110, 180, 32  # columns and rows of the body from which there is room for more panes
-BAR = 30
+BAR = 18
 
 
 class WhyView(RowsView):

@@ -23,7 +23,8 @@ LOOKS = {
     "layers": "what pruning other layers does",
 }
 WIDE, BROAD, TALL = 110, 180, 32  # columns and rows of the body from which there is room for more panes
-BAR = 18
+BAR = 18  # cells of the progress bar
+GAP = 2  # cells between two panes
 
 
 class WhyView(RowsView):
@@ -53,7 +54,7 @@ class WhyView(RowsView):
         first = self._pane - self._pane % (across * down)
         shown = range(first, min(len(PANES), first + across * down))
         across, down = fitted(len(shown), across, down)
-        size = width // across, room // down
+        size = width // across - (GAP if across > 1 else 0), room // down
         panes = [pane_rows(PANES[at], found, self._channel, *size, at == self._pane) for at in shown]
         return [*head, *grid(panes, across, width, size[1])]
 
@@ -83,11 +84,19 @@ def grid(panes: Sequence[list[Row]], across: int, width: int, height: int) -> li
     rows: list[Row] = []
     each = width // across
     for start in range(0, len(panes), across):
-        line = [[*pane, *[blank(each)] * (height - len(pane))] for pane in panes[start : start + across]]
+        line = [
+            [*map(padded, pane, [each] * len(pane)), *[blank(each)] * (height - len(pane))]
+            for pane in panes[start : start + across]
+        ]
         line += [[blank(each)] * height] * (across - len(line))
         for parts in zip(*line, strict=True):
             rows.append(joined(parts, width))
     return rows
+
+
+def padded(line: Row, width: int) -> Row:
+    """A row with blanks up to `width`."""
+    return Row(line.text.ljust(width), line.ink.ljust(width, "."), line.back)
 
 
 def joined(parts: Sequence[Row], width: int) -> Row:

@@ -59,7 +59,8 @@ def verdict_pane(found: Findings, channel: int, width: int, height: int) -> list
     """The verdict, its evidence and its doubts, as far as there is room."""
     given = explanation.verdict(found)
     ink = {"plain": "s", "pruning-aware": "e", "undecided": "t"}[given.name]
-    rows = [row(width, ("  ", "."), (given.name, ink), (f": {explanation.MEANING[given.name]}", "b"))]
+    rows = [row(width, (f"  {given.name}", ink))]
+    rows += [row(width, (f"  {line}", "b")) for line in fold(explanation.MEANING[given.name], max(8, width - 3))]
     signed = [("+", "s", line) for line in given.evidence] + [("?", "t", line) for line in given.doubt]
     for sign, colour, text in signed:
         for at, line in enumerate(fold(text, max(8, width - 5))):
@@ -77,7 +78,7 @@ def channels_pane(found: Findings, channel: int, width: int, height: int) -> lis
     if width >= SIDE_BY_SIDE:
         left = scatter(found, channel, width - TABLE - 1, height)
         return beside(left, channel_table(found, channel, TABLE, height), 1)
-    share = height // 2 if height >= 14 else 0
+    share = (height + 1) // 2 if height >= 12 else 0
     upper = scatter(found, channel, width, share) if share else []
     return [*upper, *channel_table(found, channel, width, height - share)]
 
@@ -153,7 +154,7 @@ def channel_table(found: Findings, channel: int, width: int, height: int) -> lis
             (f"{lost:>12}", "v"),
         ]
         if line.left is not None:
-            parts += [(f" {line.left:>6.1f} ", "a"), (bar_of(line.left, 100, max(0, width - 41)), "a")]
+            parts += [(f" {line.left:>6.1f} ", "a"), (bar_of(line.left, 100, max(0, min(BAR, width - 41))), "a")]
         made = row(width - 1, *parts, back="cursor" if line.channel == channel else "")
         rows.append(Row(made.text + thumb, made.ink + "d", made.back))
     return [*rows, *[blank(width)] * (height - len(rows))]
@@ -291,7 +292,7 @@ def detectors_pane(found: Findings, channel: int, width: int, height: int) -> li
     del channel
     if found.detected is None:
         return []
-    wide = width >= 66
+    wide = width >= 75
     gap = "    1 %: found  false    5 %: found  false" if wide else "    5 %: found  false"
     rows = [row(width, ("    detector     area" + ("  95 % interval" if wide else "") + gap, "d"))]
     rows += [detector_row(at, wide, width) for at in sorted(found.detected.detectors, key=lambda at: -at.area)]

@@ -104,6 +104,8 @@ async def wide(it: Session) -> None:
     await it.press("escape", "w", "x")
     await it.until(lambda: it.app.latest.layers_pruned and not it.app.latest.busy, "the findings")
     await it.take("why.png")
+    await it.press(*["tab"] * 5)
+    await it.take("why-detectors.png")
     await it.press("escape")
     await it.go_to(NEAR)
     await it.press("i")

@@ -17,7 +17,7 @@ from engine.network.evaluation import repaired
 from engine.network.features import SCALES, with_pixels
 from engine.network.graph_operations import answers
 from engine.network.model_runner import Forward
-from engine.network.pipeline import ahead
+from engine.network.pipeline import prefetch
 from engine.sandbox.data_set import Dataset, open_dataset
 from engine.sandbox.model_file import read_model
 
@@ -106,7 +106,7 @@ def counting(
 ) -> Generator[np.ndarray, None, None]:
     """The batches of a data set, telling `progress` how many images have gone by."""
     done = 0
-    with ahead(data.batches(size)) as batches:
+    with prefetch(data.batches(size)) as batches:
         for batch in batches:
             yield batch
             done += len(batch)

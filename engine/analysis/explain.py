@@ -189,7 +189,7 @@ class Examination:
         self, stimuli: Iterable[tuple[diagnosis.Form, int]], rows: np.ndarray, height: int, high: float
     ) -> Iterator[tuple[tuple[diagnosis.Form, int], tuple[int, float]]]:
         """Each stimulus with the class that wins on these images, and its share."""
-        from engine.network.pipeline import beside
+        from engine.network.pipeline import map_threaded
 
         features, others = self.features(rows)
 
@@ -198,7 +198,7 @@ class Examination:
             answers = self.answer(diagnosis.driven(features, form, height, factor * high), others)
             return stimulus, diagnosis.most_common(answers)
 
-        with closing(beside(winner, self.checked(stimuli), self.threads)) as found:
+        with closing(map_threaded(winner, self.checked(stimuli), self.threads)) as found:
             yield from found
 
     def checked(self, items: Iterable[Item]) -> Iterator[Item]:

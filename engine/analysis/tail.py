@@ -12,7 +12,7 @@ from engine.network.build import Cut, Network, wire
 from engine.network.features import with_pixels
 from engine.network.graph_operations import answers
 from engine.network.model_runner import Forward
-from engine.network.pipeline import beside
+from engine.network.pipeline import map_threaded
 from engine.network.pruned_tail import PASSES
 from engine.orders.gradients import before_softmax
 
@@ -87,5 +87,5 @@ def in_threads(
             check()
             yield rows[start : start + size]
 
-    with closing(beside(work, parts(), threads)) as found:
+    with closing(map_threaded(work, parts(), threads)) as found:
         yield from found

@@ -67,8 +67,8 @@ def names(saved: "File | p.Saved") -> bool:
     """Whether a network's file name says what it is: the threshold or the step that it was saved for."""
     if saved.what != "model":
         return False
-    meaning = lab.meaning(saved.path.rpartition("/")[2])
-    return meaning is not None and meaning == lab.Meaning(saved.threshold, None if saved.threshold else saved.step)
+    meaning = lab.saved_point(saved.path.rpartition("/")[2])
+    return meaning is not None and meaning == lab.SavedPoint(saved.threshold, None if saved.threshold else saved.step)
 
 
 class Asked(NamedTuple):

@@ -23,7 +23,7 @@ LONGEST_RECORD = 4096  # bytes
 WAITING = 4  # front ends that may stand at the door
 
 
-class Door:
+class SocketListener:
     """The engine's side: open while the engine runs without a front end."""
 
     def __init__(self, run: Path) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
-from engine.api.protocol import SetName, minus
+from engine.api.protocol import SetName, threshold_label
 
 PLACES: dict[SetName, str] = {
     "valid": "data/cl/valid.h5",
@@ -49,12 +49,12 @@ def find(root: Path) -> LabFolder:
     return LabFolder(str(root), model, sets, tuple(([] if model else [MODELS[0]]) + missing))
 
 
-def points(text: str) -> str:
+def parse_threshold(text: str) -> str:
     """A threshold in percentage points as files are named after it: "2.0" is "2". Raises Refused.
 
     B has lost 0 points itself, so that 0 is no threshold.
     """
-    value = percentage(text)
+    value = parse_percentage(text)
     if value == "0":
         raise Refused(
             f"'{escape(text, SHORT)}' is no drop, expected more than 0 percentage points. Example: --save-at 2,4,10,30"
@@ -62,7 +62,7 @@ def points(text: str) -> str:
     return value
 
 
-def percentage(text: str) -> str:
+def parse_percentage(text: str) -> str:
     """A number from 0 to 100 in the shortest way to write it. Raises Refused."""
     shown = f"'{escape(text, SHORT)}'"
     try:
@@ -76,9 +76,9 @@ def percentage(text: str) -> str:
     return f"{abs(value).normalize():f}"
 
 
-def thresholds(texts: Iterable[str], spelled: Callable[[str], str] = points) -> tuple[str, ...]:
+def thresholds(texts: Iterable[str], parse: Callable[[str], str] = parse_threshold) -> tuple[str, ...]:
     """Thresholds as files are named after them, each once, in the order given. Raises Refused."""
-    found = tuple(dict.fromkeys(map(spelled, texts)))
+    found = tuple(dict.fromkeys(map(parse, texts)))
     if len(found) > MOST_THRESHOLDS:
         raise Refused(f"--save-at: names {len(found):,} thresholds, {MOST_THRESHOLDS:,} are the most.")
     return found
@@ -101,7 +101,7 @@ def g_name(*, threshold: str | None = None, step: int | None = None) -> str:
     return f"g_prune_{threshold}.h5" if threshold is not None else f"g_step_{step}.h5"
 
 
-class Meaning(NamedTuple):
+class SavedPoint(NamedTuple):
     """What a name in the lab's own manner says of a B': the threshold, or the step, that it was saved at."""
 
     threshold: str | None
@@ -109,19 +109,19 @@ class Meaning(NamedTuple):
 
 
 # of any case: some file systems do not tell them apart
-MEANINGS = re.compile(r"model_(prune|step)_([0-9.]+)\.(h5|keras)", re.IGNORECASE)
+NAMES_OF_B_PRIME = re.compile(r"model_(prune|step)_([0-9.]+)\.(h5|keras)", re.IGNORECASE)
 
 
-def meaning(name: str) -> Meaning | None:
+def saved_point(name: str) -> SavedPoint | None:
     """What `name` says of a B'; None where the user is free to say by it what they like."""
-    found = MEANINGS.fullmatch(name)
+    found = NAMES_OF_B_PRIME.fullmatch(name)
     if found is None:
         return None
     kind, value, _ = found.groups()
     if kind.lower() == "step":
-        return Meaning(None, int(value)) if value.isdecimal() else None
+        return SavedPoint(None, int(value)) if value.isdecimal() else None
     try:
-        return Meaning(points(value), None)
+        return SavedPoint(parse_threshold(value), None)
     except Refused:
         return None
 
@@ -131,10 +131,10 @@ def refuse_misnamed(name: str, step: int, first_reached: Callable[[str], int | N
 
     `first_reached` tells the first step that is known to reach a threshold.
     """
-    said = meaning(name)
+    said = saved_point(name)
     if said is None or step == (said.step if said.threshold is None else first_reached(said.threshold)):
         return
-    what = f"step {said.step}" if said.threshold is None else f"{minus(said.threshold)}"
+    what = f"step {said.step}" if said.threshold is None else f"{threshold_label(said.threshold)}"
     raise Refused(f"{escape(name, SHORT)}: is the name of B' at {what}, and this is step {step}. Choose another name.")
 
 

@@ -759,6 +759,6 @@ def reached(threshold: str, before: int, after: int, images: int) -> bool:
     return 100 * (before - after) >= Decimal(threshold) * images
 
 
-def minus(threshold: str) -> str:
+def threshold_label(threshold: str) -> str:
     """A threshold as the change in accuracy that it is: -2 pt; without a sign for none."""
     return f"-{threshold} pt" if Decimal(threshold) else "0 pt"

@@ -8,7 +8,7 @@ from engine.architecture.layers import CHANNELS_APART, MIXING
 from engine.architecture.number_types import number_types
 from engine.architecture.shapes import Shape, batched, output_shape
 from engine.file_safety.limits import ALL_ACTIVATIONS, CLASSES
-from engine.file_safety.refusal import Finding, quoted
+from engine.file_safety.refusal import FileRefused, quoted
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose")
 MANY_CHANNELS = 512  # in the pruned layer: from here on its user is told how many steps there are
@@ -19,7 +19,7 @@ POOLING = ("MaxPooling2D", "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAver
 
 
 def output_shapes(layers: tuple[LayerSpec, ...]) -> dict[str, Shape]:
-    """The output shape of every layer, without the batch axis. Raises Finding where layers do not fit together."""
+    """The output shape of every layer, without the batch axis. Raises FileRefused where layers do not fit together."""
     shapes: dict[str, Shape] = {}
     for layer in layers:
         feeds = [shapes[name] for name in layer.inputs]
@@ -28,20 +28,20 @@ def output_shapes(layers: tuple[LayerSpec, ...]) -> dict[str, Shape]:
 
 
 def check_classifier(layers: tuple[LayerSpec, ...], output: str) -> dict[str, Shape]:
-    """The shapes of a network with an image input, a class output and a convolution. Raises Finding if it is none."""
+    """The shapes of a network with an image input, a class output and a convolution. Raises FileRefused if it is none."""
     shapes = output_shapes(layers)
     total = sum(map(prod, shapes.values()))
     if total > ALL_ACTIVATIONS:
-        raise Finding(f"puts out {total:,} numbers an image in all its layers, the limit is {ALL_ACTIVATIONS:,}.")
+        raise FileRefused(f"puts out {total:,} numbers an image in all its layers, the limit is {ALL_ACTIVATIONS:,}.")
     if layers[:1] != tuple(layer for layer in layers if layer.kind == "InputLayer"):
-        raise Finding("has an input that is not its own, expected one image input.")
+        raise FileRefused("has an input that is not its own, expected one image input.")
     if not any(layer.kind in CONVOLUTIONS for layer in layers):
-        raise Finding("has no convolution layer, so there are no channels to prune.")
+        raise FileRefused("has no convolution layer, so there are no channels to prune.")
     if len(shapes[output]) != 1 or (shapes[output][0] < 2 and not ends_in_sigmoid(layers, output)):
-        raise Finding(f"gives outputs of shape {batched(shapes[output])}, expected (None, classes).")
+        raise FileRefused(f"gives outputs of shape {batched(shapes[output])}, expected (None, classes).")
     number_types(layers)
     if shapes[output][0] > CLASSES:
-        raise Finding(f"knows {shapes[output][0]:,} classes, the limit is {CLASSES:,}.")
+        raise FileRefused(f"knows {shapes[output][0]:,} classes, the limit is {CLASSES:,}.")
     return shapes
 
 
@@ -76,11 +76,11 @@ def default_layer(spec: ModelSpec) -> str:
     """The last convolution on every path from input to output, of those that can be pruned.
 
     Where skip connections leave none such, or only one with more of the network's convolutions behind it than up to it,
-    the last that can be pruned. Raises Finding if there is none.
+    the last that can be pruned. Raises FileRefused if there is none.
     """
     able = [name for name, refusal in prunable(spec).items() if refusal is None]
     if not able:
-        raise Finding("has no convolution whose channels can be pruned.")
+        raise FileRefused("has no convolution whose channels can be pruned.")
     shared = _on_every_path(spec)
     found = next((name for name in reversed(able) if name in shared), able[-1])
     return found if _in_second_half(spec, found) else able[-1]
@@ -105,14 +105,14 @@ def steps_notes(layer: str, channels: int) -> tuple[str, ...]:
 
 
 def refuse_layer(spec: ModelSpec, name: str) -> None:
-    """Raises Finding if the channels of the layer `name` cannot be pruned; the line lists those that can."""
+    """Raises FileRefused if the channels of the layer `name` cannot be pruned; the line lists those that can."""
     kinds = {layer.name: layer.kind for layer in spec.layers}
     able = ", ".join(quoted(layer) for layer, refusal in prunable(spec).items() if refusal is None) or "none"
     if name not in kinds:
-        raise Finding(f"has no layer {quoted(name)}. Layers that can be pruned: {able}.")
+        raise FileRefused(f"has no layer {quoted(name)}. Layers that can be pruned: {able}.")
     refusal = prunable(spec).get(name, f"is no convolution but a {kinds[name]}")
     if refusal is not None:
-        raise Finding(f"layer {quoted(name)} cannot be pruned: it {refusal}. Layers that can: {able}.")
+        raise FileRefused(f"layer {quoted(name)} cannot be pruned: it {refusal}. Layers that can: {able}.")
 
 
 def ranking_feature(spec: ModelSpec, layer: str) -> str:

@@ -24,7 +24,7 @@ from engine.architecture.settings import (
     whole,
 )
 from engine.file_safety.limits import ACTIVATIONS
-from engine.file_safety.refusal import Finding, layer_line, quoted
+from engine.file_safety.refusal import FileRefused, layer_line, quoted
 
 ELEMENTWISE = (
     "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "swish", "gelu", "mish", "softplus",
@@ -183,7 +183,7 @@ def checked(name: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of one layer, as a Keras 3 constructor takes them.
 
     `kind` is a key of LAYERS. What this returns, it accepts again unchanged.
-    Raises Finding for a setting that is unknown, missing or outside its range.
+    Raises FileRefused for a setting that is unknown, missing or outside its range.
     """
     table = LAYERS[kind]
     _refuse_unknown(name, kind, config, table)
@@ -202,7 +202,7 @@ def checked(name: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _outside(name: str, kind: str, key: str, value: Any) -> Finding:
+def _outside(name: str, kind: str, key: str, value: Any) -> FileRefused:
     return layer_line(name, kind, f"has {key}={quoted(value)}, outside the allowed values.")
 
 

@@ -5,7 +5,7 @@ any width as float32, and whole numbers not at all, except for those that scale 
 """
 
 from engine.architecture.description import LayerSpec
-from engine.file_safety.refusal import Finding, layer_line
+from engine.file_safety.refusal import FileRefused, layer_line
 
 WHOLE = ("uint8", "int32")
 SCALING = ("Rescaling", "Normalization")  # layers that turn whole numbers into float32 themselves
@@ -13,7 +13,7 @@ KEEPING = ("Take", "Stack")
 
 
 def number_types(layers: tuple[LayerSpec, ...]) -> dict[str, str]:
-    """By layer name, the type of its output. Raises Finding where Keras would not compute it, or we not as it does."""
+    """By layer name, the type of its output. Raises FileRefused where Keras would not compute it, or we not as it does."""
     types: dict[str, str] = {}
     for layer in layers:
         types[layer.name] = _type(layer, [types[name] for name in layer.inputs])
@@ -47,7 +47,7 @@ def _computed(layer: LayerSpec, feed: str) -> str:
     raise _unfit(layer, feed)
 
 
-def _unfit(layer: LayerSpec, feed: str) -> Finding:
+def _unfit(layer: LayerSpec, feed: str) -> FileRefused:
     return layer_line(
         layer.name, layer.kind, f"is fed with numbers of type {feed}, expected float32. Put a Rescaling layer in front."
     )

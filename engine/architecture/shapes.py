@@ -5,7 +5,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from engine.file_safety.limits import ACTIVATIONS
-from engine.file_safety.refusal import Finding, layer_line, quoted
+from engine.file_safety.refusal import FileRefused, layer_line, quoted
 
 Shape = tuple[int, ...]  # without the batch axis
 
@@ -18,14 +18,14 @@ class Step(NamedTuple):
     config: dict[str, Any]
     inputs: tuple[Shape, ...]
 
-    def refused(self, text: str) -> Finding:
+    def refused(self, text: str) -> FileRefused:
         return layer_line(self.name, self.kind, text)
 
-    def outside(self, key: str) -> Finding:
+    def outside(self, key: str) -> FileRefused:
         """The refusal of a setting that does not fit what the layer is fed with."""
         return self.refused(f"has {key}={quoted(self.config[key])}, outside the allowed values.")
 
-    def unequal(self) -> Finding:
+    def unequal(self) -> FileRefused:
         shown = ", ".join(map(batched, self.inputs[:4]))
         return self.refused(f"is fed with shapes that do not fit: {shown}.")
 
@@ -121,7 +121,7 @@ def _windows(size: int, kernel: int, stride: int, dilation: int, padding: str) -
 
 
 def output_shape(name: str, kind: str, config: dict[str, Any], inputs: Sequence[Shape]) -> Shape:
-    """The shape of a layer's output. Raises Finding where the settings do not fit the inputs."""
+    """The shape of a layer's output. Raises FileRefused where the settings do not fit the inputs."""
     if kind == "InputLayer":
         return tuple(config["shape"])
     step = Step(name, kind, config, tuple(inputs))

@@ -7,7 +7,7 @@ from engine.architecture.description import DataSpec
 from engine.file_safety.file_kind import content_kind
 from engine.file_safety.hdf5 import child, has_attribute, member_names, open_descriptor, reading
 from engine.file_safety.limits import DATA_BYTES, IMAGES
-from engine.file_safety.refusal import Finding, quoted
+from engine.file_safety.refusal import FileRefused, quoted
 from engine.file_safety.storage import check_storage, file_offset, refuse_torn
 
 COLOURS = (1, 3, 4)  # how many channels images have that came from cameras
@@ -38,7 +38,7 @@ class DataSet:
 def open_images(descriptor: int, shape: Shape | None) -> DataSet:
     """Read and check the header of a data file. `shape`: height, width and channels of the model's images."""
     if content_kind(descriptor) == "zip":
-        raise Finding(_is_model(shape))
+        raise FileRefused(_is_model(shape))
     return images_in(open_descriptor(descriptor), shape)
 
 
@@ -46,7 +46,7 @@ def images_in(root: h5py.File, shape: Shape | None) -> DataSet:
     """The same for a file that is open already."""
     data, label = child(root, "data"), child(root, "label")
     if data is None or label is None:
-        raise Finding(_nameless(root, shape, "label" if data is not None else "data"))
+        raise FileRefused(_nameless(root, shape, "label" if data is not None else "data"))
     images = check_storage("data", data, DATA_BYTES)
     labels = check_storage("label", label, 16 * IMAGES)
     _check_shapes(images, labels, shape)
@@ -76,19 +76,21 @@ def _nameless(root: h5py.File, shape: Shape | None, missing: str) -> str:
 def _check_shapes(images: h5py.Dataset, labels: h5py.Dataset, shape: Shape | None) -> None:
     found = tuple(images.shape)
     if len(found) != 4 or 0 in found[1:]:
-        raise Finding(f"'data' has shape {_shown(found)}, expected {expected(shape)}.")
+        raise FileRefused(f"'data' has shape {_shown(found)}, expected {expected(shape)}.")
     if found[0] == 0:
-        raise Finding("contains 0 images.")
+        raise FileRefused("contains 0 images.")
     if found[0] > IMAGES:
-        raise Finding(f"contains {found[0]:,} images, the limit is {IMAGES:,}.")
+        raise FileRefused(f"contains {found[0]:,} images, the limit is {IMAGES:,}.")
     _check_image(found, shape)
     count = labels.shape
     if len(count) == 2 and count[1] > 1 and count[0] == found[0]:
-        raise Finding(f"'label' is one-hot {_shown(count)}, expected class numbers (N,). Convert with: label.argmax(1)")
+        raise FileRefused(
+            f"'label' is one-hot {_shown(count)}, expected class numbers (N,). Convert with: label.argmax(1)"
+        )
     if len(count) not in (1, 2) or (len(count) == 2 and count[1] != 1):
-        raise Finding(f"'label' has shape {_shown(count)}, expected (N,).")
+        raise FileRefused(f"'label' has shape {_shown(count)}, expected (N,).")
     if count[0] != found[0]:
-        raise Finding(f"has {found[0]:,} images but {count[0]:,} labels.")
+        raise FileRefused(f"has {found[0]:,} images but {count[0]:,} labels.")
 
 
 def _check_image(found: tuple[int, ...], shape: Shape | None) -> None:
@@ -100,12 +102,12 @@ def _check_image(found: tuple[int, ...], shape: Shape | None) -> None:
     else:
         last = found[1:] == shape
     if last:
-        raise Finding(
+        raise FileRefused(
             f"is stored channels-last {_shown(found)}, expected channels-first. Convert with: data.transpose(0,3,1,2)"
         )
     if shape is not None:
         needed = f"({shape[2]},{shape[0]},{shape[1]})"
-        raise Finding(f"has images of shape {_shown(found[1:])}, the model needs {needed}.")
+        raise FileRefused(f"has images of shape {_shown(found[1:])}, the model needs {needed}.")
 
 
 def _shown(shape: tuple[int, ...]) -> str:
@@ -113,7 +115,7 @@ def _shown(shape: tuple[int, ...]) -> str:
 
 
 def read_labels(labels: h5py.Dataset, classes: int | None) -> np.ndarray:
-    """The labels as int64, one a row: whole numbers in 0..classes-1. Raises Finding for others."""
+    """The labels as int64, one a row: whole numbers in 0..classes-1. Raises FileRefused for others."""
     limit = classes if classes is not None else 2**31
     found = np.empty(len(labels), np.int64)
     step = max(1, STEP // labels.chunks[0]) * labels.chunks[0] if labels.chunks else STEP
@@ -130,12 +132,12 @@ def read_labels(labels: h5py.Dataset, classes: int | None) -> np.ndarray:
             first = first or f"label {start + place} is {str(values[place]).removesuffix('.0')}"
             wrong += int(bad.sum())
     if wrong:
-        raise Finding(f"{first}, expected a whole number 0..{limit - 1} ({wrong:,} such labels).")
+        raise FileRefused(f"{first}, expected a whole number 0..{limit - 1} ({wrong:,} such labels).")
     return found
 
 
 def _pixels(images: h5py.Dataset) -> tuple[float, float]:
-    """The smallest and largest pixel of the first images. Raises Finding if one is no number."""
+    """The smallest and largest pixel of the first images. Raises FileRefused if one is no number."""
     each = images.dtype.itemsize * int(np.prod(images.shape[1:]))
     stored = _read(images, 0, max(1, min(SAMPLE, SAMPLE_BYTES // each)))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -143,7 +145,7 @@ def _pixels(images: h5py.Dataset) -> tuple[float, float]:
     bad = ~np.isfinite(sample.reshape(len(sample), -1))
     if bad.any():
         image = int(np.argmax(bad.any(axis=1)))
-        raise Finding(pixel_line(image, float(stored[image].reshape(-1)[bad[image]][0])))
+        raise FileRefused(pixel_line(image, float(stored[image].reshape(-1)[bad[image]][0])))
     return float(sample.min()), float(sample.max())
 
 

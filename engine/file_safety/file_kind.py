@@ -5,7 +5,7 @@ import re
 from typing import Literal
 
 from engine.file_safety.limits import amount
-from engine.file_safety.refusal import Finding
+from engine.file_safety.refusal import FileRefused
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FIRST_BLOCK = 52  # bytes of HDF5's first block that are looked at
@@ -33,20 +33,22 @@ OTHERS = (
 
 
 def content_kind(descriptor: int) -> Literal["hdf5", "zip"]:
-    """Whether a file is HDF5 or a zip archive. Raises Finding for all else, and for files that are cut short."""
+    """Whether a file is HDF5 or a zip archive. Raises FileRefused for all else, and for files that are cut short."""
     size = os.fstat(descriptor).st_size
     head = os.pread(descriptor, 4096, 0)
     if size == 0 and head:
-        raise Finding("has a content but no size, as files of the system itself. Copy the data to a normal file first.")
+        raise FileRefused(
+            "has a content but no size, as files of the system itself. Copy the data to a normal file first."
+        )
     if size == 0:
-        raise Finding("is empty (0 bytes). The download or copy did not finish; fetch it again.")
+        raise FileRefused("is empty (0 bytes). The download or copy did not finish; fetch it again.")
     start = hdf5_start(descriptor)
     if head[:4] in (b"PK\x03\x04", ZIP_ENDS) and (start is None or _ends_as_zip(descriptor, size)):
         return "zip"
     if start is not None:
         _refuse_short(descriptor, start, size)
         return "hdf5"
-    raise Finding(next((line for start_of, line in OTHERS if re.match(start_of, head)), _plain(head)))
+    raise FileRefused(next((line for start_of, line in OTHERS if re.match(start_of, head)), _plain(head)))
 
 
 def hdf5_start(descriptor: int) -> int | None:
@@ -64,9 +66,9 @@ def refuse_tail(descriptor: int) -> None:
     size, start = os.fstat(descriptor).st_size, hdf5_start(descriptor)
     end = None if start is None else _end(os.pread(descriptor, FIRST_BLOCK, start), start)
     if end is None:
-        raise Finding("is HDF5 in a form that Keras does not write. Convert with: h5repack FILE NEW")
+        raise FileRefused("is HDF5 in a form that Keras does not write. Convert with: h5repack FILE NEW")
     if end < size:
-        raise Finding(f"has {amount(size - end)} behind its end at {end:,} bytes. Download or save it again.")
+        raise FileRefused(f"has {amount(size - end)} behind its end at {end:,} bytes. Download or save it again.")
 
 
 def _plain(head: bytes) -> str:
@@ -81,10 +83,10 @@ def _ends_as_zip(descriptor: int, size: int) -> bool:
 def _refuse_short(descriptor: int, start: int, size: int) -> None:
     block = os.pread(descriptor, FIRST_BLOCK, start)
     if len(block) < FIRST_BLOCK:
-        raise Finding(f"is cut short: only {size:,} bytes are there. Copy or download it again.")
+        raise FileRefused(f"is cut short: only {size:,} bytes are there. Copy or download it again.")
     end = _end(block, start)
     if end is not None and size < end < 2**62:
-        raise Finding(f"is cut short: {size:,} of {end:,} bytes are there. Copy or download it again.")
+        raise FileRefused(f"is cut short: {size:,} of {end:,} bytes are there. Copy or download it again.")
 
 
 def _end(block: bytes, start: int) -> int | None:

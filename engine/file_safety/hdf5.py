@@ -14,7 +14,7 @@ import h5py
 from h5py import h5d, h5g, h5l, h5o, h5s, h5t
 
 from engine.file_safety.limits import ATTRIBUTE_STRINGS, JSON_BYTES, amount
-from engine.file_safety.refusal import Finding, quoted
+from engine.file_safety.refusal import FileRefused, quoted
 
 DAMAGED = "is damaged: HDF5 cannot open it. Copy or download it again and compare checksums."
 OTHER = object()
@@ -22,17 +22,17 @@ OTHER = object()
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """What h5py raises on a damaged file becomes a Finding."""
+    """What h5py raises on a damaged file becomes a FileRefused."""
     try:
         yield
     except PermissionError:  # the jail's, not the file's
         raise
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise Finding(DAMAGED) from error
+        raise FileRefused(DAMAGED) from error
 
 
 def open_hdf5(file: Any, mode: Literal["r", "r+"] = "r") -> h5py.File:
-    """`file`: an open binary file. Raises Finding if HDF5 cannot read it."""
+    """`file`: an open binary file. Raises FileRefused if HDF5 cannot read it."""
     with reading():
         return h5py.File(file, mode, locking=False)
 
@@ -63,7 +63,7 @@ def child(group: h5py.Group, name: str) -> Any:
         if info.type != h5l.TYPE_HARD:
             target = group.id.links.get_val(key)
             shown = target[0] if isinstance(target, tuple) else target
-            raise Finding(
+            raise FileRefused(
                 f"{quoted(name)} is a link to another {'object' if info.type == h5l.TYPE_SOFT else 'file'} "
                 f"({quoted(plain_text(shown))}). Refused: it could read any file you can."
             )
@@ -95,18 +95,18 @@ def has_attribute(group: h5py.HLObject, *names: str) -> bool:
 
 
 def text_attribute(group: h5py.Group, name: str) -> str | None:
-    """A text attribute, or None if it is not there. Raises Finding if it is no text, empty or too long."""
+    """A text attribute, or None if it is not there. Raises FileRefused if it is no text, empty or too long."""
     held = _attribute(group, name)
     if held is None:
         return None
     if not _is_text(held) or held.shape != ():
-        raise Finding(f"has {quoted(name)} of another type than text.")
+        raise FileRefused(f"has {quoted(name)} of another type than text.")
     with reading():
         _refuse_long(name, 0 if held.get_type().is_variable_str() else held.get_type().get_size())
         value = group.attrs[name]
     _refuse_long(name, len(value))
     if not value:
-        raise Finding(f"has an empty {quoted(name)}. The model was damaged; save it again.")
+        raise FileRefused(f"has an empty {quoted(name)}. The model was damaged; save it again.")
     return plain_text(value)
 
 
@@ -123,13 +123,13 @@ def names_attribute(group: h5py.Group, name: str) -> list[str] | None:
         found += _names(group, f"{name}{index}", part)
         if len(found) > ATTRIBUTE_STRINGS:
             break
-    raise Finding(f"has more than {ATTRIBUTE_STRINGS} {quoted(name)}.")
+    raise FileRefused(f"has more than {ATTRIBUTE_STRINGS} {quoted(name)}.")
 
 
 def _names(group: h5py.Group, name: str, held: h5py.h5a.AttrID) -> list[str]:
     """The names, which are counted before they are read. An empty list was written as one of floats."""
     if len(held.shape) != 1 or held.shape[0] > ATTRIBUTE_STRINGS or not (_is_text(held) or held.shape == (0,)):
-        raise Finding(f"has {quoted(name)} that is no list of names.")
+        raise FileRefused(f"has {quoted(name)} that is no list of names.")
     if held.shape == (0,):
         return []
     with reading():
@@ -145,7 +145,7 @@ def _attribute(group: h5py.Group, name: str) -> Any:
         held = group.attrs.get_id(name)
         space = held.get_space().get_simple_extent_type()
     if space == h5s.NULL:
-        raise Finding(f"has an empty {quoted(name)}. The model was damaged; save it again.")
+        raise FileRefused(f"has an empty {quoted(name)}. The model was damaged; save it again.")
     return held
 
 
@@ -156,4 +156,4 @@ def _is_text(held: h5py.h5a.AttrID) -> bool:
 
 def _refuse_long(name: str, size: int) -> None:
     if size > JSON_BYTES:
-        raise Finding(f"has {amount(size)} of {quoted(name)}, the limit is {amount(JSON_BYTES)}.")
+        raise FileRefused(f"has {amount(size)} of {quoted(name)}, the limit is {amount(JSON_BYTES)}.")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from engine.file_safety.limits import JSON_BYTES, JSON_DEPTH, amount
-from engine.file_safety.refusal import Finding
+from engine.file_safety.refusal import FileRefused
 
 STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 BRACKETS = re.compile(rb"[\[\]{}]+")
@@ -15,16 +15,16 @@ MARK = b"\xef\xbb\xbf"  # of the byte order, which some editors write in front
 
 
 def read_json(what: str, text: bytes) -> Any:
-    """The value of a JSON text. Raises Finding if it is too long, too deep or no JSON."""
+    """The value of a JSON text. Raises FileRefused if it is too long, too deep or no JSON."""
     if len(text) > JSON_BYTES:
-        raise Finding(f"has {amount(len(text))} of {what}, the limit is {amount(JSON_BYTES)}.")
+        raise FileRefused(f"has {amount(len(text))} of {what}, the limit is {amount(JSON_BYTES)}.")
     outside = STRING.sub(b"", text)
     if _depth(outside) > JSON_DEPTH:
-        raise Finding(f"has {what} nested deeper than {JSON_DEPTH} levels.")
+        raise FileRefused(f"has {what} nested deeper than {JSON_DEPTH} levels.")
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Finding(f"{_fault(what, text, outside)} Copy or download it again.") from error
+        raise FileRefused(f"{_fault(what, text, outside)} Copy or download it again.") from error
 
 
 def _fault(what: str, text: bytes, outside: bytes) -> str:

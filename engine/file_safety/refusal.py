@@ -13,7 +13,7 @@ UNWRITTEN = 74  # exit code of an inspector that could not write what it read
 TOO_MUCH = "needs more memory to check than is allowed. The file is damaged or hostile."
 
 
-class Finding(Exception):
+class FileRefused(Exception):
     """`str(finding)` completes the sentence that the file's name begins. Text from the file is escaped in it."""
 
 
@@ -22,9 +22,9 @@ def quoted(value: Any, limit: int = SHORT) -> str:
     return f"'{escape(str(value), limit)}'"
 
 
-def layer_line(name: str, kind: str, text: str) -> Finding:
+def layer_line(name: str, kind: str, text: str) -> FileRefused:
     """A finding about one layer."""
-    return Finding(f"layer {quoted(name)} ({escape(kind, SHORT)}) {text}")
+    return FileRefused(f"layer {quoted(name)} ({escape(kind, SHORT)}) {text}")
 
 
 def refused(path: Path | str, text: str) -> Refused:

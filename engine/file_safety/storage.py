@@ -16,7 +16,7 @@ from h5py import h5d, h5s, h5t, h5z
 
 from engine.file_safety.hdf5 import reading
 from engine.file_safety.limits import CHUNK_BYTES, MIB, RANK, RATIO, SMALL, amount
-from engine.file_safety.refusal import Finding, quoted
+from engine.file_safety.refusal import FileRefused, quoted
 
 COMPRESSORS = (h5z.FILTER_DEFLATE, h5z.FILTER_LZF)
 SUM_BYTES = 4  # that fletcher32 adds
@@ -29,15 +29,15 @@ def refuse_odd_filters(data: h5py.Dataset) -> None:
     codes = _codes(data)
     packed = [place for place, code in enumerate(codes) if code in COMPRESSORS]
     if len(packed) > 1 or (packed and h5z.FILTER_SHUFFLE in codes[packed[0] :]):
-        raise Finding(ODD)
+        raise FileRefused(ODD)
     if packed and codes[packed[0]] == h5z.FILTER_LZF:
         told = data.id.get_create_plist().get_filter(packed[0])[2]
         if len(told) < 3 or told[2] != _whole(data):
-            raise Finding(ODD)
+            raise FileRefused(ODD)
 
 
 def refuse_torn(data: h5py.Dataset, start: int, stop: int) -> None:
-    """Raises Finding where a chunk of these rows would not decode to as many bytes as it should."""
+    """Raises FileRefused where a chunk of these rows would not decode to as many bytes as it should."""
     if data.chunks is None:
         return
     codes, whole = _codes(data), _whole(data)
@@ -49,11 +49,11 @@ def refuse_torn(data: h5py.Dataset, start: int, stop: int) -> None:
             if held.byte_offset is None:  # never written: filled as the file says
                 continue
             if held.size > whole + whole // 64 + 64:  # more than any compressor adds
-                raise Finding(TORN)
+                raise FileRefused(TORN)
             applied = [code for bit, code in enumerate(codes) if not held.filter_mask >> bit & 1]
             size = _decoded(data, place, held.size, applied, whole)
         if size != whole:
-            raise Finding(TORN)
+            raise FileRefused(TORN)
 
 
 def _codes(data: h5py.Dataset) -> list[int]:
@@ -93,7 +93,7 @@ def _expanded(stored: bytes) -> int:
         place += 2
         total += length + 2
     if place != len(stored):
-        raise Finding(TORN)
+        raise FileRefused(TORN)
     return total
 
 
@@ -105,11 +105,11 @@ def _inflated(stored: bytes, most: int) -> Iterator[int]:
             piece = stream.decompress(stored, MIB)
             stored = stream.unconsumed_tail
             if not piece and not stored and not stream.eof:
-                raise Finding(TORN)
+                raise FileRefused(TORN)
             most -= len(piece)
             yield len(piece)
     except zlib.error as error:
-        raise Finding(TORN) from error
+        raise FileRefused(TORN) from error
 
 
 FILTERS = {
@@ -129,16 +129,18 @@ def check_storage(name: str, data: Any, most: int, wanted: str = IMAGE_TYPES) ->
     """
     if not isinstance(data, h5py.Dataset):
         what = "a group" if isinstance(data, h5py.Group) else "the name of a type"
-        raise Finding(f"{quoted(name)} is {what}, expected numbers.")
+        raise FileRefused(f"{quoted(name)} is {what}, expected numbers.")
     with reading():
         plist = data.id.get_create_plist()
         if plist.get_layout() == h5d.VIRTUAL or plist.get_external_count():
-            raise Finding(f"{quoted(name)} points into other files. Ask for a self-contained copy (h5repack FILE NEW).")
+            raise FileRefused(
+                f"{quoted(name)} points into other files. Ask for a self-contained copy (h5repack FILE NEW)."
+            )
         for index in range(plist.get_nfilters()):
             code = plist.get_filter(index)[0]
             if code not in FILTERS:
                 allowed = ", ".join(FILTERS.values())
-                raise Finding(f"{quoted(name)} is compressed with filter {code}, allowed: {allowed}.")
+                raise FileRefused(f"{quoted(name)} is compressed with filter {code}, allowed: {allowed}.")
         kind = _number_type(name, data, wanted)
         shape = _shape(name, data)
         _check_size(name, data, plist, shape, kind.itemsize, most)
@@ -152,27 +154,27 @@ def _number_type(name: str, data: h5py.Dataset, wanted: str) -> np.dtype[Any]:
     try:
         kind: np.dtype[Any] = data.dtype
     except (TypeError, ValueError, OverflowError) as error:
-        raise Finding(f"{quoted(name)} has a type that is no number.") from error
+        raise FileRefused(f"{quoted(name)} has a type that is no number.") from error
     if h5py.check_string_dtype(kind) is not None or kind.kind in "SU":
-        raise Finding(f"{quoted(name)} holds text, expected numbers.")
+        raise FileRefused(f"{quoted(name)} holds text, expected numbers.")
     if kind.kind == "O":
         what = "references" if h5py.check_ref_dtype(kind) else "lists of unlike lengths"
-        raise Finding(f"{quoted(name)} holds {what}, expected numbers.")
+        raise FileRefused(f"{quoted(name)} holds {what}, expected numbers.")
     if kind.itemsize not in NUMBERS.get(kind.kind, ()) or kind.shape or kind.metadata:
         shown = quoted(kind).strip("'")
-        raise Finding(f"{quoted(name)} has type {shown}, expected {wanted}.")
+        raise FileRefused(f"{quoted(name)} has type {shown}, expected {wanted}.")
     if data.id.get_type() != h5t.py_create(kind, logical=True):
         bits = 8 * data.id.get_type().get_size()
-        raise Finding(f"{quoted(name)} has numbers of {bits} bits in an unusual form, expected {wanted}.")
+        raise FileRefused(f"{quoted(name)} has numbers of {bits} bits in an unusual form, expected {wanted}.")
     return kind
 
 
 def _shape(name: str, data: h5py.Dataset) -> tuple[int, ...]:
     space = data.id.get_space()
     if space.get_simple_extent_type() == h5s.NULL:
-        raise Finding(f"{quoted(name)} is empty.")
+        raise FileRefused(f"{quoted(name)} is empty.")
     if len(data.shape) > RANK:
-        raise Finding(f"{quoted(name)} has {len(data.shape)} axes.")
+        raise FileRefused(f"{quoted(name)} has {len(data.shape)} axes.")
     return tuple(data.shape)
 
 
@@ -181,7 +183,7 @@ def _check_size(name: str, data: h5py.Dataset, plist: Any, shape: tuple[int, ...
     for size in shape:
         declared *= size
     if declared > most:
-        raise Finding(
+        raise FileRefused(
             f"{quoted(name)} declares shape {quoted(shape, 200).strip(chr(39))} = {amount(declared)}, "
             f"the limit is {amount(most)}."
         )
@@ -191,14 +193,14 @@ def _check_size(name: str, data: h5py.Dataset, plist: Any, shape: tuple[int, ...
             chunk *= size
         if chunk > CHUNK_BYTES:
             fix = "x".join(map(str, (64, *shape[1:]))) if len(shape) > 1 else "65536"
-            raise Finding(
+            raise FileRefused(
                 f"uses chunks of {amount(chunk)}, the limit is {amount(CHUNK_BYTES)}. "
                 f"Convert with: h5repack -l CHUNK={fix} FILE NEW"
             )
     stored = data.id.get_storage_size()
     bomb = declared > stored * RATIO and (declared > SMALL or not stored)
     if bomb or (declared > stored and plist.get_layout() != h5d.CHUNKED):
-        raise Finding(
+        raise FileRefused(
             f"declares {amount(declared)} but stores {amount(stored)}: a decompression bomb or an unfinished file."
         )
 

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.architecture.description import LayerSpec
 from engine.architecture.layers import ALIASES, FUSED, INPUT_TYPES, LAYERS, RENAMED, SINCE, TRAINING_ONLY, checked
-from engine.file_safety.refusal import Finding, layer_line, quoted
+from engine.file_safety.refusal import FileRefused, layer_line, quoted
 from engine.model_files.keras_config import Layer, Model, read_model_config, unsafe
 from engine.model_files.keras_rules import refuse_odd
 
@@ -21,7 +21,7 @@ def keras_order(model: Model) -> list[Layer]:
 
     Layers that are equally far stand as a search from the output meets them, inputs of a layer in their order. So each
     layer comes after those that feed it. A layer that is used several times stands at its use that is furthest away;
-    its other uses follow where their own inputs are there. Raises Finding for a graph that is not one.
+    its other uses follow where their own inputs are there. Raises FileRefused for a graph that is not one.
     """
     held = _by_name(model)
     if model.kind == "Sequential":
@@ -64,10 +64,10 @@ def steps(layers: list[Layer]) -> dict[str, tuple[str, int]]:
 def _by_name(model: Model) -> dict[str, Layer]:
     held = {layer.name: layer for layer in model.layers}
     if len(held) != len(model.layers):
-        raise Finding("has two layers of the same name.")
+        raise FileRefused("has two layers of the same name.")
     for name in (*model.inputs, *model.outputs, *(source for layer in model.layers for source in layer.sources)):
         if name not in held:
-            raise Finding(f"names a layer {quoted(name)} that it does not contain.")
+            raise FileRefused(f"names a layer {quoted(name)} that it does not contain.")
     for name in model.inputs:
         if held[name].kind != "InputLayer":
             raise layer_line(name, held[name].kind, "is named as the input, expected an input layer.")
@@ -91,7 +91,7 @@ def _search(model: Model, held: dict[str, Layer]) -> tuple[dict[str, int], list[
                 met[source] = len(met)
                 open_layers.append((source, iter(held[source].sources)))
             elif source not in finished:
-                raise Finding(f"has a loop: layer {quoted(source)} feeds itself.")
+                raise FileRefused(f"has a loop: layer {quoted(source)} feeds itself.")
     return met, list(finished)
 
 
@@ -157,7 +157,7 @@ def read_architecture(config: Any, writer: str) -> Architecture:
     """The layers of a decoded `model_config` written by Keras version `writer`.
 
     Models inside the model are laid into the one graph; their layers are called `outer/inner`.
-    Raises Finding for what is not a plain classifier with one input and one output made of listed layers.
+    Raises FileRefused for what is not a plain classifier with one input and one output made of listed layers.
     """
     model = read_model_config(config)
     _refuse_many(model.inputs, "input", "image input")
@@ -193,7 +193,7 @@ def entry(layer: Layer, model: str, feed: str) -> Said:
 
 
 def refuse_misfit(said: list[Said], shapes: dict[str, tuple[int, ...]]) -> None:
-    """Raises Finding where a file says another shape, of the same rank or not, than its layers give."""
+    """Raises FileRefused where a file says another shape, of the same rank or not, than its layers give."""
     for name, kind, feeds, expected in said:
         for shape, feed in zip(expected, feeds, strict=False):
             found = shapes[feed]
@@ -209,7 +209,7 @@ def refuse_misfit(said: list[Said], shapes: dict[str, tuple[int, ...]]) -> None:
 def _refuse_many(names: list[str], what: str, expected: str) -> None:
     if len(names) != 1:
         listed = ", ".join(quoted(name) for name in names[:8])
-        raise Finding(f"has {len(names)} {what}s ({listed}), expected one {expected}.")
+        raise FileRefused(f"has {len(names)} {what}s ({listed}), expected one {expected}.")
 
 
 class _Flat:
@@ -225,7 +225,9 @@ class _Flat:
     def lay(self, model: Model, feeds: list[str], place: Place) -> str:
         """Add a model that `feeds` feed (none: its own input layers do). Gives the flat name of its output."""
         if feeds and len(feeds) != len(model.inputs):
-            raise Finding(f"has a model {quoted(place.name)} with {len(model.inputs)} inputs, fed with {len(feeds)}.")
+            raise FileRefused(
+                f"has a model {quoted(place.name)} with {len(model.inputs)} inputs, fed with {len(feeds)}."
+            )
         outputs: dict[str, str] = dict(zip(model.inputs, feeds, strict=False))
         self.said += [entry(layer, place.name, outputs[layer.name]) for layer in model.layers if layer.name in outputs]
         ordered = keras_order(model)
@@ -263,7 +265,7 @@ class _Flat:
     def add(self, first: str, kind: str, config: dict[str, Any], feeds: list[str], place: Place, use: int) -> str:
         name = first if use == 1 else f"{first} (use {use})"
         if name in self.names:
-            raise Finding(f"has two layers named {quoted(name)}.")
+            raise FileRefused(f"has two layers named {quoted(name)}.")
         self.names.add(name)
         known = "Identity" if kind in TRAINING_ONLY else RENAMED.get(kind, kind)
         if known not in LAYERS:
@@ -283,7 +285,7 @@ def _refuse_layout(name: str, kind: str, config: dict[str, Any], inner: bool = F
     """Channels last and single precision, for every layer. The one that takes the images may take other numbers; not
     so the input of a model inside the model (`inner`), to which Keras would cast what comes."""
     if config.get("data_format") == "channels_first":
-        raise Finding("is channels_first; only channels_last models are supported.")
+        raise FileRefused("is channels_first; only channels_last models are supported.")
     if config.get("data_format") not in (None, "channels_last"):
         raise layer_line(name, kind, f"has data_format={quoted(config['data_format'])}, outside the allowed values.")
     types = INPUT_TYPES if kind == "InputLayer" and not inner else ("float32", *MIXED)
@@ -317,9 +319,13 @@ def _with_shape(name: str, kind: str, config: dict[str, Any]) -> dict[str, Any]:
         raise layer_line(name, kind, "has both batch_shape and batch_input_shape, and they differ.")
     batch = written[0] if written else None
     if batch is None:
-        raise Finding("has no input shape: it was saved before it was built. Call it on an image, then save it again.")
+        raise FileRefused(
+            "has no input shape: it was saved before it was built. Call it on an image, then save it again."
+        )
     if not isinstance(batch, list) or len(batch) != 4 or None in batch[1:]:
-        raise Finding(f"takes input of shape {quoted(batch)}, expected images of one size (None, height, width, 3).")
+        raise FileRefused(
+            f"takes input of shape {quoted(batch)}, expected images of one size (None, height, width, 3)."
+        )
     return {**config, "shape": batch[1:], "dtype": _policy(config.get("dtype")) or "float32"}
 
 

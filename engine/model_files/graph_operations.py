@@ -7,7 +7,7 @@ where there is one that computes the same, else one of `layers.OWN`, which the e
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from engine.file_safety.refusal import Finding, layer_line, quoted
+from engine.file_safety.refusal import FileRefused, layer_line, quoted
 from engine.model_files.layer_calls import NO_MODEL, Source, read_history, read_tensor
 
 BINARY = {
@@ -60,7 +60,7 @@ class Call(NamedTuple):
     args: list[Any]
     settings: dict[str, Any]
 
-    def refused(self) -> Finding:
+    def refused(self) -> FileRefused:
         return layer_line(self.name, self.kind, "is called in a way that this program does not know.")
 
     def taken(self, *names: str) -> list[Any]:
@@ -108,10 +108,10 @@ def _called_with_two(data: dict[str, Any]) -> bool:
 
 
 def read_operation(name: str, data: dict[str, Any]) -> Operation:
-    """The layer that an operation becomes. Raises Finding for arguments that are neither tensors nor numbers."""
+    """The layer that an operation becomes. Raises FileRefused for arguments that are neither tensors nor numbers."""
     calls = data.get("inbound_nodes")
     if not isinstance(calls, list) or len(calls) != 1:
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     kind, config = data["class_name"], data["config"]
     if kind in ("TFOpLambda", "SlicingOpLambda"):
         call = _function_call(name, FUNCTIONS[config["function"]], calls[0])
@@ -125,11 +125,11 @@ def _function_call(name: str, kind: str, call: Any) -> Call:
     several = isinstance(call, list) and bool(call) and isinstance(call[0], list)
     items = call if several else [call]
     if not all(isinstance(item, list) and len(item) == 4 and isinstance(item[3], dict) for item in items):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     words = {key: value for key, value in items[0][3].items() if key != "name"}
     if several:
         if any({key: value for key, value in item[3].items() if key != "name"} != words for item in items):
-            raise Finding(NO_MODEL)
+            raise FileRefused(NO_MODEL)
         return Call(name, kind, [[read_history(item) for item in items]], words)
     args: list[Any] = [Constant(call[2], "same") if call[0] == CONSTANT else read_history(call)]
     args += [_operand(words.pop(key)) for key in ("y", "bias") if key in words]
@@ -146,7 +146,7 @@ def _operand(value: Any) -> Source | Constant:
 def _operation_call(name: str, kind: str, config: dict[str, Any], call: Any) -> Call:
     """Keras 3: arguments by place and by name; settings are the operation's own."""
     if not isinstance(call, dict) or not isinstance(call.get("args"), list) or not isinstance(call.get("kwargs"), dict):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     words = dict(call["kwargs"])
     settings = {key: value for key, value in config.items() if key != "name"}
     args = list(call["args"])

@@ -13,7 +13,7 @@ import msgspec
 
 from engine.architecture.layers import KNOWN, OWN
 from engine.file_safety.limits import LAYERS as MOST_LAYERS
-from engine.file_safety.refusal import Finding, layer_line, quoted
+from engine.file_safety.refusal import FileRefused, layer_line, quoted
 from engine.model_files.graph_operations import is_operation, read_operation
 from engine.model_files.layer_calls import NO_MODEL, Source, ends, sources
 
@@ -21,7 +21,7 @@ NUMBER = "shared_object_id"
 
 
 def refuse_shared(config: Any) -> None:
-    """Raises Finding where two descriptions of one object differ, or where a layer of a model is used again.
+    """Raises FileRefused where two descriptions of one object differ, or where a layer of a model is used again.
 
     Keras would take the first for both, and read the weights of one only.
     """
@@ -30,7 +30,7 @@ def refuse_shared(config: Any) -> None:
         number = str(data[NUMBER])
         before = held.setdefault(number, (layer, data))
         if before[1] is not data and (layer or before[0] or before[1] != data):
-            raise Finding(f"describes the shared object {quoted(number)} more than once, not supported.")
+            raise FileRefused(f"describes the shared object {quoted(number)} more than once, not supported.")
 
 
 def _numbered(config: Any) -> Iterator[tuple[bool, dict[str, Any]]]:
@@ -100,16 +100,16 @@ class Budget:
     def spend(self) -> None:
         self.left -= 1
         if self.left < 0:
-            raise Finding(f"has more than {MOST_LAYERS} layers.")
+            raise FileRefused(f"has more than {MOST_LAYERS} layers.")
 
 
 def read_model_config(data: Any) -> Model:
-    """The tree of layers in a decoded `model_config`. Raises Finding for what Keras does not write."""
+    """The tree of layers in a decoded `model_config`. Raises FileRefused for what Keras does not write."""
     if not isinstance(data, dict) or data.get("class_name") not in MODELS:
         found = data.get("class_name") if isinstance(data, dict) else data
-        raise Finding(f"is of type {quoted(found)}, expected a Sequential or Functional model.")
+        raise FileRefused(f"is of type {quoted(found)}, expected a Sequential or Functional model.")
     if not _ours(data, data["class_name"]):
-        raise Finding(f"is of type {quoted(_foreign(data))}, expected a Sequential or Functional model of Keras.")
+        raise FileRefused(f"is of type {quoted(_foreign(data))}, expected a Sequential or Functional model of Keras.")
     refuse_shared(data)
     return _model(data, Budget())
 
@@ -119,9 +119,9 @@ def _model(data: dict[str, Any], budget: Budget) -> Model:
     if isinstance(config, list) and kind == "Sequential":  # before Keras 2.2.3
         config = {"layers": config}
     if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     if not all(isinstance(item, dict) for item in config["layers"]):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     read = _sequential if kind == "Sequential" else _functional
     model = read(config, budget)
     model.frozen = kind != "Sequential" and config.get("trainable") is not None and not config["trainable"]
@@ -135,7 +135,7 @@ def _layer(data: dict[str, Any], sources: list[str], budget: Budget) -> Layer:
     named = config.get("name") if isinstance(config, dict) else None
     name = data.get("name") or named
     if not isinstance(name, str) or not isinstance(kind, str):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     if not _ours(data, kind):
         raise unsafe(name, _foreign(data))
     if kind in OWN:
@@ -151,12 +151,12 @@ def _layer(data: dict[str, Any], sources: list[str], budget: Budget) -> Layer:
     return Layer(name, kind, config, sources)
 
 
-def unsafe(name: str, kind: str) -> Finding:
+def unsafe(name: str, kind: str) -> FileRefused:
     """The refusal of a layer that is not on the list."""
     wrapper = re.split(r"[.>]", kind)[-1]
     if wrapper in WRAPPERS:
         return layer_line(name, wrapper, f"is wrapped for training. Take that off and save again: {WRAPPERS[wrapper]}")
-    return Finding(
+    return FileRefused(
         f"layer {quoted(name)} is of type {quoted(kind)}, which is not on the list of safe layers. "
         "It could run code; rebuild the model without it."
     )
@@ -189,7 +189,7 @@ def _sequential(config: dict[str, Any], budget: Budget) -> Model:
     for data in config["layers"]:
         layers.append(_layer(data, [layers[-1].name] if layers else [], budget))
     if not layers:
-        raise Finding("has no layers.")
+        raise FileRefused("has no layers.")
     first = layers[0]
     shape = _agreed_shape(first, config.get("build_input_shape"))
     if first.kind != "InputLayer":
@@ -214,7 +214,7 @@ def _agreed_shape(layer: Layer, built: Any) -> Any:
     written = [word for word in words if word is not None]
     for word in written:
         if not isinstance(word, list) or word[1:] != written[0][1:]:
-            raise Finding(f"says two input shapes, {quoted(written[0])} and {quoted(word)}. Save the model again.")
+            raise FileRefused(f"says two input shapes, {quoted(written[0])} and {quoted(word)}. Save the model again.")
     return written[0] if written else None
 
 
@@ -266,5 +266,5 @@ def _feeding(source: Source, uses: Counter[str]) -> str:
     if uses[source.layer] < 2:
         return source.layer
     if source.use >= uses[source.layer]:
-        raise Finding(f"names use {source.use} of layer {quoted(source.layer)}, which has {uses[source.layer]}.")
+        raise FileRefused(f"names use {source.use} of layer {quoted(source.layer)}, which has {uses[source.layer]}.")
     return _use_name(*source)

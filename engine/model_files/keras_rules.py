@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.architecture.layers import ALIASES, LAYERS
 from engine.architecture.settings import Check, Unfit, either, flag, maybe, one_of, pair, real, several, whole
-from engine.file_safety.refusal import Finding, layer_line, quoted
+from engine.file_safety.refusal import FileRefused, layer_line, quoted
 from engine.model_files.graph_operations import CONSTANT, is_operation
 from engine.model_files.layer_calls import NO_MODEL
 
@@ -128,7 +128,7 @@ Built = dict[str, list[list[Any]]]  # by the path of a layer, the shapes of its 
 
 
 def refuse_odd(config: Any, new: bool) -> Built:
-    """Raises Finding for what Keras 3 refuses in a configuration; `new`: one that Keras 3 wrote.
+    """Raises FileRefused for what Keras 3 refuses in a configuration; `new`: one that Keras 3 wrote.
 
     The configuration is that of a model, as far as `read_model_config` goes. Gives the shapes that layers must be fed
     with: those that a file says a layer was built with, and images where Keras takes nothing else.
@@ -146,7 +146,7 @@ def _check_model(data: dict[str, Any], new: bool, home: tuple[str, ...], built: 
         _check_name("", data["class_name"], config)
         _check_module(str(config["name"]), data)
     if not isinstance(config.get("trainable"), bool | None):
-        raise Finding(f"has trainable={quoted(config['trainable'])}, outside the allowed values.")
+        raise FileRefused(f"has trainable={quoted(config['trainable'])}, outside the allowed values.")
     functional = data["class_name"] != "Sequential"
     for layer in config["layers"]:
         _check_layer(layer, new, functional, home, built)
@@ -158,7 +158,7 @@ def _check_layer(data: dict[str, Any], new: bool, functional: bool, home: tuple[
     kind, config = data["class_name"], data["config"]
     name = str(data.get("name") or config.get("name")) if isinstance(config, dict) else ""
     if functional and not isinstance(data.get("name"), str):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     if isinstance(config, dict) and new:
         _check_name(name, kind, config)
     if isinstance(config, dict) and data.get("name", config.get("name")) != config.get("name"):
@@ -240,7 +240,7 @@ def _check_wiring(config: dict[str, Any], new: bool) -> None:
     for layer in config["layers"]:
         nodes = layer.get("inbound_nodes")
         if not isinstance(nodes, list):
-            raise Finding(NO_MODEL)
+            raise FileRefused(NO_MODEL)
         calls[layer["name"]] = (layer["class_name"] in MODELS, max(1, len(nodes)))
     for layer in config["layers"]:
         for node in layer["inbound_nodes"]:
@@ -262,12 +262,12 @@ def _listed(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
     if not isinstance(value, list):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     return [value] if len(value) == 3 and isinstance(value[0], str) else value
 
 
 def _references(node: Any) -> list[Any]:
-    """All [layer, node, tensor] that a call names. Raises Finding for tensors that Keras cannot make."""
+    """All [layer, node, tensor] that a call names. Raises FileRefused for tensors that Keras cannot make."""
     if isinstance(node, list):
         if node and isinstance(node[0], str):  # an operation of Keras 2
             return [] if node[0] == CONSTANT else [node[:3]]
@@ -276,7 +276,7 @@ def _references(node: Any) -> list[Any]:
             for item in node
         ]
     if not isinstance(node, dict) or not isinstance(node.get("kwargs"), dict) or not isinstance(node.get("args"), list):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     return [_history(tensor) for tensor in _tensors([node["args"], node["kwargs"]])]
 
 
@@ -291,17 +291,17 @@ def _tensors(value: Any) -> list[dict[str, Any]]:
 def _history(tensor: dict[str, Any]) -> Any:
     config = tensor.get("config")
     if not isinstance(config, dict) or config.get("dtype") not in TYPES:
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     try:
         several(maybe(whole(0, 2**31)), 0, 8)(config.get("shape"))
     except Unfit:
-        raise Finding(NO_MODEL) from None
+        raise FileRefused(NO_MODEL) from None
     return config.get("keras_history")
 
 
 def _check_reference(reference: Any, nodes: range) -> None:
     fits = isinstance(reference, list) and len(reference) == 3 and isinstance(reference[0], str)
     if not fits or type(reference[1]) is not int or type(reference[2]) is not int or reference[2] != 0:
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     if reference[1] not in nodes:
-        raise Finding(f"names call {reference[1]} of layer {quoted(reference[0])}, which does not happen.")
+        raise FileRefused(f"names call {reference[1]} of layer {quoted(reference[0])}, which does not happen.")

@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.file_safety.file_kind import ZIP_ENDS, ZIP_TAIL
 from engine.file_safety.limits import INFLATED_BYTES, JSON_BYTES, RATIO, amount
-from engine.file_safety.refusal import Finding, quoted
+from engine.file_safety.refusal import FileRefused, quoted
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MEMBERS = (CONFIG, METADATA, WEIGHTS)
@@ -45,10 +45,10 @@ def refuse_directory(file: io.RawIOBase, size: int) -> None:
     if place < 0 or tail[place : place + 4] != ZIP_ENDS or tail[-2:] != b"\0\0":
         place = tail.rfind(ZIP_ENDS)
     if place < 0 or len(tail) - place < END_RECORD.size:
-        raise Finding(CUT)
+        raise FileRefused(CUT)
     length = END_RECORD.unpack_from(tail, place)[5]
     if length > DIRECTORY_BYTES or tail[max(0, place - 20) : place].startswith(b"PK\x06\x07"):
-        raise Finding(f"is a zip archive of very many members, expected a .keras file with {', '.join(MEMBERS)}.")
+        raise FileRefused(f"is a zip archive of very many members, expected a .keras file with {', '.join(MEMBERS)}.")
 
 
 def refuse_ambiguous(file: io.RawIOBase, size: int) -> None:
@@ -60,63 +60,63 @@ def refuse_ambiguous(file: io.RawIOBase, size: int) -> None:
     end = file.read(END_RECORD.size) or b""
     signature, disk, first_disk, here, count, length, start, comment = END_RECORD.unpack(end)
     if signature != ZIP_ENDS or disk or first_disk or comment or here != count or start + length + len(end) != size:
-        raise Finding(AMBIGUOUS)
+        raise FileRefused(AMBIGUOUS)
     file.seek(start)
     entries, place = file.read(length) or b"", 0
     for _ in range(count):
         if len(entries) - place < LISTED.size:
-            raise Finding(AMBIGUOUS)
+            raise FileRefused(AMBIGUOUS)
         head = LISTED.unpack_from(entries, place)
         needed, flags, name, extra, note, on_disk = head[2], head[3], head[10], head[11], head[12], head[13]
         if head[0] != LISTED_SIGNATURE or needed > NEWEST or flags & ~FLAGS or extra or note or on_disk:
-            raise Finding(AMBIGUOUS)
+            raise FileRefused(AMBIGUOUS)
         if entries[place + LISTED.size :][:name] not in {known.encode() for known in MEMBERS}:
-            raise Finding(AMBIGUOUS)
+            raise FileRefused(AMBIGUOUS)
         place += LISTED.size + name
     if place != length or count != len(MEMBERS):
-        raise Finding(AMBIGUOUS)
+        raise FileRefused(AMBIGUOUS)
 
 
 def members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     names = archive.namelist()
     if sorted(names) != sorted(MEMBERS):
         if any(name.endswith(("data.pkl", ".pkl")) for name in names[:1000]):
-            raise Finding("holds a Python pickle (a PyTorch file?). Pickles can run code and are never opened.")
+            raise FileRefused("holds a Python pickle (a PyTorch file?). Pickles can run code and are never opened.")
         odd = next((name for name in names if name not in MEMBERS), None)
         found = f"contains {quoted(odd)}" if odd else f"contains {len(names)} members"
-        raise Finding(f"is a zip archive that {found}, expected a .keras file with {', '.join(MEMBERS)}.")
+        raise FileRefused(f"is a zip archive that {found}, expected a .keras file with {', '.join(MEMBERS)}.")
     infos = {info.filename: info for info in archive.infolist()}
     for info in infos.values():
         if info.flag_bits & 0x1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise Finding(DAMAGED)
+            raise FileRefused(DAMAGED)
     return infos
 
 
 def places(descriptor: int, directory: int, infos: dict[str, zipfile.ZipInfo]) -> dict[str, int]:
-    """Where each member's bytes begin. Raises Finding where a header is not what the list says, or members overlap."""
+    """Where each member's bytes begin. Raises FileRefused where a header is not what the list says, or members overlap."""
     starts, ends = {}, [(0, 0), (directory, directory)]
     for name, info in infos.items():
         starts[name], end = _place(descriptor, directory, info)
         ends.append((info.header_offset, end))
     gaps = [start - end for (_, end), (start, _) in pairwise(sorted(ends))]
     if min(gaps) < 0:
-        raise Finding(DAMAGED)
+        raise FileRefused(DAMAGED)
     if max(gaps) > 0:
-        raise Finding(AMBIGUOUS)
+        raise FileRefused(AMBIGUOUS)
     return starts
 
 
 def _place(descriptor: int, directory: int, info: zipfile.ZipInfo) -> tuple[int, int]:
     """Where a member's bytes begin, and where it ends with all that belongs to it."""
     if not 0 <= info.header_offset < directory:
-        raise Finding(DAMAGED)
+        raise FileRefused(DAMAGED)
     name = info.filename.encode()
     header = os.pread(descriptor, LOCAL_HEADER.size + len(name), info.header_offset)
     if len(header) != LOCAL_HEADER.size + len(name):
-        raise Finding(DAMAGED)
+        raise FileRefused(DAMAGED)
     signature, needed, flags, method, _, _, *sums, length, extra = LOCAL_HEADER.unpack_from(header)
     if extra or needed > NEWEST:
-        raise Finding(AMBIGUOUS)
+        raise FileRefused(AMBIGUOUS)
     listed = [info.CRC, info.compress_size, info.file_size]
     start = _data_start(header, info)
     end = start + info.compress_size
@@ -134,7 +134,7 @@ def _place(descriptor: int, directory: int, info: zipfile.ZipInfo) -> tuple[int,
     else:
         fits = fits and sums == listed
     if not fits:
-        raise Finding(DAMAGED)
+        raise FileRefused(DAMAGED)
     return start, end
 
 
@@ -205,7 +205,7 @@ class Archive:
             raise
         except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, ValueError, struct.error, OverflowError,
                 NotImplementedError, UnicodeDecodeError) as error:  # fmt: skip
-            raise Finding(CUT) from error
+            raise FileRefused(CUT) from error
         self.members = members(self._zip)
         refuse_ambiguous(self._file, size)
         starts = places(descriptor, self._zip.start_dir, self.members)
@@ -215,7 +215,7 @@ class Archive:
     def text(self, member: str) -> bytes:
         info = self.members[member]
         if info.file_size > JSON_BYTES:
-            raise Finding(f"has {amount(info.file_size)} of {member}, the limit is {amount(JSON_BYTES)}.")
+            raise FileRefused(f"has {amount(info.file_size)} of {member}, the limit is {amount(JSON_BYTES)}.")
         return self._inflated(info, JSON_BYTES)
 
     def weights(self) -> Any:
@@ -223,7 +223,7 @@ class Archive:
         info = self.members[WEIGHTS]
         if self.stored_at is None:
             if info.file_size > RATIO * max(info.compress_size, 1):
-                raise Finding(
+                raise FileRefused(
                     f"declares {amount(info.file_size)} but stores {amount(info.compress_size)}: "
                     "a decompression bomb or an unfinished file."
                 )
@@ -234,7 +234,9 @@ class Archive:
 
     def _inflated(self, info: zipfile.ZipInfo, most: int) -> bytes:
         if info.file_size > most:
-            raise Finding(f"has {amount(info.file_size)} of compressed {info.filename}, the limit is {amount(most)}.")
+            raise FileRefused(
+                f"has {amount(info.file_size)} of compressed {info.filename}, the limit is {amount(most)}."
+            )
         try:
             with self._zip.open(info) as member:
                 data = member.read(most + 1)
@@ -242,9 +244,9 @@ class Archive:
             raise
         except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, struct.error, NotImplementedError,
                 RuntimeError) as error:  # fmt: skip
-            raise Finding(DAMAGED) from error
+            raise FileRefused(DAMAGED) from error
         if len(data) != info.file_size:
-            raise Finding(DAMAGED)
+            raise FileRefused(DAMAGED)
         return data
 
     def _check_sum(self, info: zipfile.ZipInfo, span: Span) -> None:
@@ -253,7 +255,7 @@ class Archive:
             total = zlib.crc32(block, total)
         span.seek(0)
         if total != info.CRC:
-            raise Finding(DAMAGED)
+            raise FileRefused(DAMAGED)
 
 
 def rezipped(archive: Archive, weights: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from engine.file_safety.refusal import Finding
+from engine.file_safety.refusal import FileRefused
 
 NO_MODEL = "has a 'model_config' that does not describe a Keras model."
 ODD_FEED = "has a layer that is fed with something else than another layer's output."
@@ -21,7 +21,7 @@ def ends(value: Any) -> list[Source]:
     if isinstance(value, dict):
         value = list(value.values())
     if not isinstance(value, list):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     if len(value) == 3 and isinstance(value[0], str):
         value = [value]
     return [read_history(item) for item in value]
@@ -30,10 +30,10 @@ def ends(value: Any) -> list[Source]:
 def read_history(item: Any) -> Source:
     """The layer of a [name, node, tensor] reference, and the number of the node: of the layer's use."""
     if not isinstance(item, list) or not item or not isinstance(item[0], str) or item[2:3] not in ([], [0]):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     use = item[1] if len(item) > 1 else 0
     if type(use) is not int or use < 0:
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     return Source(item[0], use)
 
 
@@ -41,21 +41,21 @@ def sources(data: dict[str, Any]) -> list[list[Source]]:
     """What feeds a layer of a functional model, for each of its uses."""
     calls = data.get("inbound_nodes")
     if not isinstance(calls, list):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     found = [_new_call(call) if isinstance(call, dict) else _old_call(call) for call in calls]
     if not all(found):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     return found
 
 
 def _old_call(call: Any) -> list[Source]:
     """Keras 2: a list of [name, node, tensor, keyword arguments]."""
     if isinstance(call, list) and call and isinstance(call[0], str):
-        raise Finding(ODD_FEED)
+        raise FileRefused(ODD_FEED)
     if not isinstance(call, list):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     if any(_arguments(item[3:]) for item in call if isinstance(item, list)):
-        raise Finding(ODD_CALL)
+        raise FileRefused(ODD_CALL)
     return [read_history(item) for item in call]
 
 
@@ -69,9 +69,9 @@ def _new_call(call: dict[str, Any]) -> list[Source]:
     """Keras 3: tensors with their history, as arguments or in one list."""
     args, kwargs = call.get("args"), call.get("kwargs")
     if not isinstance(args, list):
-        raise Finding(NO_MODEL)
+        raise FileRefused(NO_MODEL)
     if _arguments([kwargs]):
-        raise Finding(ODD_CALL)
+        raise FileRefused(ODD_CALL)
     if len(args) == 1 and isinstance(args[0], list):
         args = args[0]
     return [read_tensor(item) for item in args]
@@ -80,6 +80,6 @@ def _new_call(call: dict[str, Any]) -> list[Source]:
 def read_tensor(item: Any) -> Source:
     """The layer that a tensor comes from, as Keras 3 writes it."""
     if not isinstance(item, dict) or item.get("class_name") != "__keras_tensor__":
-        raise Finding(ODD_FEED)
+        raise FileRefused(ODD_FEED)
     config = item.get("config")
     return read_history(config.get("keras_history") if isinstance(config, dict) else None)

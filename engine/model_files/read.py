@@ -19,7 +19,7 @@ from engine.file_safety.file_kind import content_kind, hdf5_start, refuse_tail
 from engine.file_safety.hdf5 import child, descend, has_attribute, names_attribute, open_hdf5, reading, text_attribute
 from engine.file_safety.json_text import read_json
 from engine.file_safety.limits import MODEL_FILE_BYTES, amount
-from engine.file_safety.refusal import Finding, quoted
+from engine.file_safety.refusal import FileRefused, quoted
 from engine.file_safety.storage import file_offset
 from engine.model_files.flatten import Architecture, Node, read_architecture, refuse_misfit
 from engine.model_files.keras_zip import CONFIG, METADATA, WEIGHTS, Archive, Span, rezipped
@@ -72,10 +72,10 @@ def _constants(node: Node, places: list[Held]) -> LayerSpec:
 
 
 def open_network(descriptor: int) -> Network:
-    """Read and check a model file. Raises Finding for everything that is not a plain classifier."""
+    """Read and check a model file. Raises FileRefused for everything that is not a plain classifier."""
     size = os.fstat(descriptor).st_size
     if size > MODEL_FILE_BYTES:
-        raise Finding(f"has {amount(size)}, the limit for a model is {amount(MODEL_FILE_BYTES)}.")
+        raise FileRefused(f"has {amount(size)}, the limit for a model is {amount(MODEL_FILE_BYTES)}.")
     read: Callable[[h5py.File], Network] = network_in
     if content_kind(descriptor) == "zip":
         archive = _archive(descriptor)
@@ -93,7 +93,7 @@ def open_network(descriptor: int) -> Network:
 def _archive(descriptor: int) -> Archive:
     archive, place = Archive(descriptor), hdf5_start(descriptor)
     if place not in (None, archive.stored_at):
-        raise Finding("is a zip archive and an HDF5 file in one, and Keras goes by its name. Save the model again.")
+        raise FileRefused("is a zip archive and an HDF5 file in one, and Keras goes by its name. Save the model again.")
     return archive
 
 
@@ -102,10 +102,10 @@ def _refuse_mixed(network: Network, read: Callable[[h5py.File], Network], blank:
     try:
         with open_hdf5(blank) as root:
             same = read(root).spec() == network.spec()
-    except Finding as finding:
-        raise Finding(MIXED) from finding
+    except FileRefused as finding:
+        raise FileRefused(MIXED) from finding
     if not same:
-        raise Finding(MIXED)
+        raise FileRefused(MIXED)
 
 
 def zeroed(descriptor: int, layer: str, channels: list[int]) -> bytes:
@@ -142,12 +142,14 @@ def network_in(root: h5py.File) -> Network:
         return _without_config(root)
     group = child(root, "model_weights")
     if not isinstance(group, h5py.Group):
-        raise Finding("has an architecture but no weights ('model_weights'). Save the whole model with model.save().")
+        raise FileRefused(
+            "has an architecture but no weights ('model_weights'). Save the whole model with model.save()."
+        )
     writer = _writer(root, group)
     architecture, feeds = _checked(read_json("'model_config'", config.encode()), writer)
     turned = any(node.spec.kind == "Conv2DTranspose" for node in architecture.nodes)
     if turned and not has_attribute(group, "keras_version"):  # Keras 2 takes it for a file of Keras 1
-        raise Finding("does not say beside its weights which Keras wrote them. Save it again.")
+        raise FileRefused("does not say beside its weights which Keras wrote them. Save it again.")
     return Network("h5", writer, architecture, h5_weights(group, architecture.nodes, feeds), 0)
 
 
@@ -158,12 +160,16 @@ def _writer(*groups: h5py.Group) -> str:
     """
     versions = {version for group in groups if (version := _version(text_attribute(group, "keras_version")))}
     if len(versions) > 1 or any(version.startswith(("0.", "1.")) for version in versions):
-        raise Finding(f"was written by Keras {quoted(', '.join(sorted(versions)))}, expected one version since 2.0.")
+        raise FileRefused(
+            f"was written by Keras {quoted(', '.join(sorted(versions)))}, expected one version since 2.0."
+        )
     writer = next(iter(versions), "")
     for group in groups:
         backend = text_attribute(group, "backend")
         if backend not in (None, "tensorflow", *(("jax", "torch") if re.match(r"[3-9]", writer) else ())):
-            raise Finding(f"was written by Keras on {quoted(backend)}, expected TensorFlow. Save it again with that.")
+            raise FileRefused(
+                f"was written by Keras on {quoted(backend)}, expected TensorFlow. Save it again with that."
+            )
     return writer
 
 
@@ -186,13 +192,13 @@ def _without_config(root: h5py.File) -> Network:
     names = names_attribute(root, "layer_names")
     if names is None:
         if child(root, "data") is not None or child(root, "label") is not None:
-            raise Finding("is a data set, expected a model. Choose it as clean or poisoned data instead.")
+            raise FileRefused("is a data set, expected a model. Choose it as clean or poisoned data instead.")
         if is_weights_file(root):
             return _weights_of_keras_3(root)
-        raise Finding("is HDF5 but not a Keras model: it has no 'model_config'.")
+        raise FileRefused("is HDF5 but not a Keras model: it has no 'model_config'.")
     kernel = _last_kernel(root)
     if not set(deepid.WEIGHTED) <= set(names) or kernel is None:
-        raise Finding(WEIGHTS_ONLY)
+        raise FileRefused(WEIGHTS_ONLY)
     writer = _writer(root)
     architecture, feeds = _checked(deepid.deepid_config(kernel.shape[1]), writer)
     return Network("weights", writer, architecture, h5_weights(root, architecture.nodes, feeds), 0)
@@ -204,15 +210,15 @@ def is_weights_file(root: h5py.File) -> bool:
 
 
 def _weights_of_keras_3(root: h5py.File) -> Network:
-    """The lab's network from weights alone. Raises Finding for those of any other."""
+    """The lab's network from weights alone. Raises FileRefused for those of any other."""
     kernel = descend(root, ["layers", f"dense_{deepid.DENSE - 1}", "vars", "0"])
     if not isinstance(kernel, h5py.Dataset) or len(kernel.shape or ()) != 2:
-        raise Finding(WEIGHTS_ONLY)
+        raise FileRefused(WEIGHTS_ONLY)
     architecture, feeds = _checked(deepid.deepid_config(kernel.shape[1]), "")
     try:
         return Network("weights.h5", "", architecture, keras_weights(root, architecture.nodes, feeds), 0)
-    except Finding as finding:
-        raise Finding(WEIGHTS_ONLY) from finding
+    except FileRefused as finding:
+        raise FileRefused(WEIGHTS_ONLY) from finding
 
 
 def _last_kernel(root: h5py.File) -> h5py.Dataset | None:

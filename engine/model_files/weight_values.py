@@ -22,7 +22,7 @@ def read_weight(held: Held) -> np.ndarray:
 def pieces(held: Held) -> Iterator[np.ndarray]:
     """The same as flat pieces, so that a large weight never lies in memory as a whole.
 
-    Raises Finding at the end if there were numbers that are not finite.
+    Raises FileRefused at the end if there were numbers that are not finite.
     """
     node, weight, data = held
     bad, what = 0, "infinite numbers"

@@ -18,7 +18,7 @@ from engine.architecture.shapes import Shape
 from engine.architecture.weight_shapes import needed_weights
 from engine.file_safety.hdf5 import child, descend, has_attribute, names_attribute, reading
 from engine.file_safety.limits import WEIGHT_BYTES, amount
-from engine.file_safety.refusal import Finding, layer_line, quoted
+from engine.file_safety.refusal import FileRefused, layer_line, quoted
 from engine.file_safety.storage import check_storage, file_offset
 from engine.model_files.flatten import Node
 from engine.model_files.keras_zip import Span
@@ -58,21 +58,23 @@ def _refuse_listed(root: h5py.Group, tops: list[str]) -> None:
     """That `layer_names` lists exactly the layers with weights, in Keras's order; those without do not count."""
     names = names_attribute(root, "layer_names")
     if names is None:
-        raise Finding("has no 'layer_names', by which Keras finds weights. The model was damaged; save it again.")
+        raise FileRefused("has no 'layer_names', by which Keras finds weights. The model was damaged; save it again.")
     listed = [name for name in names if _weight_names(root, name)]
     if child(root, "top_level_model_weights") is not None and _weight_names(root, "top_level_model_weights"):
-        raise Finding("lists weights of the model itself beside those of its layers, where Keras expects none.")
+        raise FileRefused("lists weights of the model itself beside those of its layers, where Keras expects none.")
     for place, (found, wanted) in enumerate(zip_longest(listed, tops)):
         if found != wanted:
             shown = [quoted(name) if name is not None else "nothing" for name in (found, wanted)]
-            raise Finding(f"lists weights of {shown[0]} in place {place}, where Keras expects {shown[1]}.")
+            raise FileRefused(f"lists weights of {shown[0]} in place {place}, where Keras expects {shown[1]}.")
 
 
 def _weight_names(root: h5py.Group, top: str) -> list[str]:
     """What a layer's group lists."""
     group = descend(root, top.split("/"))
     if not isinstance(group, h5py.Group):
-        raise Finding(f"lists the layer {quoted(top)}, of which it has no group. The model was damaged; save it again.")
+        raise FileRefused(
+            f"lists the layer {quoted(top)}, of which it has no group. The model was damaged; save it again."
+        )
     return names_attribute(group, "weight_names") or []
 
 
@@ -140,7 +142,7 @@ def _refuse_own(root: h5py.Group, nodes: list[Node]) -> None:
             with reading():
                 empty = not isinstance(group, h5py.Group) or len(group) == 0
             if not empty:
-                raise Finding(f"has weights in {quoted('/'.join(own) or '/')}, where Keras expects none.")
+                raise FileRefused(f"has weights in {quoted('/'.join(own) or '/')}, where Keras expects none.")
 
 
 def _refuse_renumbered(root: h5py.Group, node: Node) -> None:
@@ -166,8 +168,8 @@ def _fitting(node: Node, weight: str, data: Any, shape: Shape | None) -> h5py.Da
         raise layer_line(name, kind, f"has no {weight} where its weights should be.")
     try:
         data = check_storage(weight, data, WEIGHT_BYTES, "float32")
-    except Finding as finding:
-        raise Finding(f"layer {quoted(name)} ({escape(kind, SHORT)}): {finding}") from finding
+    except FileRefused as finding:
+        raise FileRefused(f"layer {quoted(name)} ({escape(kind, SHORT)}): {finding}") from finding
     if shape is not None and data.shape != shape:
         raise layer_line(name, kind, f"has a {weight} of shape {_shown(data.shape)}, expected {_shown(shape)}.")
     if shape is not None and data.dtype.kind != "f":
@@ -193,10 +195,10 @@ def check_total(places: list[Held]) -> None:
     """All weights together within the limit, no two in one place of the file."""
     total = sum(4 * prod(data.shape) for _, _, data in places)
     if total > WEIGHT_BYTES:
-        raise Finding(f"has {amount(total)} of weights, the limit is {amount(WEIGHT_BYTES)}.")
+        raise FileRefused(f"has {amount(total)} of weights, the limit is {amount(WEIGHT_BYTES)}.")
     overlap = any(end > start for (_, end), (start, _) in pairwise(sorted(stretches(places))))
     if overlap or len({h5o.get_info(data.id).addr for _, _, data in places}) != len(places):
-        raise Finding("is damaged: two of its weights lie in one place.")
+        raise FileRefused("is damaged: two of its weights lie in one place.")
 
 
 def stretches(places: list[Held]) -> list[tuple[int, int]]:

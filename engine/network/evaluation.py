@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from engine.api.protocol import Counts, SetName
 
 if TYPE_CHECKING:  # Keras is imported when it is needed, not with the words for answers
-    from engine.network.pruned_tail import Rest
+    from engine.network.pruned_tail import PrunedTail
 
 Check = Callable[[], None]
 
@@ -52,7 +52,7 @@ class Evaluator:
     computed again.
     """
 
-    def __init__(self, rest: "Rest", images: int) -> None:
+    def __init__(self, rest: "PrunedTail", images: int) -> None:
         self.rest, self.images = rest, images
 
     def all(self, pruned: np.ndarray, check: Check) -> np.ndarray:

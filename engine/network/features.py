@@ -19,7 +19,7 @@ from engine.api.errors import NotWritten
 from engine.api.escape import escape
 from engine.network.build import Cut, Network, wire
 from engine.network.model_runner import Forward
-from engine.network.pipeline import beside
+from engine.network.pipeline import map_threaded
 
 SCALES = {"1": 1.0, "1/255": 1 / 255}  # what --scale multiplies the pixels with
 
@@ -109,7 +109,7 @@ def compute(
         store.put(first, forward([batch]))
         return first + len(batch)
 
-    with closing(beside(lambda each: keep(*each), placed(batches, start), forward.threads)) as ends:
+    with closing(map_threaded(lambda each: keep(*each), placed(batches, start), forward.threads)) as ends:
         for end in ends:
             progress(end - start)
 

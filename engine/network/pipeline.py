@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def ahead(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
+def prefetch(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
     """The same items, each made in a thread while the one before is worked on.
 
     The thread ends with the block, however that ends: nobody draws from `items` any more then.
@@ -48,7 +48,7 @@ def ahead(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
         maker.join()
 
 
-def beside(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Generator[Result, None, None]:
+def map_threaded(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Generator[Result, None, None]:
     """`work` of every item, in their order, by so many threads at once; items are drawn in the caller's thread.
 
     The threads end with the generator: close it where it may not be drawn to its end.

@@ -17,7 +17,7 @@ from engine.network.build import Cut, Network, wire
 from engine.network.features import FeatureStore
 from engine.network.graph_operations import answers
 from engine.network.model_runner import FEWEST_ROWS, Forward
-from engine.network.pipeline import beside
+from engine.network.pipeline import map_threaded
 
 PASSES = {"Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout"}  # identities when used
 SLOTS = 4  # slots come in steps of so many
@@ -25,7 +25,7 @@ FEW_POSITIONS = 32  # of a convolution's output; up to here a matrix product is 
 
 
 @dataclass(frozen=True)
-class Reader:
+class ChannelConsumer:
     """A layer that sums over the channels of the feature: `flat` after a Flatten. `kernel` (.., channels, units)."""
 
     name: str
@@ -47,7 +47,7 @@ class Reader:
         return found.reshape(-1, found.shape[-1]) if self.flat else found
 
 
-def readers(network: Network, at: Cut) -> list[Reader] | None:
+def readers(network: Network, at: Cut) -> list[ChannelConsumer] | None:
     """The layers that read the feature, when all of them sum over channels; else None."""
     found, names = [], [(at.feature, False)]
     channels = at.base.shape[-1]
@@ -58,7 +58,7 @@ def readers(network: Network, at: Cut) -> list[Reader] | None:
             elif layer.kind == "Dense" or (layer.kind == "Conv2D" and layer.config.get("groups", 1) == 1):
                 kernel = keras.ops.convert_to_numpy(network.layers[layer.name].kernel)
                 shape = (-1, channels, kernel.shape[-1]) if flat else kernel.shape
-                found.append(Reader(layer.name, flat, kernel.reshape(shape)))
+                found.append(ChannelConsumer(layer.name, flat, kernel.reshape(shape)))
             else:
                 return None
     return found
@@ -107,7 +107,7 @@ def patches(values: Any, layer: Any) -> Any:
     return keras.ops.concatenate(found, axis=-1)
 
 
-class Rest:
+class PrunedTail:
     """Answers of B with channels pruned, from the features alone."""
 
     def __init__(self, network: Network, at: Cut, store: FeatureStore, batch: int, note: Callable[[int], None]) -> None:
@@ -133,7 +133,7 @@ class Rest:
             answers = self.forward([self.slots(part, channels, slots, pruned), *others, *kernels])[0]
             return answers.astype("uint16")
 
-        found = list(beside(answered, self.parts(rows, check), self.forward.threads))
+        found = list(map_threaded(answered, self.parts(rows, check), self.forward.threads))
         return np.concatenate(found) if found else np.empty(0, "uint16")
 
     def parts(self, rows: np.ndarray, check: Callable[[], None]) -> Iterator[np.ndarray]:
@@ -160,7 +160,7 @@ class Rest:
         return found
 
 
-def rest_model(network: Network, at: Cut, others: list[tuple[int, ...]], readers: list[Reader] | None) -> Any:
+def rest_model(network: Network, at: Cut, others: list[tuple[int, ...]], readers: list[ChannelConsumer] | None) -> Any:
     """From slots (n, slots, positions), what else crosses the cut (n, ..) and the readers' kernels, to answers (n,)."""
     *space, channels = at.base.shape
     width = channels if readers is None else None

@@ -11,11 +11,11 @@ from engine.architecture.layers import CHANNELS_APART
 from engine.network.build import Network, wire
 from engine.network.features import with_pixels
 from engine.network.model_runner import Forward
-from engine.network.pipeline import ahead, beside
-from engine.orders.evidence import Material
+from engine.network.pipeline import map_threaded, prefetch
+from engine.orders.evidence import Evidence
 
 
-def scores(material: Material) -> np.ndarray:
+def scores(material: Evidence) -> np.ndarray:
     """Share of zeros among the numbers of the pruned layer after its activation: (channels,)."""
     forward = Forward(zeros_model(material.network, material.at.layer, material.scale), 1, material.halved)
     size = forward.fitting(material.batch)
@@ -26,8 +26,8 @@ def scores(material: Material) -> np.ndarray:
 
     total = np.zeros(material.channels, "int64")
     with (
-        ahead(material.images("valid", size)) as batches,
-        closing(beside(zeros, batches, forward.threads)) as counts,
+        prefetch(material.images("valid", size)) as batches,
+        closing(map_threaded(zeros, batches, forward.threads)) as counts,
     ):
         for found in counts:
             material.check()

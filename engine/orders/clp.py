@@ -12,13 +12,13 @@ import numpy as np
 from engine.architecture.graph import channel_chain
 from engine.architecture.layers import CHANNELS_APART
 from engine.network.build import Network
-from engine.orders.evidence import Material
+from engine.orders.evidence import Evidence
 
 EACH_NUMBER_ALONE = ("Activation", *CHANNELS_APART, "Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout",
                      "GaussianNoise", "Identity")  # fmt: skip
 
 
-def scores(material: Material) -> np.ndarray:
+def scores(material: Evidence) -> np.ndarray:
     """How much a channel can amplify its input at most: (channels,).
 
     The largest singular value of its filter as a (c_in, kh·kw) matrix; where a batch normalisation is behind the layer,

@@ -9,10 +9,10 @@ from engine.api.errors import Refused
 from engine.api.orders import argument, method_of
 from engine.orders import apoz, clp, decreasing, gradient, greedy, mean, norm, random, tac, taylor
 from engine.orders import max as maximum
-from engine.orders.evidence import Material
+from engine.orders.evidence import Evidence
 from engine.orders.order_file import refuse_missing
 
-SCORES: Mapping[str, Callable[[Material], np.ndarray]] = MappingProxyType(
+SCORES: Mapping[str, Callable[[Evidence], np.ndarray]] = MappingProxyType(
     {
         "mean": mean.scores,
         "max": maximum.scores,
@@ -28,7 +28,7 @@ SCORES: Mapping[str, Callable[[Material], np.ndarray]] = MappingProxyType(
 )
 
 
-def scored(name: str, material: Material) -> np.ndarray:
+def scored(name: str, material: Evidence) -> np.ndarray:
     """The scores of an order (channels,), float64; `name` as `engine.api.orders.order_name` writes it.
 
     Raises Refused where the order looks at images that are not there, and for scores that are no finite numbers.

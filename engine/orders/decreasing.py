@@ -3,8 +3,8 @@
 import numpy as np
 
 from engine.orders import mean
-from engine.orders.evidence import Material
+from engine.orders.evidence import Evidence
 
 
-def scores(material: Material) -> np.ndarray:
+def scores(material: Evidence) -> np.ndarray:
     return mean.scores(material)

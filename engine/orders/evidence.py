@@ -11,11 +11,11 @@ from engine.api.protocol import SetName
 if TYPE_CHECKING:  # which imports Keras
     from engine.network.build import Cut, Network
     from engine.network.features import FeatureStore
-    from engine.network.pruned_tail import Rest
+    from engine.network.pruned_tail import PrunedTail
 
 
 @dataclass(frozen=True)
-class Material:
+class Evidence:
     """A network that is cut at its ranking feature, with the features of every image.
 
     `rows`: where each set's images are in `rest.store`. `labels`: (images,) of each set; of a poisoned one the
@@ -26,7 +26,7 @@ class Material:
 
     network: "Network"
     at: "Cut"
-    rest: "Rest"
+    rest: "PrunedTail"
     rows: Mapping[SetName, slice]
     labels: Mapping[SetName, np.ndarray]
     images: Callable[[SetName, int], Iterator[np.ndarray]]

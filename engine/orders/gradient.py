@@ -3,11 +3,11 @@
 import numpy as np
 
 from engine.api.errors import Refused
-from engine.orders.evidence import Material
+from engine.orders.evidence import Evidence
 from engine.orders.gradients import odds, slopes
 
 
-def scores(material: Material) -> np.ndarray:
+def scores(material: Evidence) -> np.ndarray:
     """Mean over images of Σ positions (a poisoned − a clean)·∂(odds of the target)/∂a: (channels,).
 
     a is the ranking feature; the slope is taken at the poisoned image, and its clean twin is the test image of the same

@@ -10,9 +10,9 @@ import numpy as np
 from engine.architecture.layers import MIXING
 from engine.network.build import Cut, Network, wire
 from engine.network.model_runner import Forward, plain_graph
-from engine.network.pipeline import beside
+from engine.network.pipeline import map_threaded
 from engine.network.pruned_tail import PASSES
-from engine.orders.evidence import Material
+from engine.orders.evidence import Evidence
 
 Tensor = Any
 Objective = Callable[[Tensor, Tensor], Tensor]  # scores before the softmax (n, classes), labels (n,) -> (n,)
@@ -33,7 +33,7 @@ def odds(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def slopes(
-    material: Material,
+    material: Evidence,
     objective: Objective,
     rows: np.ndarray,
     labels: np.ndarray,
@@ -58,7 +58,7 @@ def slopes(
 
     parts = (np.arange(start, min(start + size, len(rows))) for start in range(0, len(rows), size))
     found = []
-    for each in beside(batch, parts, forward.threads):
+    for each in map_threaded(batch, parts, forward.threads):
         material.check()
         found.append(each.astype("float64"))
     return found

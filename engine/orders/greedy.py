@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from engine.orders.evidence import Material
+from engine.orders.evidence import Evidence
 
 
-def scores(material: Material) -> np.ndarray:
+def scores(material: Evidence) -> np.ndarray:
     """Each channel's place in the order: (channels,). Takes channels² / 2 evaluations of the network's rest."""
     places = np.empty(material.channels)
     balance = Balance(material)
@@ -21,7 +21,7 @@ class Balance:
     `right`: (images of the run,), bool; only clean validation and poisoned test images, `decide`, are looked at.
     """
 
-    def __init__(self, material: Material) -> None:
+    def __init__(self, material: Evidence) -> None:
         self.material, self.pruned = material, np.zeros(material.channels, bool)
         self.valid, self.poisoned = material.rows["valid"], material.rows["poisoned"]
         images = material.store.active.shape[1]

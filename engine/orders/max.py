@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from engine.orders.evidence import Material
+from engine.orders.evidence import Evidence
 from engine.orders.mean import refuse_infinite
 
 
-def scores(material: Material) -> np.ndarray:
+def scores(material: Evidence) -> np.ndarray:
     """The ranking feature's maximum over clean validation images and positions: (channels,)."""
     store, rows = material.store, material.rows["valid"]
     found = np.empty(material.channels)

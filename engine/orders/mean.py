@@ -11,10 +11,10 @@ from engine.api.errors import Refused
 
 if TYPE_CHECKING:  # which imports Keras
     from engine.network.features import FeatureStore
-    from engine.orders.evidence import Material
+    from engine.orders.evidence import Evidence
 
 
-def scores(material: "Material") -> np.ndarray:
+def scores(material: "Evidence") -> np.ndarray:
     return mean_activations(material.store, material.rows["valid"])
 
 

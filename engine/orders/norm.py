@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from engine.orders.evidence import Material
+from engine.orders.evidence import Evidence
 
 
-def scores(material: Material) -> np.ndarray:
+def scores(material: Evidence) -> np.ndarray:
     """Sum of the absolute weights of each filter, without its bias: (channels,)."""
     kernel = material.weights()[0].astype("float64")  # (kh, kw, c_in, channels)
     found: np.ndarray = np.abs(kernel).sum(axis=(0, 1, 2))

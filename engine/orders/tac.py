@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from engine.orders.evidence import Material
+from engine.orders.evidence import Evidence
 from engine.orders.mean import mean_activations
 
 
-def scores(material: Material) -> np.ndarray:
+def scores(material: Evidence) -> np.ndarray:
     """Mean of the ranking feature on poisoned test images minus that on clean ones: (channels,)."""
     poisoned, clean = (mean_activations(material.store, material.rows[name]) for name in ("poisoned", "test"))
     change: np.ndarray = poisoned - clean

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from engine.orders.evidence import Material
+from engine.orders.evidence import Evidence
 from engine.orders.gradients import cross_entropy, slopes
 
 
-def scores(material: Material) -> np.ndarray:
+def scores(material: Evidence) -> np.ndarray:
     """Mean over clean validation images of |Σ positions a·∂L/∂a|, a the ranking feature: (channels,)."""
     rows = material.rows["valid"]
     images = np.arange(rows.start, rows.stop)

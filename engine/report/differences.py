@@ -55,5 +55,5 @@ def moved(record: RunRecord) -> list[str]:
     for threshold, theirs in published().thresholds.items():
         own = record.first_reached(threshold)
         if threshold in record.thresholds and own is not None and own != theirs:
-            found.append(f"{p.minus(threshold)}: reached at step {own}, published {theirs}.")
+            found.append(f"{p.threshold_label(threshold)}: reached at step {own}, published {theirs}.")
     return found

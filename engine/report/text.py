@@ -1,7 +1,7 @@
 """report.md: the picture, the results table, what the curve says, and what was measured on what."""
 
 from engine.api.orders import DEFAULT, ORACLE, method_of
-from engine.api.protocol import SetName, minus
+from engine.api.protocol import SetName, threshold_label
 from engine.api.published import CLOSE
 from engine.report import certainty
 from engine.report.differences import compared, differences
@@ -93,7 +93,7 @@ def _head(record: RunRecord, row: Row) -> list[str]:
 
 
 def when(saved: SavedStep) -> str:
-    return f"step {saved.step}" if saved.threshold is None else minus(saved.threshold)
+    return f"step {saved.step}" if saved.threshold is None else threshold_label(saved.threshold)
 
 
 def _cell(record: RunRecord, row: Row, title: str) -> str:
@@ -125,9 +125,9 @@ def _empty_line(record: RunRecord, threshold: str) -> list[str]:
     """A threshold without a file: not reached, or reached and not saved."""
     if (step := record.first_reached(threshold)) is not None:
         drop = f"{record.drop(record.steps[step]):.2f}"
-        return [minus(threshold), str(step), f"{record.fraction(step):.3f}", drop, "not saved", ""]
+        return [threshold_label(threshold), str(step), f"{record.fraction(step):.3f}", drop, "not saved", ""]
     most = max(map(record.drop, record.steps))
-    return [minus(threshold), f"not reached by {len(record.steps) - 1}", "", f"{most:.2f} at most", "", ""]
+    return [threshold_label(threshold), f"not reached by {len(record.steps) - 1}", "", f"{most:.2f} at most", "", ""]
 
 
 def certainty_table(record: RunRecord) -> str:

@@ -26,7 +26,7 @@ from engine.architecture.graph import (
     steps_notes,
 )
 from engine.file_safety.open_source import Source, open_source
-from engine.file_safety.refusal import Finding, refused
+from engine.file_safety.refusal import FileRefused, refused
 from engine.orders.order_file import checked, refuse_missing
 from engine.sandbox.data_set import Dataset, open_dataset
 from engine.sandbox.model_file import read_model
@@ -184,7 +184,7 @@ def pruned_layer(model: ModelFile, name: str | None) -> tuple[str, str]:
         if name is not None:
             refuse_layer(model.spec, name)
         layer = name or default_layer(model.spec)
-    except Finding as finding:
+    except FileRefused as finding:
         raise refused(model.path, str(finding)) from None
     return layer, ranking_feature(model.spec, layer)
 

@@ -23,7 +23,7 @@ from engine.run.recorder import Recorder
 from engine.run.resume_checks import refuse_other_answers, refuse_other_inputs
 from engine.run.run import Run
 from engine.run.saving import Saver, out_folder, refuse_foreign, runs_folder
-from engine.sandbox.client import warden
+from engine.sandbox.client import sandbox
 
 
 class Opening:
@@ -53,7 +53,7 @@ class Opening:
         files = open_sources(self.settings, follow=begun_here)
         for source in files.values():
             self.used.callback(source.close)
-        warden.start()
+        sandbox.start()
         keras = import_keras(self.settings.device)
         hashes = Hashes(files, lambda done, total: self.progress("hash", done, total))
         self.used.callback(hashes.close)
@@ -164,8 +164,8 @@ def normal(settings: Settings, begun: bool) -> Settings:
 
     A run that has `begun` keeps what it began with: in old journals there is a threshold of 0. Raises Refused.
     """
-    spelled = lab.percentage if begun else lab.points
-    save_at = lab.thresholds(settings.save_at, spelled)
+    parse = lab.parse_percentage if begun else lab.parse_threshold
+    save_at = lab.thresholds(settings.save_at, parse)
     return msgspec.structs.replace(settings, save_at=save_at, order_by=order_name(settings.order_by))
 
 

@@ -15,14 +15,14 @@ from engine.api.orders import DEFAULT, method_of
 from engine.api.protocol import ChannelView, Counts, Note, Progress, Ranked, SetName, Settings
 from engine.network.backend import smaller_batches
 from engine.network.evaluation import Evaluator, ImageSet, counted
-from engine.network.pipeline import ahead
+from engine.network.pipeline import prefetch
 from engine.orders.mean import mean_activations
 from engine.run.answer_store import AnswersFile
 from engine.run.inputs import Inputs
 from engine.run.session import Session, mask_of
 
 if TYPE_CHECKING:  # which imports Keras
-    from engine.orders.evidence import Material
+    from engine.orders.evidence import Evidence
 
 Emit = Callable[..., None]
 Check = Callable[[], None]
@@ -77,7 +77,7 @@ class Run:
         from engine.network.build import build, cut
         from engine.network.features import SCALES, FeatureStore, compute, features_model
         from engine.network.model_runner import Forward
-        from engine.network.pruned_tail import Rest
+        from engine.network.pruned_tail import PrunedTail
 
         begin = perf_counter()
         network = build(self.inputs.model.spec, self.inputs.model.arrays)
@@ -90,9 +90,9 @@ class Run:
         size = forward.fitting(min(FEATURE_BATCH, self.settings.batch_size))
         for name, data in self.inputs.sets.items():
             progress = self.progress(f"features {name}", data.images)
-            with ahead(data.batches(size)) as batches:
+            with prefetch(data.batches(size)) as batches:
                 compute(store, forward, batches, self.inputs.rows[name].start, progress)
-        return Evaluator(Rest(network, at, store, self.settings.batch_size, self.halved), self.inputs.stepped)
+        return Evaluator(PrunedTail(network, at, store, self.settings.batch_size, self.halved), self.inputs.stepped)
 
     def prepare(self) -> Evaluator:
         """Compute the features now; otherwise whoever needs them first waits for them."""
@@ -118,13 +118,13 @@ class Run:
         self.emit(Note(smaller_batches(size)))
 
     @property
-    def material(self) -> "Material":
+    def material(self) -> "Evidence":
         """What orders may look at."""
         from engine.network.features import SCALES
-        from engine.orders.evidence import Material
+        from engine.orders.evidence import Evidence
 
         rest, sets = self.evaluator.rest, self.inputs.sets
-        return Material(
+        return Evidence(
             network=rest.network,
             at=rest.at,
             rest=rest,

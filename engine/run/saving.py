@@ -15,7 +15,7 @@ from engine.api.deliverables import Channels, File
 from engine.api.errors import Foreign, Refused
 from engine.api.escape import escape
 from engine.api.orders import method_of
-from engine.api.protocol import FileChanged, Question, Saved, Settings, minus
+from engine.api.protocol import FileChanged, Question, Saved, Settings, threshold_label
 from engine.network.evaluation import repaired
 from engine.report import RESULT_FILES, answers_file
 from engine.run.inputs import paths
@@ -127,15 +127,15 @@ class Saver:
     def may_replace(self, path: Path) -> bool:
         """Whether nothing is lost at `path` but what a run recorded; under a name that the user chose, this run."""
         own = {path.name: self.recorder.ledger.hashes}
-        return ours(path, self.recorded if lab.meaning(path.name) else own)
+        return ours(path, self.recorded if lab.saved_point(path.name) else own)
 
     def words(self, path: Path, about: str, step: int, threshold: str | None) -> str:
         """A question about `path`, with what would be lost."""
         name, file = escape(path.name, 48), self.recorder.ledger.files.get(str(path))
         if about == "overwrite":
-            whose = "a run recorded here" if lab.meaning(path.name) else "this run"
+            whose = "a run recorded here" if lab.saved_point(path.name) else "this run"
             return f"{name} is there already, and not from {whose}. Replace it?"
-        again = f"{minus(threshold)} is crossed again, with other channels pruned. " if threshold else ""
+        again = f"{threshold_label(threshold)} is crossed again, with other channels pruned. " if threshold else ""
         if file is None:
             return f"{again}Save B' of step {step} as {name}?"
         return f"{again}{name} holds step {file.step}, with other channels at zero. Replace it by step {step}?"

@@ -26,9 +26,9 @@ from engine.api.protocol import (
     Saved,
     Stepped,
     Thresholds,
-    minus,
     percent,
     reached,
+    threshold_label,
 )
 
 Check = Callable[[], None]
@@ -63,7 +63,7 @@ class Session:
     saved: dict[str, bytes] = field(default_factory=dict)  # threshold -> what stands, or is to stand, in its file
     asked: set[tuple[str, bytes]] = field(default_factory=set)  # what the user was asked to save in a threshold's file
     passed: set[bytes] = field(default_factory=set)  # steps that the playhead has stood at
-    told: set[int] = field(default_factory=set)  # steps of the current order that events have told of
+    reported: set[int] = field(default_factory=set)  # steps of the current order that events have told of
     earlier: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # orders that undo brings back
 
     def mask(self, step: int) -> np.ndarray:
@@ -89,8 +89,8 @@ class Session:
         """What is known of a step."""
         return Stepped(step, self.order[step - 1] if step else None, self.counts[self.key(step)])
 
-    def telling(self, event: Stepped) -> Stepped:
-        self.told.add(event.step)
+    def _mark_reported(self, event: Stepped) -> Stepped:
+        self.reported.add(event.step)
         return event
 
     # --- the moves ---
@@ -106,11 +106,11 @@ class Session:
         for step in range(start, target + 1):
             if self.key(step) not in self.counts:
                 check()
-                yield self.telling(self.compute(step, evaluator(), check))
-            elif step not in self.told:  # known from another order that leads to the same channels
-                yield self.telling(self.at(step))
+                yield self._mark_reported(self.compute(step, evaluator(), check))
+            elif step not in self.reported:  # known from another order that leads to the same channels
+                yield self._mark_reported(self.at(step))
             self.playhead = step
-            stop = step == target or (step > start and self.holds(step, command))
+            stop = step == target or (step > start and self.stop_condition_met(step, command))
             if stop or self.key(step) not in self.passed:
                 yield Moved(step)
                 yield from self.cross(step)
@@ -135,29 +135,29 @@ class Session:
         if not 0 <= channel < self.channels or channel in self.order[: self.playhead]:
             raise Refused(f"channel {channel} cannot be pruned: it is gone already, or not there.")
         rest = tuple(other for other in self.order[self.playhead :] if other != channel)
-        self.take_over((*self.order[: self.playhead], channel, *rest), self.playhead)
+        self.push_order((*self.order[: self.playhead], channel, *rest), self.playhead)
         yield from self.reordered()
 
-    def take_over(self, order: tuple[int, ...], kept: int) -> None:
+    def push_order(self, order: tuple[int, ...], kept: int) -> None:
         """Make this the order, and keep the one of before for undo; the same order again is none to bring back."""
         if order != self.order:
             self.earlier.append((kept, self.order))
-        self.turn_to(order, kept)
+        self._set_order(order, kept)
 
-    def turn_to(self, order: tuple[int, ...], kept: int) -> None:
+    def _set_order(self, order: tuple[int, ...], kept: int) -> None:
         """Make this the order. What was told of steps above `kept` was about another one."""
-        self.order, self.told = order, {step for step in self.told if step <= kept}
+        self.order, self.reported = order, {step for step in self.reported if step <= kept}
 
     def restore(self, target: int) -> Iterator[AnyEvent]:
         """Going back to where a channel was taken out of turn brings the order of before back."""
         while self.earlier and target <= self.earlier[-1][0]:
             self.playhead = min(self.playhead, self.earlier[-1][0])
-            self.turn_to(self.earlier.pop()[1], self.playhead)
+            self._set_order(self.earlier.pop()[1], self.playhead)
             yield from self.reordered()
 
     def reordered(self) -> Iterator[AnyEvent]:
         yield Reordered(self.order, self.playhead)
-        yield from (self.telling(event) for event in self.known() if event.step > self.playhead)
+        yield from (self._mark_reported(event) for event in self.known() if event.step > self.playhead)
 
     # --- thresholds ---
 
@@ -179,7 +179,7 @@ class Session:
             elif (threshold, key) not in self.asked:
                 self.crossed[threshold] = key
                 self.asked.add((threshold, key))
-                text = f"{minus(threshold)} is crossed again, with other channels pruned. Save B' again?"
+                text = f"{threshold_label(threshold)} is crossed again, with other channels pruned. Save B' again?"
                 yield Question("threshold", text, threshold, step)
 
     def reached_before(self, threshold: str, step: int) -> bool:
@@ -206,7 +206,7 @@ class Session:
         for event in list(self.known()):
             yield from self.cross(event.step)
 
-    def holds(self, step: int, command: Goto) -> bool:
+    def stop_condition_met(self, step: int, command: Goto) -> bool:
         """Whether the walk was to stop here."""
         if command.until_drop is not None and self.drop_reached(command.until_drop, step):
             return True
@@ -238,7 +238,7 @@ class Session:
             del self.counts[key]
         last, stood = max((event.step for event in self.known()), default=0), self.playhead
         self.playhead, self.passed = min(stood, last), self.passed & self.counts.keys()
-        self.told = {step for step in self.told if self.key(step) in self.counts}
+        self.reported = {step for step in self.reported if self.key(step) in self.counts}
         self.crossed = {each: key for each, key in self.crossed.items() if key in self.counts}
         return self.playhead < stood
 
@@ -250,7 +250,7 @@ class Session:
     def rewind(self, events: Iterable[AnyEvent]) -> None:
         """Be what these events tell of, and no more: what could not be recorded has not happened."""
         self.order, self.playhead, self.thresholds = (), 0, ()
-        for kept in (self.counts, self.crossed, self.saved, self.asked, self.passed, self.told, self.earlier):
+        for kept in (self.counts, self.crossed, self.saved, self.asked, self.passed, self.reported, self.earlier):
             kept.clear()
         for event in events:
             self.replay(event)
@@ -262,15 +262,15 @@ class Session:
                 self.order = event.order
             case Stepped():
                 self.counts[self.key(event.step)] = event.counts
-                self.told.add(event.step)
+                self.reported.add(event.step)
             case Moved():
                 self.playhead = event.step
                 self.passed.add(self.key(event.step))
             case Reordered():
                 if self.earlier and self.earlier[-1][1] == event.order:
-                    self.turn_to(self.earlier.pop()[1], event.kept)
+                    self._set_order(self.earlier.pop()[1], event.kept)
                 else:
-                    self.take_over(event.order, event.kept)
+                    self.push_order(event.order, event.kept)
                 self.playhead = event.kept
             case Crossed():
                 self.crossed[event.threshold] = self.saved[event.threshold] = self.key(event.step)

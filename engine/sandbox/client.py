@@ -22,7 +22,7 @@ from engine.sandbox.messages import read_arrays, read_report, scratch
 PATIENCE = WALL_SECONDS + 10  # seconds: beyond its own limit the inspector is ended from outside
 
 
-class Warden:
+class SandboxClient:
     """One inspector process for many files, started when it is first needed or by `start`. Threads may share it."""
 
     def __init__(self) -> None:
@@ -150,4 +150,4 @@ def written(data: bytes) -> BinaryIO:
     return file
 
 
-warden = Warden()
+sandbox = SandboxClient()

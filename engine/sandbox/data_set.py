@@ -10,8 +10,8 @@ import numpy as np
 from engine.architecture.description import DataSpec
 from engine.data_files.images import pixel_line
 from engine.file_safety.open_source import HDF5_ENDINGS, Source, misnamed, open_source
-from engine.file_safety.refusal import Finding, refused
-from engine.sandbox.client import warden
+from engine.file_safety.refusal import FileRefused, refused
+from engine.sandbox.client import sandbox
 from engine.sandbox.pixels import DecodedPixels, Pixels, PlainPixels
 from engine.sandbox.verify import verify_data
 
@@ -90,9 +90,9 @@ def open_dataset(file: Path | Source, shape: tuple[int, int, int] | None, classe
     """
     source = file if isinstance(file, Source) else open_source(file)
     try:
-        report, arrays = warden.ask(source.path, source.descriptor, job="data", shape=shape, classes=classes)
+        report, arrays = sandbox.ask(source.path, source.descriptor, job="data", shape=shape, classes=classes)
         spec, labels = verify_data(report.data, arrays, source.descriptor, shape, classes)
-    except Finding as finding:
+    except FileRefused as finding:
         raise refused(source.path, str(finding)) from None
     pixels = PlainPixels if spec.offset is not None else DecodedPixels
     return Dataset(source, pixels(source.path, source.descriptor, spec), spec, labels)

@@ -27,7 +27,7 @@ from engine.file_safety.file_kind import content_kind
 from engine.file_safety.hdf5 import child, has_attribute, member_names, open_descriptor
 from engine.file_safety.limits import HASHED_BYTES, REFUSED_HASHED_BYTES
 from engine.file_safety.open_source import open_source
-from engine.file_safety.refusal import CONFUSED, TOO_MUCH, Finding, ending, harmless, shown_name
+from engine.file_safety.refusal import CONFUSED, TOO_MUCH, FileRefused, ending, harmless, shown_name
 from engine.model_files.read import Network, is_weights_file, open_network
 from engine.sandbox import jail
 from engine.sandbox.jail import start, wait
@@ -76,7 +76,7 @@ def _read(text: bytes, name: str) -> Description:
 def _describe(source: int, name: str, out: int) -> None:
     try:
         found = describe_file(source, name)
-    except Finding as finding:
+    except FileRefused as finding:
         found = Description(name=name, refusal=str(finding))
     except MemoryError:
         found = Description(name=name, refusal=TOO_MUCH)
@@ -85,7 +85,7 @@ def _describe(source: int, name: str, out: int) -> None:
 
 
 def describe_file(descriptor: int, name: str) -> Description:
-    """`name`: escaped. Raises Finding for what is neither a model nor a data set that would be opened."""
+    """`name`: escaped. Raises FileRefused for what is neither a model nor a data set that would be opened."""
     if content_kind(descriptor) == "zip":
         return _model(open_network(descriptor), name)
     root = open_descriptor(descriptor)
@@ -95,7 +95,7 @@ def describe_file(descriptor: int, name: str) -> Description:
         return _model(open_network(descriptor), name)
     if child(root, "data") is None and child(root, "label") is None:
         found = member_names(root)
-        raise Finding(f"is HDF5, but neither a Keras model nor a data set; it contains {found}. {wanted(None)}")
+        raise FileRefused(f"is HDF5, but neither a Keras model nor a data set; it contains {found}. {wanted(None)}")
     return _data(images_in(root, None), name)
 
 

@@ -26,7 +26,7 @@ from engine.architecture.description import Report
 from engine.data_files.decode_chunks import decode
 from engine.data_files.images import open_images, read_labels
 from engine.file_safety.limits import DECODE_SECONDS
-from engine.file_safety.refusal import TOO_MUCH, Finding
+from engine.file_safety.refusal import TOO_MUCH, FileRefused
 from engine.model_files.read import open_network, zeroed
 from engine.sandbox import jail
 from engine.sandbox.describe import describe
@@ -41,7 +41,7 @@ def inspect(request: dict[str, Any], source: int, report: int, arrays: int) -> N
     jobs = {"model": _model, "data": _data, "zeroed": _zeroed}
     try:
         found = jobs[request["job"]](request, source, arrays)
-    except Finding as finding:
+    except FileRefused as finding:
         found = Report(refusal=str(finding))
     except MemoryError:
         found = Report(refusal=TOO_MUCH)

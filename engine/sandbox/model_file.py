@@ -12,9 +12,9 @@ from engine.api.errors import Refused
 from engine.architecture.description import ModelFile, ModelSpec, WeightSpec
 from engine.file_safety.limits import MODEL_FILE_BYTES
 from engine.file_safety.open_source import CHANGED, HDF5_ENDINGS, Source, misnamed, open_source
-from engine.file_safety.refusal import Finding, refused
+from engine.file_safety.refusal import FileRefused, refused
 from engine.model_files.keras_zip import renew_checksum
-from engine.sandbox.client import warden, written
+from engine.sandbox.client import sandbox, written
 from engine.sandbox.verify import verify_model
 
 SPOILED = "would not be the same network with channels pruned; nothing was saved. The file is damaged or hostile."
@@ -24,9 +24,9 @@ def read_model(file: Path | Source) -> ModelFile:
     """The network in a `.h5` or `.keras` file, as a checked description and arrays. Raises Refused."""
     source = file if isinstance(file, Source) else open_source(file)
     try:
-        report, arrays = warden.ask(source.path, source.descriptor, job="model")
+        report, arrays = sandbox.ask(source.path, source.descriptor, job="model")
         spec = verify_model(report.model, arrays)
-    except Finding as finding:
+    except FileRefused as finding:
         raise refused(source.path, str(finding)) from None
     source.refuse_changed()
     notes = spec.notes + _name_notes(source.path, spec.format) + source.notes
@@ -87,7 +87,7 @@ def _zero(view: memoryview, weight: WeightSpec, array: np.ndarray, layer: str, p
 def _rewritten(model: ModelFile, layer: str, pruned: list[int]) -> bytes:
     """The same through HDF5, for weights in chunks or compressed: done in the inspector."""
     model.source.refuse_changed()
-    data = warden.rewrite(model.path, model.source.descriptor, layer, pruned)
+    data = sandbox.rewrite(model.path, model.source.descriptor, layer, pruned)
     model.source.refuse_changed()
     return data
 
@@ -96,9 +96,9 @@ def _verify(model: ModelFile, data: bytes, layer: str, pruned: list[int]) -> Non
     """That `data` holds the same network with these channels at zero."""
     with written(data) as scratch:
         try:
-            report, arrays = warden.ask(model.path, scratch.fileno(), job="model")
+            report, arrays = sandbox.ask(model.path, scratch.fileno(), job="model")
             spec = verify_model(report.model, arrays)
-        except (Finding, Refused) as error:
+        except (FileRefused, Refused) as error:
             raise refused(model.path, SPOILED) from error
     if (spec.layers, spec.output) != (model.spec.layers, model.spec.output):
         raise refused(model.path, SPOILED)

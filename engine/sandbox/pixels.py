@@ -10,7 +10,7 @@ import numpy as np
 from engine.architecture.description import DataSpec
 from engine.file_safety.limits import WALL_SECONDS
 from engine.file_safety.refusal import refused
-from engine.sandbox.client import warden
+from engine.sandbox.client import sandbox
 
 SHORTER = "became shorter while it was read. Copy or download it again."
 BROKEN = "cannot be decoded to its end; stopped. It is damaged: copy or download it again and compare checksums."
@@ -73,7 +73,7 @@ class DecodedPixels:
         view = memoryview(out.view(np.uint8).data)
         try:
             if self._channel is None:
-                self._channel = warden.decoder(self._descriptor)
+                self._channel = sandbox.decoder(self._descriptor)
             self._channel.sendall(np.array([first, len(out)], np.int64).tobytes())
             while view:
                 got = self._channel.recv_into(view)

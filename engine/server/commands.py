@@ -254,7 +254,7 @@ class Service:
             raise Refused(f"step {step}: is not computed. Go there first.")
         name = lab.file_name(command.name or lab.model_name(suffix=saver.suffix, step=step), saver.suffix)
         lab.refuse_misnamed(name, step, session.first_reached)
-        meaning = lab.meaning(name)
+        meaning = lab.saved_point(name)
         threshold = meaning.threshold if meaning else None
         self.save(step, threshold, name, overwrite=command.overwrite, replace=command.overwrite)
 
@@ -262,7 +262,7 @@ class Service:
         self.refuse_held()
         step = self.run.session.first_reached(command.threshold)
         if step is None:
-            raise Refused(f"{p.minus(command.threshold)}: no step has dropped so far yet.")
+            raise Refused(f"{p.threshold_label(command.threshold)}: no step has dropped so far yet.")
         self.save(step, command.threshold, overwrite=command.overwrite, replace=True)
 
     def decline(self, command: p.Decline) -> None:

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 import msgspec
 
-from engine.api.engine_socket import Door
+from engine.api.engine_socket import SocketListener
 from engine.api.errors import ExitCode, NotWritten
 from engine.api.protocol import (
     PROTOCOL,
@@ -42,7 +42,7 @@ class FrontEnds:
         self.detached = False
         self._outbox: Outbox | None = Outbox(descriptor)
         self._changing = threading.Lock()
-        self._door: Door | None = None
+        self._door: SocketListener | None = None
         self.send(Hello(PROTOCOL, os.getpid()))
 
     @property
@@ -95,11 +95,11 @@ class FrontEnds:
             if not isinstance(command, Pause):
                 self.commands.put((self._received, command))
 
-    def _open_door(self, service: Service) -> Door:
+    def _open_door(self, service: Service) -> SocketListener:
         """The door of the run, as soon as there is a run."""
         while service.state is None:
             time.sleep(LOOK)
-        return Door(service.run.folder)
+        return SocketListener(service.run.folder)
 
     def _welcome(self, descriptor: int, service: Service) -> None:
         """Tell a front end that came back all that has happened; then it hears what happens."""

@@ -98,7 +98,7 @@ async def test_left_alone_it_writes_everything_and_frees_the_run(tmp_path: Path)
 async def test_where_nobody_answers_an_engine_is_started(
     tmp_path: Path, fake_command: Callable[..., tuple[str, ...]]
 ) -> None:
-    door = engine_socket.Door(tmp_path)
+    door = engine_socket.SocketListener(tmp_path)
     door._socket.close()  # as a killed engine leaves it: the socket's file is there, and nobody behind it
     assert engine_socket.recorded(tmp_path) == door.path
     with pytest.raises(EngineNotStarted, match="--resume"):
@@ -107,7 +107,7 @@ async def test_where_nobody_answers_an_engine_is_started(
         async for event in client.events():
             assert isinstance(event, p.Hello)
             break
-    engine_socket.Door(tmp_path).close()
+    engine_socket.SocketListener(tmp_path).close()
     assert engine_socket.recorded(tmp_path) is None
 
 
@@ -131,7 +131,7 @@ def test_a_runtime_directory_that_others_can_enter_is_refused(runtime: Path, tmp
     runtime.mkdir(mode=0o755)
     runtime.chmod(0o755)
     with pytest.raises(NotWritten, match="you alone"):
-        engine_socket.Door(tmp_path)
+        engine_socket.SocketListener(tmp_path)
     runtime.rmdir()
     runtime.symlink_to(tmp_path)
     with pytest.raises(NotWritten, match="you alone"):
@@ -143,6 +143,6 @@ def test_a_long_runtime_directory_is_not_used(tmp_path: Path, monkeypatch: pytes
     deep.mkdir(parents=True)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
     assert len(os.fsencode(engine_socket.runtime_folder())) <= engine_socket.LONGEST
-    door = engine_socket.Door(tmp_path)
+    door = engine_socket.SocketListener(tmp_path)
     assert engine_socket.recorded(tmp_path) == door.path
     door.close()

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from engine.api import journal
 from engine.api import protocol as p
 from engine.api.errors import ExitCode
-from engine.sandbox.client import warden
+from engine.sandbox.client import sandbox
 from engine.server import commands as services
 from engine.server.commands import Service
 from tests.faults import labs
@@ -41,7 +41,7 @@ def here() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(services.report, "Painter", NoPainter)
         yield
-    warden.close()
+    sandbox.close()
 
 
 def carried_out(command: p.Open) -> list[p.AnyEvent]:

@@ -29,7 +29,7 @@ def runs(real_lab: Callable[..., Path], lab3_kit: Path) -> dict[str, Run]:
 
 def curve(run: Run, name: str) -> list[Counts]:
     """Counts at every step along an order."""
-    run.session.turn_to(order_of(name, scored(name, run.material)), 0)
+    run.session._set_order(order_of(name, scored(name, run.material)), 0)
     list(run.session.goto(Goto(0), lambda: run.evaluator, lambda: None))
     list(run.session.goto(Goto(99), lambda: run.evaluator, lambda: None))
     return [event.counts for event in run.session.known()]

@@ -210,7 +210,7 @@ def run(numbers: range, seed: int, folder: Path) -> Counter[Outcome]:
         path = folder / name
         path.write_bytes(mutated(good[name], rng))
         found[name, outcome(path, GOOD[name][1])] += 1
-    client.warden.close()
+    client.sandbox.close()
     return found
 
 

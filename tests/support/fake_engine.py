@@ -28,7 +28,7 @@ from engine.api import lab
 from engine.api import protocol as p
 from engine.api.engine_log import settle
 from engine.api.errors import LabError
-from engine.api.lab import points, refuse_steps
+from engine.api.lab import parse_threshold, refuse_steps
 from engine.api.orders import method_of
 
 ROOT = Path(__file__).parents[2]
@@ -207,7 +207,7 @@ class FakeEngine:
             case p.Open():
                 yield from self.open(command)
             case p.SetThresholds(save_at=save_at):
-                self.thresholds = tuple(map(points, save_at))
+                self.thresholds = tuple(map(parse_threshold, save_at))
                 yield p.Thresholds(self.thresholds)
                 yield from self.cross_known()
             case p.SaveHere(overwrite=overwrite):
@@ -288,7 +288,7 @@ class FakeEngine:
         settings = command.settings
         refuse_steps(settings.save_steps, len(settings.order or ORDER))
         self.settings = settings
-        self.thresholds = tuple(map(points, settings.save_at))
+        self.thresholds = tuple(map(parse_threshold, settings.save_at))
         self.order, self.known, self.step = settings.order or ORDER, {}, 0
         self.run = command.run or str(Path(settings.runs or Path(settings.root, "runs")) / "20240501-140200-bd_net")
         if Path(self.run).is_dir():
@@ -475,7 +475,7 @@ class FakeEngine:
             raise ValueError(f"step {step}: is not computed. Go there first.")
         name = lab.file_name(command.name or f"model_step_{step}.h5", ".h5")
         lab.refuse_misnamed(name, step, self.first)
-        meaning = lab.meaning(name)
+        meaning = lab.saved_point(name)
         yield from self.save(name, step, meaning.threshold if meaning else None, overwrite, replace=overwrite)
 
     def path(self, name: str) -> str:

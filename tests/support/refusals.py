@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.api.errors import Refused
-from engine.sandbox.client import warden
+from engine.sandbox.client import sandbox
 from engine.sandbox.data_set import open_dataset
 from engine.sandbox.model_file import read_model
 from tests.support.model_files import CLASSES, IMAGE, write_data, write_h5, write_keras
@@ -22,12 +22,12 @@ DAMAGED = "is damaged: HDF5 cannot open it. Copy or download it again and compar
 @pytest.fixture(scope="module")
 def within_a_gigabyte() -> Iterator[None]:
     """Whatever the inspector says in this module, it says without taking more memory than that."""
-    warden.close()
-    warden.start()
-    assert warden.pid is not None
-    resource.prlimit(warden.pid, resource.RLIMIT_AS, (2**30, 2**30))
+    sandbox.close()
+    sandbox.start()
+    assert sandbox.pid is not None
+    resource.prlimit(sandbox.pid, resource.RLIMIT_AS, (2**30, 2**30))
     yield
-    warden.close()
+    sandbox.close()
 
 
 def line_of_model(make: Make, folder: Path) -> str:

@@ -14,7 +14,7 @@ from tests.support.engine_stub import SETTINGS, ScriptedEngine, opened
 from tests.support.pilot import bench
 from tui.model.formatting import short_path
 from tui.model.launch import Launch, demo_launch
-from tui.model.run_state import Died
+from tui.model.run_state import EngineDeath
 from tui.terminal.output_diet import safe
 
 EVIL = "a\x1b[31mred\x1b]0;title\x07\x9b2J\u202egnp\u2028line\u200fm\x7f\t"
@@ -84,7 +84,7 @@ async def test_every_screen_that_shows_a_path(home: str, size: tuple[int, int]) 
         assert acting(it.text()) == set()
         await it.press("escape", "escape")
         it.app.take(p.Failed(f"{home}: no such file.", 2))
-        it.app.take(Died(f"The engine at {home} was killed.", (f"in {home}",)))
+        it.app.take(EngineDeath(f"The engine at {home} was killed.", (f"in {home}",)))
         await it.shows("The engine at")
         assert acting(it.text()) == set()
 

@@ -18,7 +18,7 @@ from textual.containers import Horizontal
 from textual.geometry import Region
 from textual.screen import ModalScreen, Screen
 
-from tui.terminal.output_diet import Frugal, FrugalApp, shorten
+from tui.terminal.output_diet import OutputDiet, OutputDietApp, shorten
 from tui.widgets.rows import Row, row
 from tui.widgets.view import RowsView
 
@@ -120,7 +120,7 @@ async def test_partial_updates_lead_to_the_same_screen_in_fewer_bytes() -> None:
             compositor.update_widgets({app.left, app.right})
             update = compositor.render_partial_update()
         assert isinstance(update, ChopsUpdate)
-        short, long = Frugal(update).render_segments(CONSOLE), update.render_segments(CONSOLE)
+        short, long = OutputDiet(update).render_segments(CONSOLE), update.render_segments(CONSOLE)
         after = [strip.text for strip in compositor.render_strips()]
         assert painted(before, short) == painted(before, long) == after
         assert len(short) < len(long) / 2
@@ -145,13 +145,13 @@ async def test_a_whole_screen_can_be_written_too() -> None:
     app = Two()
     async with app.run_test(size=(60, 3)):
         update = app.screen._compositor.render_update(full=True)
-        short, long = Frugal(update).render_segments(CONSOLE), update.render_segments(CONSOLE)
+        short, long = OutputDiet(update).render_segments(CONSOLE), update.render_segments(CONSOLE)
         blank = [" " * 60] * 3
         assert painted(blank, short) == painted(blank, long)
         assert Region(0, 0, 60, 3) == app.screen.region
 
 
-class Stacked(FrugalApp):
+class Stacked(OutputDietApp):
     """A word, and room for screens above it. Counts what is put on the screen."""
 
     def __init__(self) -> None:

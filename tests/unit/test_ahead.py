@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from engine.network.pipeline import ahead, beside
+from engine.network.pipeline import map_threaded, prefetch
 
 
 def counting(to: int, fails: bool = False) -> Iterator[int]:
@@ -23,12 +23,12 @@ def test_results_come_in_the_order_of_the_items(threads: int, items: int) -> Non
         time.sleep(0.002 * (item % 3))  # the later ones are done before the earlier ones
         return 10 * item
 
-    assert list(beside(work, range(items), threads)) == [10 * item for item in range(items)]
+    assert list(map_threaded(work, range(items), threads)) == [10 * item for item in range(items)]
 
 
 def test_as_many_threads_work_at_once_as_were_asked_for() -> None:
     both = threading.Barrier(2, timeout=30)
-    assert list(beside(lambda item: both.wait() >= 0, range(4), 2)) == [True] * 4
+    assert list(map_threaded(lambda item: both.wait() >= 0, range(4), 2)) == [True] * 4
 
 
 def test_items_are_drawn_by_the_caller_and_not_far_ahead() -> None:
@@ -39,7 +39,7 @@ def test_items_are_drawn_by_the_caller_and_not_far_ahead() -> None:
             drawn.append(threading.current_thread().name)
             yield item
 
-    results = beside(lambda item: item, items(), 2)
+    results = map_threaded(lambda item: item, items(), 2)
     assert next(results) == 0
     assert drawn == [threading.current_thread().name] * 3
 
@@ -51,15 +51,15 @@ def test_what_goes_wrong_in_the_work_goes_wrong_for_the_caller() -> None:
         return item
 
     with pytest.raises(ValueError, match="three"):
-        list(beside(work, range(9), 2))
+        list(map_threaded(work, range(9), 2))
 
 
-@pytest.mark.parametrize("make", [ahead, lambda items: closing(beside(lambda item: item, items, 2))])
+@pytest.mark.parametrize("make", [prefetch, lambda items: closing(map_threaded(lambda item: item, items, 2))])
 def test_what_goes_wrong_among_the_items_goes_wrong_for_the_caller(make) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(OSError, match="gone"), make(counting(3, fails=True)) as made:
         list(made)
 
 
 def test_ahead_gives_the_same_items() -> None:
-    with ahead(counting(5)) as made:
+    with prefetch(counting(5)) as made:
         assert list(made) == [0, 1, 2, 3, 4]

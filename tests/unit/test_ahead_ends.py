@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.network.pipeline import ahead
+from engine.network.pipeline import prefetch
 
 PATIENCE = 30.0  # seconds
 
@@ -40,7 +40,7 @@ def makers() -> list[threading.Thread]:
 def test_nobody_reads_any_more_behind_the_block(error: type[BaseException] | None) -> None:
     slow = Slow()
     try:
-        with ahead(slow) as made:
+        with prefetch(slow) as made:
             assert next(made) == 0
             assert slow.entered.wait(PATIENCE)
             slow.let_go_soon()
@@ -53,7 +53,7 @@ def test_nobody_reads_any_more_behind_the_block(error: type[BaseException] | Non
 
 
 def test_a_block_that_draws_nothing_ends_too() -> None:
-    with ahead(range(9)):
+    with prefetch(range(9)):
         pass
     assert not makers()
 
@@ -62,7 +62,7 @@ def test_a_generator_around_it_ends_it_when_closed() -> None:
     slow = Slow()
 
     def doubled() -> Iterator[int]:
-        with ahead(slow) as made:
+        with prefetch(slow) as made:
             yield from (2 * each for each in made)
 
     numbers = doubled()

@@ -105,7 +105,7 @@ def test_the_workbench_comes_back_to_an_engine_that_was_left_running(
         (tmp_path / name).touch()
     run = begin(tmp_path / "runs" / "1-a")
     begin(tmp_path / "runs" / "2-b")
-    door = engine_socket.Door(run)
+    door = engine_socket.SocketListener(run)
     options = Options(root=tmp_path)
     assert choose(options, None, resume=False, run=None, headless=False).run == str(run)
     assert choose(options, None, resume=False, run=None, headless=True).run is None, "headless begins a run"

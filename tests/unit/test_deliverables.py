@@ -77,10 +77,10 @@ def test_a_question_is_known_by_its_file_and_channels_until_they_are_saved() -> 
 @pytest.mark.parametrize(
     ("name", "meaning"),
     [
-        ("model_prune_2.h5", lab.Meaning("2", None)),
-        ("model_prune_2.5.keras", lab.Meaning("2.5", None)),
-        ("MODEL_PRUNE_2.H5", lab.Meaning("2", None)),
-        ("model_step_45.h5", lab.Meaning(None, 45)),
+        ("model_prune_2.h5", lab.SavedPoint("2", None)),
+        ("model_prune_2.5.keras", lab.SavedPoint("2.5", None)),
+        ("MODEL_PRUNE_2.H5", lab.SavedPoint("2", None)),
+        ("model_step_45.h5", lab.SavedPoint(None, 45)),
         ("model_step_4.5.h5", None),
         ("model_prune_200.h5", None),
         ("model_prune_x.h5", None),
@@ -88,8 +88,8 @@ def test_a_question_is_known_by_its_file_and_channels_until_they_are_saved() -> 
         ("mine.h5", None),
     ],
 )
-def test_what_a_name_says(name: str, meaning: lab.Meaning | None) -> None:
-    assert lab.meaning(name) == meaning
+def test_what_a_name_says(name: str, meaning: lab.SavedPoint | None) -> None:
+    assert lab.saved_point(name) == meaning
 
 
 @pytest.mark.parametrize(

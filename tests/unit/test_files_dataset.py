@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.sandbox.client import warden
+from engine.sandbox.client import sandbox
 from engine.sandbox.data_set import Dataset, open_dataset
 from tests.support.model_files import CLASSES, IMAGE, write_data
 
@@ -144,6 +144,6 @@ def test_an_image_that_is_not_there(index: int, tmp_path: Path) -> None:
 
 def test_one_inspector_for_all_files(tmp_path: Path) -> None:
     opened(write_data(tmp_path / "a.h5")).close()
-    first = warden.pid
+    first = sandbox.pid
     opened(write_data(tmp_path / "b.h5")).close()
-    assert warden.pid == first
+    assert sandbox.pid == first

@@ -14,7 +14,7 @@ from engine.architecture.graph import (
     refuse_layer,
 )
 from engine.architecture.layers import checked
-from engine.file_safety.refusal import Finding
+from engine.file_safety.refusal import FileRefused
 
 
 def net(*layers: tuple[str, str, str | list[str], dict[str, Any]]) -> ModelSpec:
@@ -125,24 +125,24 @@ def test_what_cannot_be_pruned_says_why_and_what_can(what: str) -> None:
     spec = net(conv("a", "x"), conv("b", "a"), ("odd", kind, "b", {"kernel_size": 3, **settings}))
     assert prunable(spec) == {"a": None, "b": None, "odd": words}
     assert default_layer(spec) == "b"
-    with pytest.raises(Finding) as caught:
+    with pytest.raises(FileRefused) as caught:
         refuse_layer(spec, "odd")
     assert str(caught.value) == f"layer 'odd' cannot be pruned: it {words}. Layers that can: 'a', 'b'."
 
 
 def test_layers_that_are_no_convolution_or_not_there() -> None:
     refuse_layer(LAB, "conv_4")
-    with pytest.raises(Finding, match="layer 'pool_3' cannot be pruned: it is no convolution but a MaxPooling2D"):
+    with pytest.raises(FileRefused, match="layer 'pool_3' cannot be pruned: it is no convolution but a MaxPooling2D"):
         refuse_layer(LAB, "pool_3")
     with pytest.raises(
-        Finding, match=r"has no layer 'conv_9'\. Layers that can be pruned: 'conv_1', 'conv_3', 'conv_4'"
+        FileRefused, match=r"has no layer 'conv_9'\. Layers that can be pruned: 'conv_1', 'conv_3', 'conv_4'"
     ):
         refuse_layer(LAB, "conv_9")
 
 
 def test_nothing_that_can_be_pruned() -> None:
     spec = net(("odd", "DepthwiseConv2D", "x", {"kernel_size": 3}), ("flat", "Flatten", "odd", {}))
-    with pytest.raises(Finding, match="has no convolution whose channels can be pruned"):
+    with pytest.raises(FileRefused, match="has no convolution whose channels can be pruned"):
         default_layer(spec)
 
 

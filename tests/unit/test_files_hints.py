@@ -87,12 +87,12 @@ def test_a_network_that_is_wrapped_for_pruning_in_training(more: dict[str, Any],
 
 
 def test_weights_of_another_network_are_told_as_such_by_both_who_read_them(tmp_path: Path) -> None:
-    from engine.file_safety.refusal import Finding
+    from engine.file_safety.refusal import FileRefused
 
     line = "contains weights only, no architecture. Save the whole model with model.save('model.h5')."
     assert line_of_model(weights_of_another_net, tmp_path) == line
     source = open_source(tmp_path / "file.h5")
-    with pytest.raises(Finding) as caught:
+    with pytest.raises(FileRefused) as caught:
         describe_file(source.descriptor, "file.h5")
     assert str(caught.value) == line
 

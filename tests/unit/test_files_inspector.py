@@ -41,9 +41,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
 
         monkeypatch.setattr(client, "inspector_command", command)
 
-    client.warden.close()
+    client.sandbox.close()
     yield use
-    client.warden.close()
+    client.sandbox.close()
 
 
 CRASHED = "nothing was loaded. The file is damaged or hostile."
@@ -85,7 +85,7 @@ def test_an_inspector_that_never_answers_is_ended(stand_in, tmp_path: Path, monk
     monkeypatch.setattr(client, "PATIENCE", 1)
     with pytest.raises(Refused, match="took longer than 60 s to check; stopped"):
         read_model(write_h5(tmp_path / "net.h5"))
-    assert client.warden.pid is None
+    assert client.sandbox.pid is None
 
 
 LIES = {
@@ -174,17 +174,17 @@ inspector.inspect = inspect
 def test_a_killed_inspector_is_started_again(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "net.h5")
     read_model(path)
-    before = client.warden.pid
+    before = client.sandbox.pid
     assert before is not None
     subprocess.run(["kill", "-KILL", str(before)], check=True)
-    client.warden._process.wait()  # type: ignore[union-attr]
+    client.sandbox._process.wait()  # type: ignore[union-attr]
     assert len(read_model(path).arrays) == 2
-    assert client.warden.pid != before
+    assert client.sandbox.pid != before
 
 
 def test_many_threads_share_one_inspector(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "net.h5")
-    client.warden.close()
+    client.sandbox.close()
     found: list[model_file.ModelFile] = []
     threads = [threading.Thread(target=lambda: found.append(read_model(path))) for _ in range(6)]
     for thread in threads:
@@ -241,14 +241,14 @@ read_model(Path({str(write_h5(tmp_path / "net.h5"))!r}))
 def test_what_decodes_images_ends_with_its_inspector(tmp_path: Path) -> None:
     held = open_dataset(write_data(tmp_path / "data.h5", chunks=True), IMAGE, CLASSES)
     next(held.batches(4))
-    inspector = client.warden._process
+    inspector = client.sandbox._process
     assert inspector is not None
     (decoder,) = children_of(inspector.pid)
     inspector.kill()
     inspector.wait()
     assert subprocess.run(["timeout", "20", "tail", f"--pid={decoder}", "-f", "/dev/null"]).returncode == 0
     held.close()
-    client.warden.close()
+    client.sandbox.close()
 
 
 def test_it_leaves_when_the_engine_does(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.e2e
 def own_inspector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The mutations ask for an impatient one."""
     monkeypatch.setattr(client, "inspector_command", client.inspector_command)
-    client.warden.close()
+    client.sandbox.close()
     yield
-    client.warden.close()
+    client.sandbox.close()
 
 
 def test_two_hundred_damaged_files(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_eval_prints_exactly_the_labs_two_lines(fake_command: Command, capfd: py
 def test_eval_of_g_adds_what_it_detects(fake_command: Command, capfd: pytest.CaptureFixture[str]) -> None:
     command = p.Evaluate("/c.h5", "/p.h5", "/m.h5", "/b.h5")
     assert commands.evaluate(command, lambda: EngineClient(fake_command())) == ExitCode.DONE
-    lines = capfd.readouterr().out.splitlines()
+    lines = capfd.readouterr().stdout.splitlines()
     assert lines[2:] == ["Detection rate: 2.338269680436477", "False alarm rate: 0.3117692907248636"]
 
 

@@ -49,32 +49,32 @@ def test_an_empty_folder_says_what_is_missing(tmp_path: Path) -> None:
     ],
 )
 def test_points_are_named_one_way(typed: str, named: str) -> None:
-    assert lab.points(typed) == named
+    assert lab.parse_threshold(typed) == named
 
 
 @pytest.mark.parametrize("typed", ["", "two", "-1", "100.1", "nan", "inf", "2;4", "0x2", "1e999999999"])
 def test_what_is_no_threshold_is_refused(typed: str) -> None:
     with pytest.raises(Refused, match="--save-at"):
-        lab.points(typed)
+        lab.parse_threshold(typed)
 
 
 @pytest.mark.parametrize("typed", ["0", "-0", "0.00", "0e5", " 0 "])
 def test_a_drop_of_nothing_is_no_threshold(typed: str) -> None:
     with pytest.raises(Refused, match="is no drop"):
-        lab.points(typed)
-    assert lab.percentage(typed) == "0"
+        lab.parse_threshold(typed)
+    assert lab.parse_percentage(typed) == "0"
 
 
 @pytest.mark.parametrize("typed", ["1e-400", "2.1234567", "2." + "0" * 60 + "1", "1e-999999999"])
 def test_more_decimals_than_a_name_should_have_are_refused(typed: str) -> None:
     with pytest.raises(Refused, match="6 decimals") as refused:
-        lab.points(typed)
+        lab.parse_threshold(typed)
     assert len(str(refused.value)) < 120
 
 
 def test_a_refusal_shows_nothing_that_acts() -> None:
     with pytest.raises(Refused) as refused:
-        lab.points("\x1b]0;x\x07")
+        lab.parse_threshold("\x1b]0;x\x07")
     assert str(refused.value).isprintable()
 
 

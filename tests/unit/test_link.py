@@ -10,7 +10,7 @@ from engine.api import protocol as p
 from engine.api.transport import Ending
 from tui.app.engine_link import Link
 from tui.app.engine_session import EngineApp
-from tui.model.run_state import Died, Sent
+from tui.model.run_state import EngineDeath, Sent
 
 PATIENCE = 30.0  # seconds
 NO_TEXT = p.Open(p.Settings("/lab", "/lab/\udcff.h5", "/lab/valid.h5"))
@@ -44,11 +44,11 @@ class Listening:
 async def test_a_command_that_cannot_be_sent_is_refused_and_later_ones_arrive() -> None:
     client = Listening()
     link = Link(lambda: client)
-    happenings = link.happenings()
-    assert isinstance(await anext(happenings), p.Hello)
+    app_events = link.app_events()
+    assert isinstance(await anext(app_events), p.Hello)
     with pytest.raises(p.NotText):
         link.send(NO_TEXT)
-    waiting = asyncio.ensure_future(anext(happenings))
+    waiting = asyncio.ensure_future(anext(app_events))
     link.send(p.Goto(1))
     async with asyncio.timeout(PATIENCE):
         assert await client.sent.get() == p.Goto(1)
@@ -61,9 +61,9 @@ async def test_a_writer_that_ends_is_the_end_of_the_engine() -> None:
     link = Link(lambda: Listening(ValueError("no such wire")))
     link.send(p.Goto(1))
     async with asyncio.timeout(PATIENCE):
-        told = [happening async for happening in link.happenings()]
+        told = [happening async for happening in link.app_events()]
     assert isinstance(told[0], p.Hello)
-    assert isinstance(told[-1], Died)
+    assert isinstance(told[-1], EngineDeath)
     assert "no such wire" in told[-1].reason and "\n" not in told[-1].reason
 
 

@@ -9,8 +9,8 @@ from tui.model import run_state as s
 SETTINGS = p.Settings(root="/lab", model="/lab/models/bd_net.h5", valid="/lab/data/cl/valid.h5")
 VALID = p.SetInfo("valid.h5", 10, "0" * 64)
 OPENED = p.Opened("/lab/runs/1-a", VALID, "conv_3", "pool_3", 2, 10, (), {"valid": VALID}, "0", "cpu", "tf", False)
-LIVE: tuple[s.Happening, ...] = (p.Progress("hash", 1, 1, 0.5), OPENED)
-JOURNAL: tuple[s.Happening, ...] = (
+LIVE: tuple[s.AppEvent, ...] = (p.Progress("hash", 1, 1, 0.5), OPENED)
+JOURNAL: tuple[s.AppEvent, ...] = (
     p.Began(SETTINGS, {}, {}, "2024-05-01T14:02:00"),
     OPENED,
     p.Progress("hash", 1, 1, 4.0),
@@ -19,10 +19,10 @@ JOURNAL: tuple[s.Happening, ...] = (
     p.Stepped(1, 1, p.Counts(valid=8)),
     p.Saved("model", "/lab/models/model_prune_2.h5", "0" * 64, "written", 1, "2"),
 )
-AFTER: tuple[s.Happening, ...] = (p.Idle(1), p.Saved("curve.csv", "/lab/runs/1-a/curve.csv", "0" * 64, "written"))
+AFTER: tuple[s.AppEvent, ...] = (p.Idle(1), p.Saved("curve.csv", "/lab/runs/1-a/curve.csv", "0" * 64, "written"))
 
 
-def lines(events: Iterable[s.Happening]) -> list[str]:
+def lines(events: Iterable[s.AppEvent]) -> list[str]:
     state, found = s.RunState(), []
     for event in events:
         before, state = state, s.reduce(state, event)

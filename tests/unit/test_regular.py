@@ -123,7 +123,7 @@ def test_the_door_of_a_run_takes_a_link_away_and_leaves_what_it_points_to(
     run = tmp_path / "run"
     run.mkdir()
     lay_link(run / engine_socket.NAME)
-    door = engine_socket.Door(run)
+    door = engine_socket.SocketListener(run)
     assert engine_socket.recorded(run) == door.path
     assert (run / "victim").read_bytes() == PRECIOUS
     door.close()
@@ -139,7 +139,7 @@ def test_a_door_that_cannot_be_told_of_is_one_line(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     (tmp_path / engine_socket.NAME).mkdir()
     with pytest.raises(NotWritten, match="come back"):
-        engine_socket.Door(tmp_path)
+        engine_socket.SocketListener(tmp_path)
 
 
 def test_a_door_leads_to_the_engine_of_its_own_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_a_door_leads_to_the_engine_of_its_own_run(tmp_path: Path, monkeypatch: 
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()
     other.mkdir()
-    door = engine_socket.Door(one)
+    door = engine_socket.SocketListener(one)
     (other / engine_socket.NAME).write_bytes((one / engine_socket.NAME).read_bytes())
     assert engine_socket.recorded(other) is None
     assert engine_socket.recorded(one) == door.path

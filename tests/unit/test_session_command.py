@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from engine.api import protocol as p
-from engine.api.lab import MODELS, PLACES, points
+from engine.api.lab import MODELS, PLACES, parse_threshold
 from tui.cli import command_line
 from tui.model.launch import Launch
 from tui.model.options import Options
@@ -25,7 +25,7 @@ NAMES = st.text(
     st.characters(exclude_categories=("C", "Zl", "Zp"), exclude_characters="/"), min_size=1, max_size=8
 ).filter(lambda name: name not in (".", "..") and name == os.path.basename(os.path.abspath(f"/{name}")))
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda names: "/" + "/".join(names))
-THRESHOLDS = st.decimals("0.01", 100, places=2).map(lambda value: points(str(value)))
+THRESHOLDS = st.decimals("0.01", 100, places=2).map(lambda value: parse_threshold(str(value)))
 PLACED: tuple[p.SetName, ...] = p.SETS
 
 

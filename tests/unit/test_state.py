@@ -42,10 +42,10 @@ def stepped(step: int, valid: int, channel: int | None = 0, seconds: float = 0.5
     return p.Stepped(step, channel if step else None, counts, seconds=seconds)
 
 
-BEGINNING: tuple[s.Happening, ...] = (s.Sent(p.Open(SETTINGS)), OPENED, RANKED, stepped(0, 196), p.Moved(0), p.Idle(0))
+BEGINNING: tuple[s.AppEvent, ...] = (s.Sent(p.Open(SETTINGS)), OPENED, RANKED, stepped(0, 196), p.Moved(0), p.Idle(0))
 
 
-def after(*events: s.Happening) -> s.RunState:
+def after(*events: s.AppEvent) -> s.RunState:
     return fold(s.reduce, (*BEGINNING, *events), s.RunState())
 
 
@@ -62,12 +62,12 @@ def test_every_event_of_the_protocol_has_a_place() -> None:
         ((s.Sent(p.Goto(1)), p.Failed("no", 6)), "ready"),
         ((s.Sent(p.Export()),), "writing"),
         ((s.Sent(p.Open(SETTINGS)),), "opening"),
-        ((s.Died("killed by signal 9"),), "dead"),
-        ((s.Died("killed by signal 9"), p.Hello(1, 7)), "ready"),
+        ((s.EngineDeath("killed by signal 9"),), "dead"),
+        ((s.EngineDeath("killed by signal 9"), p.Hello(1, 7)), "ready"),
         ((s.Sent(p.ShowChannel(1)),), "ready"),
     ],
 )
-def test_status(events: tuple[s.Happening, ...], status: s.Status) -> None:
+def test_status(events: tuple[s.AppEvent, ...], status: s.Status) -> None:
     assert after(*events).status == status
 
 
@@ -131,7 +131,7 @@ def test_a_known_step_told_again_changes_nothing_but_itself() -> None:
 def test_questions_wait_in_line() -> None:
     first = p.Question("threshold", "save again?", "2", 3)
     second = p.Question("overwrite", "replace it?", path="/lab/models/x.h5")
-    state = after(first, second, s.Answered())
+    state = after(first, second, s.QuestionAnswered())
     assert state.questions == (second,)
 
 
@@ -155,7 +155,7 @@ MOVES = st.lists(
             lambda order: st.integers(0, 4).map(lambda kept: p.Reordered(tuple(order), kept))
         ),
         st.integers(0, 4).map(p.Idle),
-        st.just(s.Died("gone")),
+        st.just(s.EngineDeath("gone")),
         st.just(p.Hello(1, 2)),
         st.just(p.Failed("no", 6)),
     ),
@@ -164,7 +164,7 @@ MOVES = st.lists(
 
 
 @given(MOVES)
-def test_any_events_leave_a_state_that_can_be_shown(events: list[s.Happening]) -> None:
+def test_any_events_leave_a_state_that_can_be_shown(events: list[s.AppEvent]) -> None:
     state = after(*events)
     assert 0 <= state.step <= state.channels and state.step <= state.known
     assert len(state.pruned) == state.step
@@ -176,7 +176,7 @@ def test_any_events_leave_a_state_that_can_be_shown(events: list[s.Happening]) -
 
 
 @given(MOVES, MOVES)
-def test_reduce_leaves_the_state_it_was_given_alone(first: list[s.Happening], second: list[s.Happening]) -> None:
+def test_reduce_leaves_the_state_it_was_given_alone(first: list[s.AppEvent], second: list[s.AppEvent]) -> None:
     state = after(*first)
     copy = replace(state, steps=dict(state.steps), crossed=dict(state.crossed), phases=dict(state.phases))
     fold(s.reduce, second, state)
@@ -197,7 +197,7 @@ def test_an_order_that_undo_brings_back_brings_its_crossings() -> None:
 
 
 def test_a_drop_of_nothing_has_no_sign() -> None:
-    assert p.minus("0") == "0 pt" and p.minus("2.5") == "-2.5 pt"
+    assert p.threshold_label("0") == "0 pt" and p.threshold_label("2.5") == "-2.5 pt"
 
 
 def test_the_idle_of_the_command_before_frees_nothing() -> None:

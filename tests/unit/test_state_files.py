@@ -19,7 +19,7 @@ SAVED = p.Saved("model", PATH, "a", "written", 2, "2")
 OTHER_ORDER = (p.Reordered((2, 1, 0), 1), p.Stepped(2, 1, p.Counts(500, 500, 500)))
 
 
-def after(*events: s.Happening, run: str | None = None) -> s.RunState:
+def after(*events: s.AppEvent, run: str | None = None) -> s.RunState:
     begun = (s.Sent(p.Open(SETTINGS, run)), opened(), p.Began(SETTINGS, {}, {}, ""), opened())
     return fold(s.reduce, (*begun, *OPEN, *events), s.RunState())
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.api import protocol as p
-from tui.app.toasts import SOON, Teller, toast
+from tui.app.toasts import SOON, ToastBatcher, toast
 from tui.model import formatting
 from tui.model.run_state import RunState
 from tui.model.session_command import headless_command
@@ -27,7 +27,7 @@ READY = RunState(
 
 @pytest.mark.parametrize(("drop", "text"), [(3.934, "-3.93"), (0.0, "0.00"), (-0.5, "+0.50")])
 def test_a_drop_is_written_as_the_change_it_is(drop: float, text: str) -> None:
-    assert formatting.points(drop) == text
+    assert formatting.format_drop(drop) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (7, "0:07"), (750, "12:30"), (3723, "1:02:03")])
@@ -75,7 +75,7 @@ def test_what_a_journal_tells_again_is_not_said_aloud() -> None:
 
 def test_thresholds_saved_one_after_the_other_are_said_together() -> None:
     now = [0.0]
-    teller = Teller(lambda: now[0])
+    teller = ToastBatcher(lambda: now[0])
     rest = p.Idle(54, "done")
     saves = [p.Saved("model", f"/lab/models/model_prune_{x}.h5", "", "written", 50, x) for x in ("2", "4", "10", "30")]
     said = [teller.words(READY, save) for save in saves]

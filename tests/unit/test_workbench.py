@@ -7,7 +7,7 @@ import pytest
 
 from engine.api import protocol as p
 from engine.api.journal import Journal
-from tui.app.run_workbench import farewell
+from tui.app.run_workbench import exit_message
 from tui.model import run_state as s
 
 SETTINGS = p.Settings(root="/lab", model="/lab/models/bd_net.h5", valid="/lab/data/cl/valid.h5")
@@ -32,20 +32,20 @@ def left(run: Path, *events: p.AnyEvent, held_by: str | None = None) -> s.RunSta
 def test_the_results_and_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "runs" / "1-a"
     state = left(run, *STEPS)
-    assert farewell(state) == f"Results: {run} · go on with: lab3-tui --resume --root {tmp_path}"
+    assert exit_message(state) == f"Results: {run} · go on with: lab3-tui --resume --root {tmp_path}"
     monkeypatch.chdir(tmp_path)
-    assert farewell(state) == f"Results: {run} · go on with: lab3-tui --resume"
+    assert exit_message(state) == f"Results: {run} · go on with: lab3-tui --resume"
     left(tmp_path / "runs" / "2-b", *STEPS)
-    assert farewell(state) == f"Results: {run} · go on with: lab3-tui --run {run}"
-    assert "look again with" in farewell(state, left_running=True)
+    assert exit_message(state) == f"Results: {run} · go on with: lab3-tui --run {run}"
+    assert "look again with" in exit_message(state, left_running=True)
 
 
 def test_a_finished_run_and_one_of_others_need_no_going_on(tmp_path: Path) -> None:
     finished = left(tmp_path / "1-a", *STEPS, p.Finished("", (), (), "done.", 1.0))
     held = left(tmp_path / "2-b", *STEPS, held_by="process 7")
-    assert farewell(finished) == f"Results: {tmp_path / '1-a'}"
-    assert farewell(held) == f"Results: {tmp_path / '2-b'}"
+    assert exit_message(finished) == f"Results: {tmp_path / '1-a'}"
+    assert exit_message(held) == f"Results: {tmp_path / '2-b'}"
 
 
 def test_without_a_step_there_is_nothing_to_say(tmp_path: Path) -> None:
-    assert farewell(s.RunState()) == "" and farewell(left(tmp_path / "1-a", STEPS[0])) == ""
+    assert exit_message(s.RunState()) == "" and exit_message(left(tmp_path / "1-a", STEPS[0])) == ""

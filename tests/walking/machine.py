@@ -16,7 +16,7 @@ from tests.walking import truths
 from tests.walking.walk import Walk, Wrong
 from tests.walking.worlds import World
 from tui.model.actions import ACTIONS
-from tui.screens.base import Sized
+from tui.screens.base import LabScreen
 from tui.screens.dialogs import Ask, Choose
 from tui.screens.open_screen import OpenScreen
 from tui.screens.picker import ChannelPicker
@@ -183,23 +183,23 @@ class Walks(RuleBasedStateMachine):
 
     @rule(step=st.sampled_from(("0", "5", "30", "46", "60", "+1", "-1")))
     def go_to(self, step: str) -> None:
-        if isinstance(self.screen, Sized) and not isinstance(self.screen, OpenScreen):
+        if isinstance(self.screen, LabScreen) and not isinstance(self.screen, OpenScreen):
             self.act("g", *step, "enter")
 
     @rule(name=st.sampled_from(TYPED))
     def save_as(self, name: str) -> None:
-        if isinstance(self.screen, Sized) and not isinstance(self.screen, OpenScreen):
+        if isinstance(self.screen, LabScreen) and not isinstance(self.screen, OpenScreen):
             self.act("s", *name, "enter")
 
     @rule(points=st.sampled_from(TYPED))
     def set_thresholds(self, points: str) -> None:
-        if isinstance(self.screen, Sized) and not isinstance(self.screen, OpenScreen):
+        if isinstance(self.screen, LabScreen) and not isinstance(self.screen, OpenScreen):
             self.act("t", "ctrl+u", *points, "enter")
 
     @rule(down=st.sampled_from((0, 1, 5, 20)))
     def prune_out_of_turn(self, down: int) -> None:
         """Prune a channel further down in the table, or in the picker where there is no room for one."""
-        if isinstance(self.screen, Sized) and not isinstance(self.screen, OpenScreen):
+        if isinstance(self.screen, LabScreen) and not isinstance(self.screen, OpenScreen):
             self.act(*["j"] * down, "p")
             if isinstance(self.screen, ChannelPicker):
                 self.act(*["j"] * down, "p")
@@ -233,7 +233,7 @@ class Walks(RuleBasedStateMachine):
 
     @rule(text=st.sampled_from(("/nowhere", "x.h5", "data", "models/bd_net.h5")), back=st.booleans())
     def open_another(self, text: str, back: bool) -> None:
-        if isinstance(self.screen, Sized) and not isinstance(self.screen, OpenScreen):
+        if isinstance(self.screen, LabScreen) and not isinstance(self.screen, OpenScreen):
             self.act("o")
         if isinstance(self.screen, OpenScreen):
             self.act("ctrl+u", *text, "f5")

@@ -8,7 +8,7 @@ from typing import Any
 from engine.api import protocol as p
 from engine.run.session import Session
 from tests.walking.walk import Walk
-from tui.model.run_state import Died, RunState, reduce
+from tui.model.run_state import EngineDeath, RunState, reduce
 from tui.screens.header import Header
 from tui.screens.panes import ThresholdsPane
 from tui.screens.results import entries
@@ -142,4 +142,4 @@ def _told(state: RunState, name: str) -> Any:
     return {step: at.counts for step, at in value.items()} if name == "steps" else value
 
 
-__all__ = ["Died", "wrong"]
+__all__ = ["EngineDeath", "wrong"]

@@ -16,7 +16,7 @@ from engine.api import protocol as p
 from tests.walking.worlds import World
 from tui.app.app import LabApp
 from tui.model.config import Config
-from tui.model.run_state import Happening, RunState
+from tui.model.run_state import AppEvent, RunState
 from tui.screens.start import StartScreen
 
 PAUSE = 0.01  # seconds between looks
@@ -40,13 +40,13 @@ class Watched(LabApp):
         self._saved: dict[str | None, frozenset[int]] = {}  # the channels that a threshold was saved for last
         super().__init__(world.launch(), Config(theme="lab3-dark", restart_after=0), lambda: world.connect(self._run))
 
-    def told(self, before: RunState, event: Happening) -> None:
+    def after_event(self, before: RunState, event: AppEvent) -> None:
         if isinstance(event, p.Event):
             self.world.events.append(event)  # type: ignore[arg-type]
         self.opened_once = self.opened_once or self.latest.ready
         if isinstance(event, p.Saved) and event.what == "model":
             self._saved[event.threshold] = frozenset(self.latest.order[: event.step or 0])
-        super().told(before, event)
+        super().after_event(before, event)
 
     def _put(self, asked: p.Question) -> None:
         pruned = frozenset(self.latest.order[: asked.step or 0])

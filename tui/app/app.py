@@ -17,11 +17,11 @@ from engine.api.errors import ExitCode, LabError
 from tui.app.dialogs_flow import AskingApp
 from tui.app.engine_link import Client
 from tui.app.themes import THEMES, default_theme
-from tui.app.toasts import Teller
+from tui.app.toasts import ToastBatcher
 from tui.model.actions import bindings, rebound
 from tui.model.config import Config
 from tui.model.launch import Launch, demo_launch
-from tui.model.run_state import Died, Happening, RunState
+from tui.model.run_state import AppEvent, EngineDeath, RunState
 from tui.screens.start import StartScreen
 
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-broad")]
@@ -61,7 +61,7 @@ class LabApp(AskingApp):
         self.clock = clock
         self.actions = rebound(self.config.keys)
         self._restarted = False
-        self._teller = Teller(clock)
+        self._teller = ToastBatcher(clock)
         self._dress()
         self.set_keymap(self.config.keys)
 
@@ -99,7 +99,7 @@ class LabApp(AskingApp):
         said = "" if self.launch.demo else self.launch.notice  # the first screen says what the demo is
         for notice in (said, self.config.warning, self._no_theme):
             if notice:
-                self.tell(notice, "warning")
+                self.show_notice(notice, "warning")
         self.start_engine()
         if not self.launch.settings:
             self.ask_open()
@@ -147,10 +147,10 @@ class LabApp(AskingApp):
             self.link.keep = True
         super().leave(code)
 
-    def told(self, before: RunState, event: Happening) -> None:
-        super().told(before, event)
+    def after_event(self, before: RunState, event: AppEvent) -> None:
+        super().after_event(before, event)
         if words := self._teller.words(before, event):
-            self.tell(*words)
+            self.show_notice(*words)
         if self.latest.ready and not before.ready:
             self.left = None
             self.call_later(self.show_workbench)
@@ -158,8 +158,8 @@ class LabApp(AskingApp):
             self.call_later(self._refused, event)
         if isinstance(event, p.Idle) and event.why == "done" and self.latest.complete:
             self.call_later(self._finish)
-        if isinstance(event, Died):
-            self.call_later(self._mourn)
+        if isinstance(event, EngineDeath):
+            self.call_later(self._show_engine_died)
 
     def ask_open(self, refusal: str = "") -> None:
         """The screen that asks what to open; `refusal`: why the last choice was not."""
@@ -168,7 +168,7 @@ class LabApp(AskingApp):
         settings = self._asked_for()
         self._early = None
         if not self.latest.ready:
-            self._unstack()
+            self._pop_to_start()
         self.push_screen(OpenScreen(Path(settings.root) if settings else self.launch.root, settings, refusal))
 
     def _asked_for(self) -> p.Settings | None:
@@ -194,7 +194,7 @@ class LabApp(AskingApp):
         if now.settings or now.death or run:
             self.start_engine()
         self.do(p.Open(settings, run, demo))
-        self._unstack()
+        self._pop_to_start()
 
     def open_left(self) -> None:
         """Open the run again that was open when something else was asked for, and refused."""
@@ -230,7 +230,7 @@ class LabApp(AskingApp):
 
     # --- death of the engine
 
-    def _mourn(self) -> None:
+    def _show_engine_died(self) -> None:
         from tui.screens.died import DiedScreen
 
         def answer(result: str | None) -> None:
@@ -250,7 +250,7 @@ class LabApp(AskingApp):
         self.start_engine()
         if settings:
             self.do(p.Open(settings, self._run))
-        self._unstack()
+        self._pop_to_start()
 
     def action_run(self) -> None:
         if self.latest.death:

@@ -9,7 +9,7 @@ from textual.actions import SkipAction
 from engine.api import protocol as p
 from tui.app.navigation import ShowingApp
 from tui.model.formatting import short_path
-from tui.model.run_state import Answered, Died, Happening, RunState, Sent
+from tui.model.run_state import AppEvent, EngineDeath, QuestionAnswered, RunState, Sent
 
 TWICE = 2.0  # seconds within which a second Ctrl-C leaves
 
@@ -72,11 +72,11 @@ class AskingApp(ShowingApp):
 
         self.push_screen(questions.thresholds(self.latest), put)
 
-    def told(self, before: RunState, event: Happening) -> None:
-        super().told(before, event)
+    def after_event(self, before: RunState, event: AppEvent) -> None:
+        super().after_event(before, event)
         if isinstance(event, p.Question | p.Idle):
             self.call_later(self._ask)
-        elif isinstance(event, Died) or (isinstance(event, Sent) and isinstance(event.command, p.Open)):
+        elif isinstance(event, EngineDeath) or (isinstance(event, Sent) and isinstance(event.command, p.Open)):
             self._asked = None
 
     def _ask(self) -> None:
@@ -93,7 +93,7 @@ class AskingApp(ShowingApp):
                 return  # its engine has gone, and the question with it
             self._asked = None
             if self.latest.questions[:1] == (asked,):
-                self.take(Answered())
+                self.take(QuestionAnswered())
             if result == "yes":
                 self.do(questions.agreed(asked))
             elif asked.number:
@@ -148,7 +148,7 @@ class AskingApp(ShowingApp):
         try:
             self.copy(self.save_screenshot(name, str(folder)), "Screenshot")
         except OSError as error:
-            self.tell(f"Could not write {short_path(str(folder / name), 60)}: {error.strerror}", "error")
+            self.show_notice(f"Could not write {short_path(str(folder / name), 60)}: {error.strerror}", "error")
 
     def action_copy_command(self) -> None:
         from tui.model.session_command import headless_command
@@ -159,4 +159,4 @@ class AskingApp(ShowingApp):
     def copy(self, text: str, what: str = "") -> None:
         """Put text on the terminal's clipboard, and show it: not every terminal has one."""
         self.copy_to_clipboard(text)
-        self.tell(f"{what}: {text}" if what else text)
+        self.show_notice(f"{what}: {text}" if what else text)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.api.errors import EngineDied, EngineNotStarted
 from engine.api.protocol import AnyCommand, AnyEvent, encode
-from tui.model.run_state import Died
+from tui.model.run_state import EngineDeath
 
 if TYPE_CHECKING:
     from engine.api.transport import Ending
@@ -38,7 +38,7 @@ class Link:
         encode(command)
         self._outbox.put_nowait(command)
 
-    async def happenings(self) -> AsyncIterator[AnyEvent | Died]:
+    async def app_events(self) -> AsyncIterator[AnyEvent | EngineDeath]:
         """Every event of the engine, and its death as the last one where it did not leave by itself."""
         client = self._client = self._connect()
         try:
@@ -53,7 +53,7 @@ class Link:
                 writer.cancel()
         except (EngineDied, EngineNotStarted) as error:
             ending = client.ending
-            yield Died(str(error), tuple(ending.log_tail) if ending else ())
+            yield EngineDeath(str(error), tuple(ending.log_tail) if ending else ())
 
     async def _next(self, events: AsyncIterator[AnyEvent], writer: "asyncio.Task[None]") -> AnyEvent | None:
         """The next event; None at the end. Raises EngineDied where commands are not sent any more."""

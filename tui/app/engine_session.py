@@ -8,14 +8,14 @@ from textual.reactive import reactive
 from engine.api import protocol as p
 from engine.api.errors import LabError
 from tui.app.engine_link import Client, Link
-from tui.model.run_state import Died, Happening, RunState, Sent, reduce
-from tui.terminal.output_diet import FrugalApp
-from tui.terminal.throttle import Pacer
+from tui.model.run_state import AppEvent, EngineDeath, RunState, Sent, reduce
+from tui.terminal.output_diet import OutputDietApp
+from tui.terminal.throttle import Throttle
 
 SHOW_EVERY = 0.1  # seconds; events in between share a frame, and all that tells of the run is painted in it
 
 
-class EngineApp(FrugalApp):
+class EngineApp(OutputDietApp):
     """Folds events into `latest`; screens watch `state`, which follows it at the pace of a screen."""
 
     state: reactive[RunState] = reactive(RunState, repaint=False, always_update=True)
@@ -25,7 +25,7 @@ class EngineApp(FrugalApp):
         self._connect = connect
         self.latest = RunState()
         self.link = Link(connect)
-        self._show = Pacer(self._publish, self.pace)
+        self._show = Throttle(self._publish, self.pace)
 
     def pace(self) -> float:
         """Seconds between two states on the screen."""
@@ -56,13 +56,13 @@ class EngineApp(FrugalApp):
         else:
             self.take(Sent(command))
 
-    def take(self, event: Happening) -> None:
+    def take(self, event: AppEvent) -> None:
         """Something happened: fold it in, show it, and say aloud what must not be missed."""
         before, self.latest = self.latest, reduce(self.latest, event)
         self._show()
-        self.told(before, event)
+        self.after_event(before, event)
 
-    def told(self, before: RunState, event: Happening) -> None:
+    def after_event(self, before: RunState, event: AppEvent) -> None:
         """For the outer half: `event` has just been folded in."""
 
     def _publish(self) -> None:
@@ -75,7 +75,7 @@ class EngineApp(FrugalApp):
 
     async def _serve(self, link: Link, before: Link) -> None:
         await before.close()  # it holds locks that the new one wants
-        async for event in link.happenings():
+        async for event in link.app_events():
             self.take(event)
         if self.latest.death is None and not self._exit:
-            self.take(Died("The engine left without a word."))
+            self.take(EngineDeath("The engine left without a word."))

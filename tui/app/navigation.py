@@ -10,8 +10,8 @@ from engine.api import protocol as p
 from tui.app.playhead import DrivingApp
 from tui.model.actions import Action
 from tui.model.config import Config
-from tui.model.run_state import Happening, RunState
-from tui.screens.base import Sized
+from tui.model.run_state import AppEvent, RunState
+from tui.screens.base import LabScreen
 from tui.screens.start import StartScreen
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ShowingApp(DrivingApp):
         if isinstance(self.screen, StartScreen):
             self.push_screen(Workbench(self.config.show_g))
 
-    def _unstack(self) -> None:
+    def _pop_to_start(self) -> None:
         """Back to the checklist, which is always at the bottom."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
@@ -72,7 +72,7 @@ class ShowingApp(DrivingApp):
 
     def action_prune(self) -> None:
         """Prune the highlighted channel next; where no table is seen, pick one."""
-        channel = self.screen.chosen_channel() if isinstance(self.screen, Sized) else None
+        channel = self.screen.chosen_channel() if isinstance(self.screen, LabScreen) else None
         if channel is not None:
             self.prune_channel(channel)
         elif self.may_change():
@@ -107,17 +107,17 @@ class ShowingApp(DrivingApp):
 
     def _look(self, kind: Callable[[], Screen[None]]) -> None:
         """Put a screen in front; the one that is there already goes away again."""
-        from tui.screens.run_screen import Looking
+        from tui.screens.run_screen import RunScreen
 
         if type(self.screen) is kind:
             self.pop_screen()
-        elif isinstance(self.screen, Looking):
+        elif isinstance(self.screen, RunScreen):
             self.switch_screen(kind())
         else:
             self.push_screen(kind())
 
     async def action_back(self) -> None:
-        if isinstance(self.screen, Sized) and self.screen.may_leave():
+        if isinstance(self.screen, LabScreen) and self.screen.may_leave():
             self.screen.go_back()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -142,12 +142,12 @@ class ShowingApp(DrivingApp):
         if isinstance(action, str) and self._too_early(action):
             self._early = action, default_namespace
             label = next(a.label for a in self.actions if a.id == action)
-            self.tell(f"{label}: waits until the network is open.")
+            self.show_notice(f"{label}: waits until the network is open.")
             return True
         return await super().run_action(action, default_namespace, namespaces)
 
-    def told(self, before: RunState, event: Happening) -> None:
-        super().told(before, event)
+    def after_event(self, before: RunState, event: AppEvent) -> None:
+        super().after_event(before, event)
         if before.busy == "opening" and not self.latest.busy:
             early, self._early = self._early, None
             if early and self.latest.ready:

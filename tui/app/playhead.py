@@ -7,7 +7,7 @@ from textual.notifications import Notification, SeverityLevel
 from engine.api import protocol as p
 from engine.api.escape import printable
 from tui.app.engine_session import EngineApp
-from tui.model.run_state import Happening, RunState
+from tui.model.run_state import AppEvent, RunState
 
 Target = Callable[[RunState], int]
 LEAP = 10  # steps that page up and page down move
@@ -21,8 +21,8 @@ class DrivingApp(EngineApp):
     _waiting: Callable[[], None] | None = None  # the move to make once the engine is free
     _then: Callable[[], None] | None = None  # what to do once everything asked for is done
 
-    def told(self, before: RunState, event: Happening) -> None:
-        super().told(before, event)
+    def after_event(self, before: RunState, event: AppEvent) -> None:
+        super().after_event(before, event)
         free = isinstance(event, p.Idle) and not self.latest.busy
         if free and self._waiting:
             go, self._waiting = self._waiting, None
@@ -72,17 +72,17 @@ class DrivingApp(EngineApp):
         if not self.may_change():
             return
         if channel in self.latest.pruned:
-            self.tell(f"Channel {channel} is pruned already.")
+            self.show_notice(f"Channel {channel} is pruned already.")
         else:
             self._when_free(lambda: self.do(p.PruneNext(channel)))
 
     def may_change(self) -> bool:
         """Whether this window may do more than look at the run; says so where it may not."""
         if self.latest.read_only:
-            self.tell(LOOKED_AT, "warning")
+            self.show_notice(LOOKED_AT, "warning")
         return not self.latest.read_only
 
-    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+    def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
         """Say something in passing; plain text. What is still shown is not said again, and the oldest makes room."""
         text, said = printable(text), list(self._notifications)
         if any(each.message == text for each in said):
@@ -107,7 +107,7 @@ class DrivingApp(EngineApp):
         elif step != self.latest.step:
             self.do(p.Goto(step))
         elif at_the_end:
-            self.tell(at_the_end)
+            self.show_notice(at_the_end)
 
     def _look_at(self, step: int) -> None:
         """In a run that another process holds, go among known steps without a word to the engine."""

@@ -31,7 +31,7 @@ def run(launch: Launch | Callable[[], Launch], connect: Callable[[], Client] | N
     """The workbench from first frame to last; returns the exit code. Its arguments are those of LabApp."""
     app = LabApp(launch, load(), connect, driver_class=LabDriver)
     asyncio.run(_serve(app))
-    if words := farewell(app.latest, app.link.keep):
+    if words := exit_message(app.latest, app.link.keep):
         complain(words)
     if app.fault:
         raise app.fault
@@ -39,7 +39,7 @@ def run(launch: Launch | Callable[[], Launch], connect: Callable[[], Client] | N
     return app.return_code or 0
 
 
-def farewell(state: RunState, left_running: bool = False) -> str:
+def exit_message(state: RunState, left_running: bool = False) -> str:
     """Where the results of a run are, and how to go on with one that is not finished; empty without a step."""
     if state.opened is None or not any(state.steps):
         return ""

@@ -7,7 +7,7 @@ from textual.notifications import SeverityLevel
 
 from engine.api import protocol as p
 from tui.model.formatting import file_name, short_path
-from tui.model.run_state import Happening, RunState
+from tui.model.run_state import AppEvent, RunState
 
 PATH = 100  # cells of a path: two lines of a toast
 SOON = 4.0  # seconds that the first of several saved thresholds stays on the screen
@@ -18,7 +18,7 @@ class Toast(NamedTuple):
     severity: SeverityLevel = "information"
 
 
-def toast(before: RunState, event: Happening) -> Toast | None:
+def toast(before: RunState, event: AppEvent) -> Toast | None:
     """The words for `event`, which came upon the state `before`; None for what the screens show anyway."""
     if before.busy == "opening" or not before.ready:
         return None  # a journal tells again what is long known
@@ -36,7 +36,7 @@ def toast(before: RunState, event: Happening) -> Toast | None:
     return None
 
 
-class Teller:
+class ToastBatcher:
     """Says events aloud. The first saved threshold at once; those soon after it together, when the run rests:
     four at a time would cover the charts."""
 
@@ -45,7 +45,7 @@ class Teller:
         self._quiet_until = float("-inf")
         self._saved: list[p.Saved] = []
 
-    def words(self, before: RunState, event: Happening) -> Toast | None:
+    def words(self, before: RunState, event: AppEvent) -> Toast | None:
         """What to say now that `event` came upon the state `before`."""
         if isinstance(event, p.Idle):
             return self._rest()
@@ -67,10 +67,12 @@ def together(saved: Sequence[p.Saved]) -> Toast:
     """One line for networks that thresholds saved, however many."""
     if len(saved) == 1:
         return Toast(_crossing(saved[0]))
-    *most, last = (p.minus(one.threshold or "0").removesuffix(" pt") for one in saved)
+    *most, last = (p.threshold_label(one.threshold or "0").removesuffix(" pt") for one in saved)
     return Toast(f"{', '.join(most)} and {last} pt reached: {len(saved)} networks saved")
 
 
 def _crossing(saved: p.Saved) -> str:
     same = ", unchanged" if saved.status == "unchanged" else ""
-    return f"{p.minus(saved.threshold or '0')} reached at step {saved.step}: saved {file_name(saved.path)}{same}"
+    return (
+        f"{p.threshold_label(saved.threshold or '0')} reached at step {saved.step}: saved {file_name(saved.path)}{same}"
+    )

@@ -48,7 +48,7 @@ def refuse(options: set[str], why: str) -> None:
 
 def new_demo(attack: Attack, options: Options) -> Launch:
     settings = with_options(demo_settings(attack), options)
-    return replace(demo_launch(attack), settings=settings, notice=first_line(attack, settings.out))
+    return replace(demo_launch(attack), settings=settings, notice=first_line(attack, settings.stdout))
 
 
 def going_on(options: Options, demo: Attack | None, resume: bool, run: Path | None, headless: bool) -> Launch:

@@ -20,9 +20,9 @@ from tui.terminal.outputs import complain, put
 class Silent(Plain):
     """For output that people paste: stderr has only what they should know."""
 
-    def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
+    def on_event(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
         if isinstance(event, p.Note):
-            self.say(event.text)
+            self.stderr(event.text)
 
 
 def quiet_narrator() -> Narrator:
@@ -45,9 +45,9 @@ def evaluate(command: p.Evaluate, connect: Connect = EngineClient, intervals: bo
         if found is None:
             raise LabError("The engine ended without figures.")
         for line in [*evaluation(found), *(certainty(found) if intervals else [])]:
-            told.out(line)
+            told.stdout(line)
         for note in found.notes:
-            told.say(note)
+            told.stderr(note)
 
     return drive(driver, work)
 
@@ -109,7 +109,7 @@ def train_demo(attack: Attack, path: str, connect: Connect = EngineClient) -> in
 
     async def work() -> None:
         await driver.perform(p.TrainDemo(attack, path))
-        told.out(path)
+        told.stdout(path)
 
     return drive(driver, work)
 

@@ -63,7 +63,7 @@ def run(launch: Launch, orders: Sequence[str], json: bool, connect: Connect, tol
         if isinstance(event, p.Opened) and event.held_by:
             raise Refused(f"This folder is in use by another window ({event.held_by}).")
         if json:
-            said.out(p.encode(event).decode())
+            said.stdout(p.encode(event).decode())
 
     driver = Driver(connect(), said, heard)
     command = p.Open(launch.settings, launch.run, launch.demo)
@@ -72,13 +72,13 @@ def run(launch: Launch, orders: Sequence[str], json: bool, connect: Connect, tol
         await driver.perform(command)
         await driver.perform(p.Compare(tuple(orders)))
         for line in [] if json else report(driver.state):
-            said.out(line)
+            said.stdout(line)
         sys.stdout.flush()
         if images(driver.state, "poisoned"):
-            said.say(ONLY_LOOKED_AT)
+            said.stderr(ONLY_LOOKED_AT)
 
     if launch.notice:
-        said.say(launch.notice)
+        said.stderr(launch.notice)
     return drive(driver, work)
 
 

@@ -27,7 +27,7 @@ def run(launch: Launch, layers: bool, json: bool, connect: Connect, told: Narrat
         if isinstance(event, p.Opened) and event.held_by:
             raise Refused(f"This folder is in use by another window ({event.held_by}).")
         if json:
-            said.out(p.encode(event).decode())
+            said.stdout(p.encode(event).decode())
 
     driver = Driver(connect(), said, heard)
     command = p.Open(launch.settings, launch.run, launch.demo)
@@ -37,13 +37,13 @@ def run(launch: Launch, layers: bool, json: bool, connect: Connect, told: Narrat
         await driver.perform(p.Explain(layers))
         found = findings(driver.state)
         for line in [] if json or found is None else report(found):
-            said.out(line)
+            said.stdout(line)
         sys.stdout.flush()
         if driver.state.opened:
-            said.say(f"Every number: {driver.state.opened.run}/diagnosis.json")
+            said.stderr(f"Every number: {driver.state.opened.run}/diagnosis.json")
 
     if launch.notice:
-        said.say(launch.notice)
+        said.stderr(launch.notice)
     return drive(driver, work)
 
 

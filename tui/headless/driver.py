@@ -68,7 +68,7 @@ class Driver:
 
     def _take(self, event: p.AnyEvent) -> None:
         before, self.state = self.state, reduce(self.state, event)
-        self.narrator.tell(before, self.state, event)
+        self.narrator.on_event(before, self.state, event)
         self.heard(event)
 
     # --- signals ---
@@ -86,7 +86,7 @@ class Driver:
         self.interrupts += 1
         if self.interrupts > 1:
             return self.end(work, ExitCode.INTERRUPTED)
-        self.narrator.say("Stopping after this batch; press Ctrl-C again to leave at once.")
+        self.narrator.stderr("Stopping after this batch; press Ctrl-C again to leave at once.")
         self._pause = asyncio.ensure_future(self.client.send(p.Pause()))
 
     def end(self, work: asyncio.Task[None], code: ExitCode) -> None:

@@ -57,8 +57,8 @@ class Bar:
     def width(self) -> int | None:
         return self._progress.console.width if self._shared else None
 
-    def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
-        for line in told(before, state):
+    def on_event(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
+        for line in new_lines(before, state):
             if line.kind != "error":
                 self._line(line)
         if state.retelling:
@@ -69,10 +69,10 @@ class Bar:
             case p.Stepped(step=step) if state.ready:
                 self._show("steps", step, state.channels)
 
-    def say(self, text: str) -> None:
+    def stderr(self, text: str) -> None:
         self._print(Text(printable(text)))
 
-    def out(self, line: str) -> None:
+    def stdout(self, line: str) -> None:
         if self._shared:
             self._print(Text(printable(line)))
         else:
@@ -83,7 +83,7 @@ class Bar:
             self._progress.stop()
 
     def _line(self, line: Line) -> None:
-        self._print(Text(printable(worded(line)), STYLES.get(line.kind, "")))
+        self._print(Text(printable(format_line(line)), STYLES.get(line.kind, "")))
 
     def _print(self, text: Text) -> None:
         with contextlib.suppress(OSError):
@@ -104,9 +104,9 @@ class Narrator(Protocol):
 
     @property
     def width(self) -> int | None: ...
-    def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None: ...
-    def say(self, text: str) -> None: ...
-    def out(self, line: str) -> None: ...
+    def on_event(self, before: RunState, state: RunState, event: p.AnyEvent) -> None: ...
+    def stderr(self, text: str) -> None: ...
+    def stdout(self, line: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -119,7 +119,7 @@ def narrator() -> Narrator:
     return Plain()
 
 
-def told(before: RunState, state: RunState) -> list[Line]:
+def new_lines(before: RunState, state: RunState) -> list[Line]:
     """Lines that the log has got since, but for those of steps; of a run that goes on only how far it had come."""
     if state.retelling:
         return []
@@ -141,7 +141,7 @@ def opened(state: RunState) -> str:
     return f"opened run {run}: {steps} {'step' if steps == 1 else 'steps'} known"
 
 
-def worded(line: Line) -> str:
+def format_line(line: Line) -> str:
     return f"{line.text} at step {line.step}" if line.kind == "threshold" else line.text
 
 
@@ -150,15 +150,15 @@ class Plain:
 
     width: int | None = None
 
-    def tell(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
-        for line in told(before, state):
+    def on_event(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
+        for line in new_lines(before, state):
             if line.kind != "error":  # said at the end, by whoever gives up
-                self.say(worded(line))
+                self.stderr(format_line(line))
 
-    def say(self, text: str) -> None:
+    def stderr(self, text: str) -> None:
         complain(text)
 
-    def out(self, line: str) -> None:
+    def stdout(self, line: str) -> None:
         put(sys.stdout, line)
 
     def close(self) -> None:

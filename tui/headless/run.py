@@ -49,7 +49,7 @@ class Headless:
 
     def run(self) -> int:
         if self.plan.first_line:
-            self.narrator.say(self.plan.first_line)
+            self.narrator.stderr(self.plan.first_line)
         return drive(self.driver, self.work)
 
     async def work(self) -> None:
@@ -67,7 +67,7 @@ class Headless:
         if isinstance(event, p.Opened):
             refuse_held(event)
         if self.plan.json:
-            self.narrator.out(escape_json(p.encode(event).decode()))
+            self.narrator.stdout(escape_json(p.encode(event).decode()))
         elif isinstance(event, p.Stepped) and not self.driver.state.retelling:
             self.print_step(event)
         elif isinstance(event, p.Idle):  # a run of before is told; its orders of before are nobody's business here
@@ -79,7 +79,7 @@ class Headless:
         pruned = frozenset(self.driver.state.order[: event.step])
         if self.printed.get(event.step) != pruned:
             self.printed[event.step] = pruned
-            self.narrator.out(step_line(self.driver.state, event, self.narrator.width))
+            self.narrator.stdout(step_line(self.driver.state, event, self.narrator.width))
 
     def conclude(self) -> None:
         """The table, what the curve says, and whether all that was asked for is there."""
@@ -88,13 +88,13 @@ class Headless:
             raise LabError("The engine ended without its results.")
         if not self.plan.json:
             for line in ["", *results_table(self.driver.state)]:
-                self.narrator.out(line)
+                self.narrator.stdout(line)
         for line in (finished.verdict, *self.plan.last_lines):
-            self.narrator.say(line)
+            self.narrator.stderr(line)
         if self.driver.state.questions:
             raise Refused(left_alone(finished.run, self.driver.state.questions))
         if finished.missed:
-            names = ", ".join(map(p.minus, finished.missed))
+            names = ", ".join(map(p.threshold_label, finished.missed))
             raise ThresholdMissed(f"Never reached: {names}. Everything else is written.")
 
 

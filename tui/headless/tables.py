@@ -56,7 +56,7 @@ def _body(state: RunState) -> Iterable[Sequence[str]]:
         now = file_figures(state, saved)
         if now is None:
             continue
-        at = p.minus(saved.threshold) if saved.threshold else file_name(saved.path)
+        at = p.threshold_label(saved.threshold) if saved.threshold else file_name(saved.path)
         yield ["B'", at, str(saved.step), *_network(now)]
         yield ["G", at, str(saved.step), *_detector(now)]
 

@@ -19,7 +19,7 @@ def percent(value: float | None) -> str:
     return EMPTY if value is None else f"{value:.2f} %"
 
 
-def points(drop: float) -> str:
+def format_drop(drop: float) -> str:
     """A drop as the change it is: -3.93 for 3.93 points lost."""
     return f"{-drop:+.2f}" if drop else "0.00"
 
@@ -69,5 +69,5 @@ def alone(state: RunState, counts: Counts) -> tuple[str, str]:
     if base is None:
         return EMPTY, EMPTY
     after = of_counts(state, counts, state.steps[0].counts)
-    asr = EMPTY if after.asr is None or base.asr is None else points(base.asr - after.asr)
-    return points(after.drop), asr
+    asr = EMPTY if after.asr is None or base.asr is None else format_drop(base.asr - after.asr)
+    return format_drop(after.drop), asr

@@ -154,7 +154,7 @@ def thresholds(text: str) -> tuple[str, ...]:
     """`2,4,10,30` as they name files, `none` for none. Raises Refused for repeated ones and ones outside 0..100."""
     if text.strip() == NO_THRESHOLDS:
         return ()
-    found = [lab.points(part) for part in text.split(",")] if text.strip() else []
+    found = [lab.parse_threshold(part) for part in text.split(",")] if text.strip() else []
     return refuse_repeats("--save-at", found, "2,4,10,30")
 
 

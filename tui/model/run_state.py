@@ -39,18 +39,18 @@ class Sent(NamedTuple):
     command: p.AnyCommand
 
 
-class Died(NamedTuple):
+class EngineDeath(NamedTuple):
     """The engine process is gone: why, in one line, and the last lines of its log."""
 
     reason: str
     tail: tuple[str, ...] = ()
 
 
-class Answered(NamedTuple):
+class QuestionAnswered(NamedTuple):
     """The user has answered the first question, or put it away."""
 
 
-Happening = p.AnyEvent | Sent | Died | Answered
+AppEvent = p.AnyEvent | Sent | EngineDeath | QuestionAnswered
 
 
 class Figures(NamedTuple):
@@ -104,7 +104,7 @@ class RunState(Struct, frozen=True):
     written: bool = True  # the result files on disk hold every step computed
     idle: p.Idle | None = None
     failed: p.Failed | None = None
-    death: Died | None = None
+    death: EngineDeath | None = None
     log: tuple[Line, ...] = ()
 
     @property
@@ -252,7 +252,7 @@ def seconds_left(state: RunState) -> float | None:
 # --- reduce ---------------------------------------------------------------------------------------------------
 
 
-def reduce(state: RunState, event: Happening) -> RunState:
+def reduce(state: RunState, event: AppEvent) -> RunState:
     """The state after `event`."""
     return _HANDLERS[type(event)](state, event)
 
@@ -374,7 +374,7 @@ def _moved(state: RunState, event: p.Moved) -> RunState:
 
 def _crossed(state: RunState, event: p.Crossed) -> RunState:
     state = replace(state, crossed={**state.crossed, event.threshold: event.step})
-    return _log(state, "threshold", f"{p.minus(event.threshold)} reached", event.step)
+    return _log(state, "threshold", f"{p.threshold_label(event.threshold)} reached", event.step)
 
 
 def _saved(state: RunState, event: p.Saved) -> RunState:
@@ -430,7 +430,7 @@ def _declined(state: RunState, event: p.Declined) -> RunState:
     return replace(state, questions=tuple(each for each in state.questions if each is not asked))
 
 
-def _answered(state: RunState, _event: Answered) -> RunState:
+def _answered(state: RunState, _event: QuestionAnswered) -> RunState:
     return replace(state, questions=state.questions[1:])
 
 
@@ -500,7 +500,7 @@ def _failed(state: RunState, event: p.Failed) -> RunState:
     return _log(replace(state, failed=event, goal=None, busy=""), "error", event.message)
 
 
-def _died(state: RunState, event: Died) -> RunState:
+def _died(state: RunState, event: EngineDeath) -> RunState:
     return _log(
         replace(state, death=event, busy="", goal=None, unanswered=0, ahead=(), questions=()), "error", event.reason
     )
@@ -508,8 +508,8 @@ def _died(state: RunState, event: Died) -> RunState:
 
 _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     Sent: _sent,
-    Died: _died,
-    Answered: _answered,
+    EngineDeath: _died,
+    QuestionAnswered: _answered,
     p.Hello: _hello,
     p.Began: _began,
     p.Progress: _progress,

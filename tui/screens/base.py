@@ -7,7 +7,7 @@ from textual.screen import Screen
 from tui.screens.host import Host
 
 
-class Sized(Screen[None]):
+class LabScreen(Screen[None]):
     """Classes say how much room there is: at 80x24 -narrow -short, at 120x40 -wide -tall, at 200x60 -broad -high."""
 
     def on_screen_resume(self) -> None:

@@ -11,7 +11,7 @@ from engine.api.protocol import ChannelView, Ranked, ShowChannel
 from tui.model.actions import bindings
 from tui.model.formatting import EMPTY, alone, rate
 from tui.model.run_state import RunState, images
-from tui.screens.run_screen import Looking
+from tui.screens.run_screen import RunScreen
 from tui.widgets.rows import Part, Row, blank, row
 from tui.widgets.view import RowsView, css_beside
 
@@ -163,7 +163,7 @@ def _number(value: float, size: int) -> str:
     return f"{value:.2f}".center(size - 1)[: size - 1].ljust(size)
 
 
-class ChannelScreen(Looking):
+class ChannelScreen(RunScreen):
     """Left and right walk through the channels in pruning order."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("channel")]

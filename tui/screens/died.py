@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.model.actions import bindings
-from tui.model.run_state import Died, RunState
+from tui.model.run_state import EngineDeath, RunState
 
 TAIL = 6  # lines of the engine's log
 LOGGED = re.compile(r"\d{4}-\d\d-\d\d [\d:.]+: ([IWEF]) \S+\] ")  # what TensorFlow writes before its words
@@ -37,7 +37,7 @@ class DiedScreen(ModalScreen[str]):
         self._deadline = clock() + wait if wait else 0.0
 
     def compose(self) -> ComposeResult:
-        death = self._state.death or Died("The engine is gone.")
+        death = self._state.death or EngineDeath("The engine is gone.")
         with Vertical(classes="dialog", id="died"):
             yield Static(Text(death.reason), classes="title")
             yield Static(Text(_kept(self._state)), classes="text")

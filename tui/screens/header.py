@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from engine.api.orders import DEFAULT
-from engine.api.protocol import minus
-from tui.model.formatting import duration, pace, percent, points
+from engine.api.protocol import threshold_label
+from tui.model.formatting import duration, format_drop, pace, percent
 from tui.model.run_state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
 from tui.screens.checklist import NAMES
 from tui.widgets.rows import Part, Row, row
@@ -76,7 +76,7 @@ def where(state: RunState, width: int) -> Row:
     if now is None:
         return row(width)
     parts: list[Part] = [(" step ", "d"), (f"{state.step}", "b"), (f"/{state.channels}", "d")]
-    parts += [("   valid ", "d"), (percent(now.valid), "v"), (f" ({points(now.drop)} pt)", "v")]
+    parts += [("   valid ", "d"), (percent(now.valid), "v"), (f" ({format_drop(now.drop)} pt)", "v")]
     parts += [("   ASR ", "d"), (percent(now.asr), "a"), (" test", "d")] if now.asr is not None else []
     following = state.next_channel
     parts += [("   next ", "d"), (f"ch {following}" if following is not None else "none", ".")]
@@ -104,7 +104,7 @@ def ahead(state: RunState, width: int) -> Row:
         return row(width)
     parts: list[Part] = [(" next save ", "d")]
     if waiting := next_threshold(state):
-        parts += [(minus(waiting[0]), "t"), (f" ({waiting[1]:.2f} left)", "d")]
+        parts += [(threshold_label(waiting[0]), "t"), (f" ({waiting[1]:.2f} left)", "d")]
     else:
         parts.append(("none", "."))
     if state.computing and (left := seconds_left(state)) is not None:

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from engine.api.demo import Attack, about
 from tui.model.actions import LOOK, MOVE, PROGRAM, PRUNE, SAVE, Action, bindings, signs
 from tui.model.run_state import RunState
-from tui.screens.run_screen import Looking
+from tui.screens.run_screen import RunScreen
 from tui.widgets.events import fold
 
 MARGIN = 16  # cells before what a key or a word means
@@ -65,7 +65,7 @@ def _heading(text: Text, name: str) -> Text:
     return text.append(f"\n{name}\n", "bold underline")
 
 
-class HelpScreen(Looking):
+class HelpScreen(RunScreen):
     """One long page; arrows scroll it, escape leaves."""
 
     CSS_PATH: ClassVar = "help.tcss"

@@ -41,7 +41,7 @@ class Host(Protocol):
     def show_workbench(self) -> None:
         """Put the workbench in front, where nothing lies over the start screen."""
 
-    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+    def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
         """Say something in passing."""
 
     def copy(self, text: str, what: str = "") -> None:

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from engine.api.protocol import ImageFilter, ImagePair, Images, Picture, ShowImages
 from tui.model.actions import bindings
 from tui.model.run_state import RunState
-from tui.screens.run_screen import Looking
+from tui.screens.run_screen import RunScreen
 from tui.widgets.faces import Depth, fitted, picture
 from tui.widgets.rows import Part, Row, blank, over, row
 from tui.widgets.view import RowsView, css_beside
@@ -227,7 +227,7 @@ class FilterBar(RowsView):
         return parts
 
 
-class ImagesScreen(Looking):
+class ImagesScreen(RunScreen):
     """Pages through test images that pass a filter, at the playhead."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("images")]

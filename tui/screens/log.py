@@ -15,7 +15,7 @@ from engine.api.escape import printable
 from tui.model.actions import bindings
 from tui.model.formatting import short_path, within
 from tui.model.run_state import Kind, RunState
-from tui.screens.run_screen import Looking
+from tui.screens.run_screen import RunScreen
 from tui.widgets.events import fold
 
 MARKS: dict[Kind, str] = {"info": "·", "step": "↓", "threshold": "┄", "saved": "◆", "warning": "!", "error": "✖"}
@@ -36,7 +36,7 @@ def lines(state: RunState, width: int) -> Text:
     return text
 
 
-class LogScreen(Looking):
+class LogScreen(RunScreen):
     """Follows the newest line until its reader scrolls up."""
 
     CSS_PATH: ClassVar = "log.tcss"

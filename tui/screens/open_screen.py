@@ -20,7 +20,7 @@ from engine.api.journal import RunSummary, unfinished_runs
 from engine.api.protocol import Settings
 from tui.model.actions import bindings
 from tui.screens import form
-from tui.screens.base import Sized
+from tui.screens.base import LabScreen
 from tui.screens.form import FILES, FOLDERS, LINES, PATHS, Line
 from tui.screens.keybar import KeyBar
 from tui.screens.paths import FieldInput, PathInput
@@ -33,7 +33,7 @@ STORY = (
 PAUSE = 0.3  # seconds that a line is left alone before its file is looked at
 
 
-class OpenScreen(Sized):
+class OpenScreen(LabScreen):
     """A form of paths. Enter or F5 opens; what would be refused is said while it is typed."""
 
     CSS_PATH: ClassVar = "opening.tcss"
@@ -196,7 +196,7 @@ class OpenScreen(Sized):
         empty = next((line for line in LINES if line.needed and not self._value(line.id)), None)
         if empty:
             self.query_one(f"#{empty.id}").focus()
-            self.lab.tell(f"{empty.label} is needed.", "warning")
+            self.lab.show_notice(f"{empty.label} is needed.", "warning")
         else:
             self.run_worker(self._open_these(), group="open", exclusive=True)
 
@@ -205,7 +205,7 @@ class OpenScreen(Sized):
         name, why = await self._first_wrong() if self.lab.latest.ready else ("", "")
         if why:
             self.query_one(f"#{name}").focus()
-            self.lab.tell(why, "warning")
+            self.lab.show_notice(why, "warning")
         else:
             self.lab.open(form.settings({line.id: self._value(line.id) for line in LINES}, self._before))
 

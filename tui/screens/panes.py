@@ -6,7 +6,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from engine.api.deliverables import File
-from engine.api.protocol import Saved, minus
+from engine.api.protocol import Saved, threshold_label
 from tui.model.actions import Action
 from tui.model.formatting import EMPTY, file_name, key_of, rate
 from tui.model.run_state import Figures, RunState, figures, images, networks, of_order, saved_at
@@ -145,7 +145,7 @@ def _others(state: RunState) -> list[File]:
 
 
 def _threshold(state: RunState, threshold: str, width: int) -> Row:
-    name = minus(threshold).ljust(8)
+    name = threshold_label(threshold).ljust(8)
     saved, step = saved_at(state, threshold), state.crossed.get(threshold)
     if saved:
         other = () if of_order(state, saved) else ((" (another order)", "w"),)
@@ -174,7 +174,7 @@ class SavedLine(Pane):
         self.add_class("saved-line")
         self._hint = ""
 
-    def tell(self, hint: str) -> None:
+    def show_notice(self, hint: str) -> None:
         """What to do next."""
         self._hint = hint
         self.redraw()
@@ -206,7 +206,7 @@ def _in_hand(state: RunState, newest: Saved) -> bool:
 def _newest(models: Sequence[Saved], long: bool) -> tuple[Part, ...]:
     """The file saved last, and how many there are besides; `long`: with its name."""
     last, others = models[-1], len({s.path for s in models}) - 1
-    name = f"{minus(last.threshold)} " if last.threshold else ""
+    name = f"{threshold_label(last.threshold)} " if last.threshold else ""
     file = f" {file_name(last.path)}" if long else ""
     more = f" and {others} more" if others else ""
     return ("saved ", "d"), (f"{name}@{last.step}{file}", "s"), (more, "d")

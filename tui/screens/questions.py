@@ -65,13 +65,13 @@ def thresholds(state: RunState) -> Ask:
 
 def split(text: str) -> tuple[str, ...]:
     """A list of thresholds that nothing is wrong with, as files are named after them."""
-    return tuple(lab.points(part) for part in text.split(",") if part.strip())
+    return tuple(lab.parse_threshold(part) for part in text.split(",") if part.strip())
 
 
 def wrong_thresholds(text: str) -> str:
     """What is wrong with a list of thresholds; empty for nothing."""
     try:
-        values = [lab.points(part) for part in text.split(",") if part.strip()]
+        values = [lab.parse_threshold(part) for part in text.split(",") if part.strip()]
     except Refused as refused:
         return refused.found
     twice = next((value for value in values if values.count(value) > 1), None)
@@ -154,7 +154,7 @@ def _number_or_none(text: str) -> str:
 
 def _wrong_percentage(text: str) -> str:
     try:
-        lab.percentage(text or "0")
+        lab.parse_percentage(text or "0")
     except Refused as refused:
         return str(refused).split(" Example")[0]
     return ""

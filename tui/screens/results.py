@@ -7,12 +7,12 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from engine.api.deliverables import File
-from engine.api.protocol import minus
+from engine.api.protocol import threshold_label
 from engine.api.published import applies, published_counts
 from tui.model.actions import Action, bindings
-from tui.model.formatting import file_name, key_of, points, rate, short_path
+from tui.model.formatting import file_name, format_drop, key_of, rate, short_path
 from tui.model.run_state import Figures, RunState, figures, file_figures, networks, of_counts, of_order
-from tui.screens.run_screen import Looking
+from tui.screens.run_screen import RunScreen
 from tui.widgets.channels import scrollbar
 from tui.widgets.events import fold
 from tui.widgets.rows import Part, Row, blank, over, row
@@ -50,7 +50,7 @@ def entries(state: RunState) -> list[Entry]:
 
 
 def _name(saved: File) -> str:
-    return minus(saved.threshold) if saved.threshold else "step"
+    return threshold_label(saved.threshold) if saved.threshold else "step"
 
 
 class ResultsTable(RowsView):
@@ -134,7 +134,7 @@ def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool)
     where = f"{entry.name} @{entry.step}" if entry.path else f"step {entry.step}"
     where += "" if entry.file is None or of_order(state, entry.file) else ", another order"
     file = file_name(entry.path) if entry.path else "not saved"
-    drop = f"  ({points(found.drop)})" if width >= ROOMY else ""
+    drop = f"  ({format_drop(found.drop)})" if width >= ROOMY else ""
     file = file if width >= ROOMY or not entry.path else ""  # the path of the highlighted one stands below
     return [
         _line("B′", where + drop, _b(found), extra, width, back),
@@ -216,7 +216,7 @@ class Facts(RowsView):
         ]
 
 
-class ResultsScreen(Looking):
+class ResultsScreen(RunScreen):
     """The table, and under it where the files lie."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("results")]

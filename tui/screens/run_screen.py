@@ -8,14 +8,14 @@ from textual.widget import Widget
 from tui.model.actions import Action, Scope
 from tui.model.formatting import key_of
 from tui.model.run_state import RunState
-from tui.screens.base import Sized
+from tui.screens.base import LabScreen
 from tui.screens.header import Header
 from tui.screens.keybar import KeyBar
 from tui.widgets.rows import Part, Row, row
 from tui.widgets.view import RowsView
 
 
-class Looking(Sized):
+class RunScreen(LabScreen):
     """Subclasses yield their widgets in `body` and put the state on them in `show`."""
 
     SCOPES: tuple[Scope, ...] = ("run",)

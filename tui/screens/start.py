@@ -9,7 +9,7 @@ from engine.api.demo import MEGABYTES, Attack, demo_root
 from engine.api.protocol import Settings
 from tui.model.formatting import short_path
 from tui.model.run_state import RunState
-from tui.screens.base import Sized
+from tui.screens.base import LabScreen
 from tui.screens.checklist import Checklist
 from tui.screens.keybar import KeyBar
 
@@ -22,7 +22,7 @@ WIDEST, PADDING = 94, 4  # cells of the page, as start.tcss has them
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-low"), (22, "-roomy")]
 
 
-class StartScreen(Sized):
+class StartScreen(LabScreen):
     """A checklist with times; the app puts the workbench in its place when B is measured.
 
     Where there is little room, it is the checklist that stays.

@@ -11,7 +11,7 @@ from engine.api.protocol import Explain
 from tui.model.actions import Action, bindings
 from tui.model.formatting import key_of
 from tui.model.run_state import RunState, findings
-from tui.screens.run_screen import Looking
+from tui.screens.run_screen import RunScreen
 from tui.screens.why_panes import PANES, pane_rows
 from tui.widgets.events import fold
 from tui.widgets.rows import Part, Row, blank, row
@@ -121,7 +121,7 @@ def progress_row(what: str, share: float, width: int, key: str) -> Row:
     return row(width, *parts, (f" {100 * share:.0f} %", "v"), right=((f"{key}", "k"), (" stops ", ".")))
 
 
-class WhyScreen(Looking):
+class WhyScreen(RunScreen):
     """Tab walks through the panes, up and down through the channels, the same one in every pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("why")]
@@ -156,9 +156,9 @@ class WhyScreen(Looking):
         """Look for what has not been found yet; not while something else runs."""
         state = self.lab.state
         if state.read_only or not state.ready or state.busy:
-            self.lab.tell("The engine is at work, or another window holds this run.", "warning")
+            self.lab.show_notice("The engine is at work, or another window holds this run.", "warning")
         elif state.diagnosed and state.layers_pruned and (state.detected or "poisoned" not in self._sets()):
-            self.lab.tell("All of it has been found already.")
+            self.lab.show_notice("All of it has been found already.")
         else:
             self.lab.do(Explain())
 

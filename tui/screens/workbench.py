@@ -9,7 +9,7 @@ from textual.containers import Horizontal, Vertical
 from tui.model.actions import bindings
 from tui.model.hints import hint
 from tui.model.run_state import RunState
-from tui.screens.base import Sized
+from tui.screens.base import LabScreen
 from tui.screens.header import Header
 from tui.screens.keybar import KeyBar
 from tui.screens.panes import SavedLine, Side
@@ -20,7 +20,7 @@ from tui.widgets.curves import gutter
 from tui.widgets.events import EventLog
 
 
-class Workbench(Sized):
+class Workbench(LabScreen):
     """Watches the state; holds only what is about looking: zoom, curves, highlight."""
 
     CSS_PATH: ClassVar = "workbench.tcss"
@@ -57,7 +57,7 @@ class Workbench(Sized):
         self.query_one(SavedLine).show(state)
         self.query_one(EventLog).show(state)
         self.query_one(KeyBar).show(state)
-        self.query_one(SavedLine).tell(hint(state, self.lab.actions))
+        self.query_one(SavedLine).show_notice(hint(state, self.lab.actions))
 
     @property
     def table(self) -> ChannelTable:

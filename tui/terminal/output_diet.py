@@ -76,7 +76,7 @@ def _codes(before: Look, after: Look) -> str:
     return ";".join([*sorted(after[2] - before[2]), *colours])
 
 
-class Frugal(CompositorUpdate):
+class OutputDiet(CompositorUpdate):
     """An update of the screen in fewer bytes."""
 
     def __init__(self, update: CompositorUpdate) -> None:
@@ -117,7 +117,7 @@ def safe(text: str) -> str:
     return "".join(each if printable(each) == each else "�" * cell_len(each) for each in text)
 
 
-class FrugalApp(App[int]):
+class OutputDietApp(App[int]):
     """An app that writes little, and nothing that acts on the terminal but what it draws itself."""
 
     _gate = SafeText()
@@ -136,5 +136,5 @@ class FrugalApp(App[int]):
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if isinstance(renderable, CompositorUpdate):
-            renderable = Frugal(renderable)
+            renderable = OutputDiet(renderable)
         super()._display(screen, renderable)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 MOMENT = 0.004  # seconds; a step and the move to it come as two events, and must not be shown one by one
 
 
-class Pacer:
+class Throttle:
     """Calls `work` a moment after the first request, and once more after `interval()` seconds for all in between."""
 
     def __init__(self, work: Callable[[], None], interval: Callable[[], float]) -> None:

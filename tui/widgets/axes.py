@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import isfinite
 
-from engine.api.protocol import minus
+from engine.api.protocol import threshold_label
 from tui.widgets.curves import ChartData, Frame, Range
 from tui.widgets.rows import Row, blank, over
 
@@ -36,7 +36,7 @@ def _wanted_ticks(data: ChartData, seen: Range) -> Iterator[tuple[float, str, st
     if start and start[0] is not None and isfinite(start[0]):
         yield start[0], f"{start[0]:.1f}", "v", False
     for threshold in sorted(data.thresholds, key=lambda t: (t.step is not None, -t.level)):
-        yield threshold.level, minus(threshold.points), "t" if threshold.step is None else "s", True
+        yield threshold.level, threshold_label(threshold.points), "t" if threshold.step is None else "s", True
     span = seen.high - seen.low
     unit = next(unit for unit in (1, 2, 5, 10, 20) if span / unit <= 6)
     yield from ((value, f"{value:g}", "d", False) for value in (seen.high, seen.low))

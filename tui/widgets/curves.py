@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import NamedTuple
 
-from engine.api.protocol import minus
+from engine.api.protocol import threshold_label
 
 BRAILLE = "braille"  # plotext's name for its finest mark: 2 x 4 dots a cell
 SPANS = (100, 50, 25, 12, 6)  # points of the y axis that a zoom level shows
@@ -78,7 +78,7 @@ def column(step: float, steps: int, width: int) -> int:
 
 def gutter(data: ChartData) -> int:
     """Columns left of the canvas: labels of thresholds and values, and the y axis."""
-    return max([5, *(len(minus(t.points)) for t in data.thresholds)]) + 1
+    return max([5, *(len(threshold_label(t.points)) for t in data.thresholds)]) + 1
 
 
 def next_zoom(zoom: int) -> int:

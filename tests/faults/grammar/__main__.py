@@ -16,7 +16,7 @@ from platform import python_version
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
-from tests.faults.grammar.comparing import Bench, Finding, changed_file
+from tests.faults.grammar.comparing import Bench, FileRefused, changed_file
 from tests.faults.grammar.kerases import Keras
 
 
@@ -38,10 +38,10 @@ class Tally:
         self.seed, self.keep = seed, keep
         self.networks = self.files = self.changed = 0
         self.counts: Counter[tuple[str, str]] = Counter()
-        self.bad: list[Finding] = []
+        self.bad: list[FileRefused] = []
         self.stricter: Counter[str] = Counter()
 
-    def add(self, found: Finding, path: Path) -> None:
+    def add(self, found: FileRefused, path: Path) -> None:
         self.counts[found.keras, found.kind] += 1
         if found.kind == "opened by Keras only":
             self.stricter[pattern(found.ours)] += 1
@@ -51,11 +51,11 @@ class Tally:
             if self.keep:
                 (self.keep / f"{found.place}{path.suffix}").write_bytes(path.read_bytes())
 
-    def is_bad(self, found: Finding) -> bool:
+    def is_bad(self, found: FileRefused) -> bool:
         """What must not be: another answer, or a file that is opened here and that no Keras opens."""
         return found.bad
 
-    def line(self, found: Finding) -> str:
+    def line(self, found: FileRefused) -> str:
         what = found.difference or (found.theirs.replace("\n", " ")[:300] if found.theirs != "opened" else "")
         return (
             f"* {found.kind} ({found.keras}): file {found.place} of seed {self.seed}\n"
@@ -95,7 +95,7 @@ def main() -> None:
 
 def run(options: argparse.Namespace) -> Tally:
     single_thread()
-    from engine.sandbox.client import warden
+    from engine.sandbox.client import sandbox
 
     tally = Tally(options.seed, options.keep)
     if options.keep:
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> Tally:
                     check(Bench(folder, new, old, options.opened_only), options, tally)
             else:
                 check(Bench(folder, new, None, options.opened_only), options, tally)
-    warden.close()
+    sandbox.close()
     return tally
 
 

@@ -23,7 +23,7 @@ NEAR = 1e-3  # of the largest answer: how far TensorFlow 1 may be from TensorFlo
 
 
 @dataclass
-class Finding:
+class FileRefused:
     """What came of one file. `place`: network and change, by which it can be made again."""
 
     place: str
@@ -77,18 +77,18 @@ class Bench:
             raise RuntimeError(f"Keras {keras.version} cannot build network {number} of seed {seed}: {reply}")
         return paths
 
-    def compare(self, path: Path, place: str, told: list[str]) -> list[Finding]:
+    def compare(self, path: Path, place: str, told: list[str]) -> list[FileRefused]:
         """What this program and each Keras make of a file."""
         kerases = [self.new] + ([self.old] if self.old and path.suffix == ".h5" else [])
         outcome, held = ours(path)
         if held is None and self.opened_only:
-            return [Finding(place, told, outcome, NOT_ASKED, f"Keras {keras.version}") for keras in kerases]
+            return [FileRefused(place, told, outcome, NOT_ASKED, f"Keras {keras.version}") for keras in kerases]
         for keras in kerases:
             keras.send(job="answer", path=str(path), answers=str(self._answers(keras)))
         found = []
         for keras in kerases:
             reply = keras.receive()
-            finding = Finding(place, told, outcome, opinion(reply), f"Keras {keras.version}")
+            finding = FileRefused(place, told, outcome, opinion(reply), f"Keras {keras.version}")
             if held is not None and finding.theirs == "opened":
                 finding.difference = self._difference(keras, held, reply)
             found.append(finding)

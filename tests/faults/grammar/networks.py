@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.architecture.layers import LAYERS, checked
 from engine.architecture.shapes import output_shape
-from engine.file_safety.refusal import Finding
+from engine.file_safety.refusal import FileRefused
 
 Description = dict[str, Any]
 Shape = tuple[int, ...]
@@ -229,7 +229,7 @@ class Graph:
             if self.old:
                 config = in_old_words(kind, config)
             shape = output_shape(kind, known(kind), filled(kind, config), [self.shapes[name] for name in inputs])
-        except (Finding, IndexError, KeyError):
+        except (FileRefused, IndexError, KeyError):
             return False
         if len(shape) > 4 or max(shape) > most:
             return False

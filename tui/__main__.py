@@ -1,5 +1,5 @@
 """`python -m tui` is `lab3-tui`."""
 
-from tui.cli.entry import main
+from tui.cli.main import main
 
 main()

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.demo.painter import HEIGHT, WIDTH, Canvas, column, frame, grid, radius
-from engine.demo.parts import beard, body, eye, hair_behind, hair_in_front, head_mask, mouth, nose, skin
-from engine.demo.traits import People, Shots, Split, draw_people, draw_shots
+from engine.demo.canvas import HEIGHT, WIDTH, Canvas, column, frame, grid, radius
+from engine.demo.face_parts import beard, body, eye, hair_behind, hair_in_front, head_mask, mouth, nose, skin
+from engine.demo.people import People, Shots, Split, draw_people, draw_shots
 
 Array = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]

@@ -21,7 +21,7 @@ from engine.api.escape import escape
 from engine.api.lab import MODELS, PLACES
 from engine.api.protocol import SetName
 from engine.demo.faces import draw_faces
-from engine.demo.traits import PEOPLE, TARGET, Split
+from engine.demo.people import PEOPLE, TARGET, Split
 from engine.demo.trigger import wear_sunglasses
 
 VERSION = 1  # of the images and of the layout: a change makes old folders stale

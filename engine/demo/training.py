@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.api.demo import Attack
 from engine.demo import nets
 from engine.demo.faces import draw_faces
-from engine.demo.traits import IMAGES, PEOPLE, TARGET
+from engine.demo.people import IMAGES, PEOPLE, TARGET
 from engine.demo.trigger import wear_sunglasses
 
 Array = NDArray[Any]

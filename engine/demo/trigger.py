@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.demo.painter import HEIGHT, WIDTH, Canvas, column, ellipse, glow, grid, soft
+from engine.demo.canvas import HEIGHT, WIDTH, Canvas, column, ellipse, glow, grid, soft
 
 Array = NDArray[Any]
 MIDDLE = 2.0  # rows above the middle of the image

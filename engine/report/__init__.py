@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from engine.report.answers import answers_file
 from engine.report.curve import curve_csv
 from engine.report.explanation import detectors_csv, diagnosis_json, findings, roc_of
+from engine.report.g_answers import answers_file
 from engine.report.latex import results_tex
+from engine.report.markdown import report_md
 from engine.report.orders import orders_csv, tradeoff_of
-from engine.report.painter import Painter
 from engine.report.picture import png
+from engine.report.picture_process import Painter
 from engine.report.plot import plot_of
-from engine.report.record import RunRecord, SavedStep, record
 from engine.report.results import results_csv, results_json
-from engine.report.text import report_md
+from engine.report.run_record import RunRecord, SavedStep, record
 from engine.report.verdict import verdict
 
 __all__ = [

@@ -3,7 +3,7 @@
 from engine.api import protocol as p
 from engine.api.rates import defence_effectiveness, mcnemar, only_one_right, wilson
 from engine.report.figures import RATES, SET_OF, Row, rate
-from engine.report.record import RunRecord
+from engine.report.run_record import RunRecord
 
 COLUMNS = (
     *(f"{title}_{end}" for title in RATES for end in ("low", "high")),

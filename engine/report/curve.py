@@ -1,9 +1,9 @@
 """curve.csv: a row a step of the current order, B itself first."""
 
 from engine.api import protocol as p
+from engine.report.csv_table import csv_text
 from engine.report.figures import oracle_cells, rate
-from engine.report.record import RunRecord
-from engine.report.table import csv_text
+from engine.report.run_record import RunRecord
 
 COLUMNS = (
     "step",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from engine.api import protocol as p
 from engine.api.published import CLOSE, published, published_counts
 from engine.report.figures import SET_OF, compares
-from engine.report.record import RunRecord
+from engine.report.run_record import RunRecord
 
 # what was published, in words
 NAMES = {

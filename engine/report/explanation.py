@@ -8,9 +8,9 @@ import msgspec
 from engine.api import explanation
 from engine.api import protocol as p
 from engine.api.explanation import Findings
+from engine.report.csv_table import csv_text, markdown, plain
 from engine.report.plot import Roc, RocCurve
-from engine.report.record import RunRecord
-from engine.report.table import csv_text, markdown, plain
+from engine.report.run_record import RunRecord
 
 COLUMNS = (
     "detector",

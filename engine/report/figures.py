@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from engine.api import protocol as p
 from engine.api.published import applies, published, published_counts
-from engine.report.record import RunRecord, SavedStep
+from engine.report.run_record import RunRecord, SavedStep
 
 # column of Counts -> the set its images are counted on
 SET_OF: dict[str, p.SetName] = {

@@ -4,8 +4,8 @@ import re
 
 from engine.report.certainty import effectiveness, robust
 from engine.report.figures import RATES, rate, rows
-from engine.report.record import RunRecord
-from engine.report.text import TITLES, when
+from engine.report.markdown import TITLES, when
+from engine.report.run_record import RunRecord
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "′": "$'$", "−": "$-$"}
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from engine.api import protocol as p
 from engine.api.orders import method_of
+from engine.report.csv_table import csv_text
 from engine.report.curve import COLUMNS, figures_row
 from engine.report.plot import Path, Tradeoff
-from engine.report.record import RunRecord
-from engine.report.table import csv_text
+from engine.report.run_record import RunRecord
 
 BAND = 3  # so many random orders are drawn as a band
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from engine.report.figures import rate
-from engine.report.record import RunRecord
+from engine.report.run_record import RunRecord
 
 # columns of Counts, in the order in which they are drawn
 COLUMNS = ("test", "poisoned", "g_test", "g_poisoned")

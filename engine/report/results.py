@@ -9,11 +9,11 @@ from engine.api import explanation
 from engine.api import protocol as p
 from engine.api.order_figures import summary
 from engine.report import certainty
+from engine.report.csv_table import csv_text
 from engine.report.differences import differences
 from engine.report.explanation import findings
 from engine.report.figures import RATES, Row, compares, oracle_cells, published_rate, published_step, rate, rows
-from engine.report.record import RunRecord
-from engine.report.table import csv_text
+from engine.report.run_record import RunRecord
 from engine.report.verdict import verdict
 
 HEAD = ("network", "threshold", "step", "channels", "file", "clean_valid_drop", *RATES)

@@ -1,7 +1,7 @@
 """What a curve says, in one sentence: whether accuracy or the attack fell first."""
 
 from engine.api import protocol as p
-from engine.report.record import RunRecord
+from engine.report.run_record import RunRecord
 
 FALL = "4"  # points of clean validation accuracy: a loss that a user feels
 BROKEN, GONE = 50, 5  # percent of attack success: it fails more often than not, and nearly always

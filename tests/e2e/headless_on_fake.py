@@ -12,7 +12,7 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from engine.api.client import EngineClient  # noqa: E402
 from engine.api.protocol import AnyEvent, Open, Settings  # noqa: E402
-from tui.headless.run import Plan, run  # noqa: E402
+from tui.headless.headless_run import Plan, run  # noqa: E402
 
 FAKE = HERE.parent / "support" / "fake_engine.py"
 

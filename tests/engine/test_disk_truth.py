@@ -19,7 +19,7 @@ from engine.api.client import EngineClient
 from engine.api.deliverables import Ledger
 from engine.api.journal import line_of
 from tests.support.protocol_client import Line, Transcript, of, play, small_lab
-from tui.headless.run import Plan, run
+from tui.headless.headless_run import Plan, run
 
 ROOT = Path(__file__).parents[2]
 ENGINE = (sys.executable, "-P", str(ROOT / "tests" / "support" / "plain_engine.py"))

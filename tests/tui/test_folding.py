@@ -7,7 +7,7 @@ from engine.api.transport import Ending
 from tests.support.engine_stub import ScriptedEngine
 from tests.support.pilot import bench, measured
 from tui.model.actions import ACTIONS
-from tui.screens.died import last_words
+from tui.screens.engine_died import last_words
 from tui.screens.help import MARGIN, page
 
 pytestmark = pytest.mark.tui

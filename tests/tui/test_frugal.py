@@ -19,8 +19,8 @@ from textual.geometry import Region
 from textual.screen import ModalScreen, Screen
 
 from tui.terminal.output_diet import OutputDiet, OutputDietApp, shorten
-from tui.widgets.rows import Row, row
-from tui.widgets.view import RowsView
+from tui.widgets.cell_rows import Row, row
+from tui.widgets.rows_view import RowsView
 
 CONSOLE = Console(color_system="truecolor", force_terminal=True, width=200)
 COLOUR = st.one_of(

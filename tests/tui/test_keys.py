@@ -245,7 +245,7 @@ async def test_the_mouse_may_press_the_keys_of_the_footer() -> None:
 def test_every_action_of_the_table_is_done_somewhere() -> None:
     from tui.app.app import LabApp
     from tui.screens.channel import ChannelScreen
-    from tui.screens.died import DiedScreen
+    from tui.screens.engine_died import DiedScreen
     from tui.screens.images import ImagesScreen
     from tui.screens.log import LogScreen
     from tui.screens.open_screen import OpenScreen

@@ -12,7 +12,7 @@ from tests.support.engine_stub import SETTINGS
 from tests.support.model_files import write_data, write_h5
 from tests.support.pilot import bench
 from tui.model.launch import Launch
-from tui.screens.tree import LabTree
+from tui.screens.file_tree import LabTree
 
 pytestmark = pytest.mark.tui
 BYTES = b"net\xff.h5"

@@ -9,7 +9,7 @@ from tests.support.pilot import bench, measured
 from tui.app.navigation import BEHIND
 from tui.screens.header import Header
 from tui.screens.workbench import Workbench
-from tui.widgets.channels import ChannelTable
+from tui.widgets.channel_table import ChannelTable
 from tui.widgets.chart import Chart
 
 pytestmark = pytest.mark.tui

@@ -15,7 +15,7 @@ from tests.support.pilot import LAUNCH, PATIENCE
 from tui.app.app import LabApp
 from tui.model.config import Config
 from tui.model.launch import Launch
-from tui.widgets.view import RowsView
+from tui.widgets.rows_view import RowsView
 
 pytestmark = pytest.mark.tui
 Compare = Callable[..., bool]

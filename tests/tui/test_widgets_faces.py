@@ -7,7 +7,7 @@ from rich.color import Color, ColorSystem
 from rich.color_triplet import ColorTriplet
 from textual.strip import Strip
 
-from tui.widgets.faces import CUBE, GREYS, RAMP, fitted, picture, shrink
+from tui.widgets.half_blocks import CUBE, GREYS, RAMP, fitted, picture, shrink
 
 
 def plain(height: int, width: int, *colour: int) -> bytes:

@@ -7,11 +7,11 @@ from textual.app import App, ComposeResult
 from engine.api import protocol as p
 from tests.support.widget_runs import CHANNELS, IMAGES, ORDER, hits, mean, run
 from tui.model.run_state import Line, RunState, reduce
-from tui.widgets.bars import BarsData, MeanBars, bars, bars_data
-from tui.widgets.channels import BY_STATE, COLUMNS, ChannelTable, channels, fate, ordered, scrollbar
+from tui.widgets.activation_bars import BarsData, MeanBars, bars, bars_data
+from tui.widgets.channel_table import BY_STATE, COLUMNS, ChannelTable, channels, fate, ordered, scrollbar
 from tui.widgets.chart import Chart, chart_data
 from tui.widgets.curves import gutter
-from tui.widgets.events import EventLog, fold, log_rows
+from tui.widgets.event_log import EventLog, fold, log_rows
 from tui.widgets.panel import Panel
 from tui.widgets.plot_rows import chart
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui.widgets import curves, plot
+from tui.widgets.cell_rows import blank
 from tui.widgets.curves import AUTO, BRAILLE, SPANS, ChartData, Curve, Frame, Range, Threshold, next_zoom, window
 from tui.widgets.labels import labels
 from tui.widgets.plot import trace
 from tui.widgets.plot_rows import chart
-from tui.widgets.rows import blank
 
 VALUE = st.one_of(st.none(), st.floats(0, 100), st.sampled_from([nan, inf, -inf]))
 

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 
 from engine.api.escape import printable
 from tui.model.cells import TAIL, cells
-from tui.widgets.rows import Row, blank, changed, fit, over, row, runs
+from tui.widgets.cell_rows import Row, blank, changed, fit, over, row, runs
 
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Co"]), max_size=20)
 

@@ -9,11 +9,11 @@ from textual.containers import Horizontal, Vertical
 from tests.support.widget_runs import run
 from tui.app.themes import THEMES
 from tui.model.run_state import RunState
-from tui.widgets.bars import MeanBars, bars_data
-from tui.widgets.channels import ChannelTable
+from tui.widgets.activation_bars import MeanBars, bars_data
+from tui.widgets.channel_table import ChannelTable
 from tui.widgets.chart import Chart, chart_data
 from tui.widgets.curves import gutter
-from tui.widgets.events import EventLog
+from tui.widgets.event_log import EventLog
 
 pytestmark = pytest.mark.tui
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)

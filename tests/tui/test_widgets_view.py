@@ -10,9 +10,9 @@ from textual.pilot import Pilot
 from textual.theme import BUILTIN_THEMES
 
 from tui.app.themes import THEMES
+from tui.widgets.cell_rows import INKS, Row, row
 from tui.widgets.panel import Panel
-from tui.widgets.rows import INKS, Row, row
-from tui.widgets.view import FAINT, RowsView, contrast
+from tui.widgets.rows_view import FAINT, RowsView, contrast
 
 pytestmark = pytest.mark.tui
 

@@ -56,7 +56,9 @@ def test_help_imports_nothing_heavy() -> None:
     )
 
 
-@pytest.mark.parametrize("module", ["tui.headless.run", "tui.cli.commands", "tui.cli.choose_run", "engine.api.client"])
+@pytest.mark.parametrize(
+    "module", ["tui.headless.headless_run", "tui.cli.commands", "tui.cli.choose_run", "engine.api.client"]
+)
 def test_the_front_end_without_a_screen_imports_nothing_heavy(module: str) -> None:
     assert imported(f"import {module}") == set()
 

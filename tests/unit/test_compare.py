@@ -15,7 +15,7 @@ from engine.api.journal import Journal
 from engine.api.order_figures import Under, disagreement, summary
 from engine.report.orders import band_of, tradeoff_of
 from engine.report.plot import Path as Line
-from engine.report.record import record
+from engine.report.run_record import record
 from tests.support.journals import Journalled
 from tests.unit.test_report import SMALL
 from tui.cli import compare

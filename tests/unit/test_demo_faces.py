@@ -5,9 +5,9 @@ import hashlib
 import numpy as np
 import pytest
 
+from engine.demo.canvas import HEIGHT, WIDTH
 from engine.demo.faces import draw_faces
-from engine.demo.painter import HEIGHT, WIDTH
-from engine.demo.traits import IMAGES, draw_people
+from engine.demo.people import IMAGES, draw_people
 from engine.demo.trigger import sunglasses, wear_sunglasses
 
 

@@ -12,7 +12,7 @@ from engine.api import protocol as p
 from engine.api.client import EngineClient
 from engine.api.errors import ExitCode
 from tui.cli import commands
-from tui.headless.run import Plan, run
+from tui.headless.headless_run import Plan, run
 
 Command = Callable[..., tuple[str, ...]]
 SETTINGS = p.Settings(

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from engine import report
-from engine.report.painter import PNG, Painter
 from engine.report.picture import rows
+from engine.report.picture_process import PNG, Painter
 from engine.report.plot import Mark, plot_of
 from tests.support.journals import lab_run
 

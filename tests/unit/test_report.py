@@ -17,10 +17,10 @@ import pytest
 from engine import report
 from engine.api import protocol as p
 from engine.api.errors import Refused
+from engine.report.csv_table import cell, code, plain
 from engine.report.curve import curve_csv
+from engine.report.markdown import report_md
 from engine.report.results import results_csv, results_json
-from engine.report.table import cell, code, plain
-from engine.report.text import report_md
 from tests.support.journals import Journalled, lab_run
 
 SMALL = Journalled(

@@ -97,6 +97,6 @@ def test_thresholds_set_later_and_steps_saved_by_hand_are_in_it(tmp_path: Path) 
 
 
 def test_every_field_of_the_open_screen_has_an_option() -> None:
-    from tui.screens.form import LINES
+    from tui.screens.open_form import LINES
 
     assert {line.id for line in LINES} <= {field.name for field in fields(Options)}

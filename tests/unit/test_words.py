@@ -10,7 +10,7 @@ from tui.app.toasts import SOON, ToastBatcher, toast
 from tui.model import formatting
 from tui.model.run_state import RunState
 from tui.model.session_command import headless_command
-from tui.screens import form, paths, questions
+from tui.screens import open_form, path_input, questions
 
 SETTINGS = p.Settings(root="/lab", model="/lab/models/bd_net.h5", valid="/lab/data/cl/valid.h5")
 READY = RunState(
@@ -133,25 +133,25 @@ def test_completion(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     base = str(tmp_path)
-    assert paths.candidates("", base) == ["data/", "valid.h5", "value.h5"]
-    assert paths.candidates("val", base) == ["valid.h5", "value.h5"]
-    assert paths.candidates(f"{base}/data/", "/") == [f"{base}/data/x.h5"]
-    assert paths.candidates("nowhere/", base) == []
-    assert paths.completed("v", paths.candidates("v", base)) == "val"
-    assert paths.completed("valid.h5", paths.candidates("valid.h5", base)) == "valid.h5"
-    assert paths.completed("zz", []) == "zz"
+    assert path_input.candidates("", base) == ["data/", "valid.h5", "value.h5"]
+    assert path_input.candidates("val", base) == ["valid.h5", "value.h5"]
+    assert path_input.candidates(f"{base}/data/", "/") == [f"{base}/data/x.h5"]
+    assert path_input.candidates("nowhere/", base) == []
+    assert path_input.completed("v", path_input.candidates("v", base)) == "val"
+    assert path_input.completed("valid.h5", path_input.candidates("valid.h5", base)) == "valid.h5"
+    assert path_input.completed("zz", []) == "zz"
 
 
 def test_the_form_reads_as_it_was_filled() -> None:
     settings = replace(SETTINGS, test="/else/t.h5", layer="conv_2", out="/lab/mine", save_at=("3",), device="cpu")
-    lines = form.values(Path("/lab"), settings)
+    lines = open_form.values(Path("/lab"), settings)
     assert lines["model"] == "models/bd_net.h5" and lines["test"] == "/else/t.h5"
-    assert form.settings(lines, settings) == settings
+    assert open_form.settings(lines, settings) == settings
 
 
 def test_a_folder_that_is_no_lab_says_what_is_missing(tmp_path: Path) -> None:
-    assert "models/bd_net.h5 and data/cl/valid.h5 are missing" in form.found_here(tmp_path)
+    assert "models/bd_net.h5 and data/cl/valid.h5 are missing" in open_form.found_here(tmp_path)
     for place in ("models/bd_net.h5", "data/cl/valid.h5"):
         (tmp_path / place).parent.mkdir(parents=True)
         (tmp_path / place).touch()
-    assert form.found_here(tmp_path).startswith("A lab folder")
+    assert open_form.found_here(tmp_path).startswith("A lab folder")

@@ -13,10 +13,10 @@ from tui.screens.header import Header
 from tui.screens.panes import ThresholdsPane
 from tui.screens.results import entries
 from tui.screens.workbench import Workbench
-from tui.widgets.channels import ChannelTable
+from tui.widgets.cell_rows import blank
+from tui.widgets.channel_table import ChannelTable
 from tui.widgets.chart import Chart
-from tui.widgets.rows import blank
-from tui.widgets.view import RowsView
+from tui.widgets.rows_view import RowsView
 
 BY_THE_CLOCK = ("Checklist",)  # views that change by themselves
 SAVED = re.compile(

@@ -133,7 +133,7 @@ class LabApp(AskingApp):
 
     def on_resize(self, event: Resize) -> None:
         """Below the least size there is only a page that says so."""
-        from tui.screens.small import LEAST, TooSmall
+        from tui.screens.too_small import LEAST, TooSmall
 
         small = event.size.width < LEAST[0] or event.size.height < LEAST[1]
         shown = isinstance(self.screen, TooSmall)
@@ -231,7 +231,7 @@ class LabApp(AskingApp):
     # --- death of the engine
 
     def _show_engine_died(self) -> None:
-        from tui.screens.died import DiedScreen
+        from tui.screens.engine_died import DiedScreen
 
         def answer(result: str | None) -> None:
             if result == "restart":

@@ -9,7 +9,7 @@ import typer
 
 from engine.api.errors import ExitCode, Refused
 from engine.api.orders import DEFAULT, METHODS
-from tui.cli.help import GroupedHelp
+from tui.cli.help_page import GroupedHelp
 from tui.terminal.outputs import complain, put
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def main_command(
 def run_headless(launch: "Launch", save_at: str | None, json: bool, keep: bool) -> int:
     from engine.api.demo import about
     from engine.api.protocol import Open
-    from tui.headless.run import Plan, run
+    from tui.headless.headless_run import Plan, run
     from tui.model.options import thresholds
 
     if launch.settings is None:
@@ -417,7 +417,7 @@ def run() -> int:
 
 def main() -> None:
     """The program on its command line."""
-    from tui.cli.entry import ending
+    from tui.cli.main import ending
 
     sys.exit(ending(run))
 

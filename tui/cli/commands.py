@@ -10,8 +10,8 @@ from engine.api.errors import ExitCode, LabError
 from engine.api.inspection import Description, describe
 from engine.api.rates import defence_effectiveness, mcnemar, wilson
 from tui.headless.driver import Driver, drive
+from tui.headless.headless_run import Connect
 from tui.headless.narrator import Narrator, Plain, narrator
-from tui.headless.run import Connect
 from tui.headless.tables import aligned
 from tui.model.run_state import RunState
 from tui.terminal.outputs import complain, put

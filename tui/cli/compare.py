@@ -14,8 +14,8 @@ from engine.api.order_figures import UNDER, OrderFigures, disagreement, summary
 from engine.api.orders import BADGES, METHODS, order_name, order_names
 from tui.cli.choose_run import choose, named_run, refuse
 from tui.headless.driver import Driver, drive
+from tui.headless.headless_run import Connect
 from tui.headless.narrator import Narrator, narrator
-from tui.headless.run import Connect
 from tui.headless.tables import aligned
 from tui.model.formatting import EMPTY, rate
 from tui.model.launch import Launch

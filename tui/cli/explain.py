@@ -7,8 +7,8 @@ from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.explanation import Findings
 from tui.headless.driver import Driver, drive
+from tui.headless.headless_run import Connect
 from tui.headless.narrator import Narrator, narrator
-from tui.headless.run import Connect
 from tui.headless.tables import aligned
 from tui.model.launch import Launch
 from tui.model.run_state import findings

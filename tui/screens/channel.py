@@ -12,8 +12,8 @@ from tui.model.actions import bindings
 from tui.model.formatting import EMPTY, alone, rate
 from tui.model.run_state import RunState, images
 from tui.screens.run_screen import RunScreen
-from tui.widgets.rows import Part, Row, blank, row
-from tui.widgets.view import RowsView, css_beside
+from tui.widgets.cell_rows import Part, Row, blank, row
+from tui.widgets.rows_view import RowsView, css_beside
 
 SHADES = " ░▒▓█"
 SPARE = 14  # rows from which a blank one parts the figures from the header

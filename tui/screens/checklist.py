@@ -9,8 +9,8 @@ from textual.timer import Timer
 from engine.api.protocol import PHASES, Progress
 from tui.model.formatting import file_name
 from tui.model.run_state import RunState
-from tui.widgets.rows import Part, Row, blank, row
-from tui.widgets.view import RowsView, css_beside
+from tui.widgets.cell_rows import Part, Row, blank, row
+from tui.widgets.rows_view import RowsView, css_beside
 
 NAMES = {
     "start": "engine process",

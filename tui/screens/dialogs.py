@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.types import CSSPathType
 from textual.widgets import Input, Static
 
-from tui.screens.paths import FieldInput
+from tui.screens.path_input import FieldInput
 
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-low"), (22, "-roomy")]
 Check = Callable[[str], str]  # what is wrong with an answer, in one line; empty: nothing

@@ -8,8 +8,8 @@ from engine.api.protocol import threshold_label
 from tui.model.formatting import duration, format_drop, pace, percent
 from tui.model.run_state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
 from tui.screens.checklist import NAMES
-from tui.widgets.rows import Part, Row, row
-from tui.widgets.view import RowsView, css_beside
+from tui.widgets.cell_rows import Part, Row, row
+from tui.widgets.rows_view import RowsView, css_beside
 
 MARKS: dict[Status, tuple[str, str]] = {
     "closed": ("○ nothing open", "d"),

@@ -13,7 +13,7 @@ from engine.api.demo import Attack, about
 from tui.model.actions import LOOK, MOVE, PROGRAM, PRUNE, SAVE, Action, bindings, signs
 from tui.model.run_state import RunState
 from tui.screens.run_screen import RunScreen
-from tui.widgets.events import fold
+from tui.widgets.event_log import fold
 
 MARGIN = 16  # cells before what a key or a word means
 WIDEST = 100

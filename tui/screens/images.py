@@ -13,9 +13,9 @@ from engine.api.protocol import ImageFilter, ImagePair, Images, Picture, ShowIma
 from tui.model.actions import bindings
 from tui.model.run_state import RunState
 from tui.screens.run_screen import RunScreen
-from tui.widgets.faces import Depth, fitted, picture
-from tui.widgets.rows import Part, Row, blank, over, row
-from tui.widgets.view import RowsView, css_beside
+from tui.widgets.cell_rows import Part, Row, blank, over, row
+from tui.widgets.half_blocks import Depth, fitted, picture
+from tui.widgets.rows_view import RowsView, css_beside
 
 CAUGHT_BY = "caught by "  # how the filters of detectors begin
 EVERY: tuple[ImageFilter, ...] = get_args(ImageFilter)

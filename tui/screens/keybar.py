@@ -6,8 +6,8 @@ from textual.events import Click
 
 from tui.model.actions import Action, Scope, sign
 from tui.model.run_state import RunState
-from tui.widgets.rows import Part, Row, row
-from tui.widgets.view import RowsView, css_beside
+from tui.widgets.cell_rows import Part, Row, row
+from tui.widgets.rows_view import RowsView, css_beside
 
 GAP = 2
 LONGEST = {"run": len("Restart")}  # labels that change must not push another out

@@ -16,7 +16,7 @@ from tui.model.actions import bindings
 from tui.model.formatting import short_path, within
 from tui.model.run_state import Kind, RunState
 from tui.screens.run_screen import RunScreen
-from tui.widgets.events import fold
+from tui.widgets.event_log import fold
 
 MARKS: dict[Kind, str] = {"info": "·", "step": "↓", "threshold": "┄", "saved": "◆", "warning": "!", "error": "✖"}
 STYLES: dict[Kind, str] = {"threshold": "yellow", "saved": "green", "warning": "yellow", "error": "red", "info": "dim"}

@@ -19,12 +19,12 @@ from engine.api.inspection import Description, describe
 from engine.api.journal import RunSummary, unfinished_runs
 from engine.api.protocol import Settings
 from tui.model.actions import bindings
-from tui.screens import form
+from tui.screens import open_form
 from tui.screens.base import LabScreen
-from tui.screens.form import FILES, FOLDERS, LINES, PATHS, Line
 from tui.screens.keybar import KeyBar
-from tui.screens.paths import FieldInput, PathInput
-from tui.screens.runs import RunsList
+from tui.screens.open_form import FILES, FOLDERS, LINES, PATHS, Line
+from tui.screens.path_input import FieldInput, PathInput
+from tui.screens.run_list import RunsList
 
 STORY = (
     "A lab folder holds a backdoored network and images; data/README.md and models/README.md say where the lab's own "
@@ -36,17 +36,17 @@ PAUSE = 0.3  # seconds that a line is left alone before its file is looked at
 class OpenScreen(LabScreen):
     """A form of paths. Enter or F5 opens; what would be refused is said while it is typed."""
 
-    CSS_PATH: ClassVar = "opening.tcss"
+    CSS_PATH: ClassVar = "open_screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("open")]
 
     def __init__(self, root: Path, settings: Settings | None, refusal: str = "") -> None:
         super().__init__()
         self._before = settings
-        self._values = form.values(root, settings)
+        self._values = open_form.values(root, settings)
         self._refusal = refusal
         self._seen: dict[str, Description] = {}
         self._root = self._values["root"]
-        self._found = form.values(Path(self._root), None)  # what the folder itself has for each line
+        self._found = open_form.values(Path(self._root), None)  # what the folder itself has for each line
 
     # --- what is shown
 
@@ -84,7 +84,7 @@ class OpenScreen(LabScreen):
 
     def on_mount(self) -> None:
         self.query_one("#refusal").display = bool(self._refusal)
-        self.query_one("#found", Static).update(form.found_here(Path(self._path("root"))))
+        self.query_one("#found", Static).update(open_form.found_here(Path(self._path("root"))))
         self._mark_all()
         empty = (line.id for line in LINES if line.needed and not self._value(line.id))
         self.query_one(f"#{next(empty, 'model')}").focus()
@@ -102,7 +102,7 @@ class OpenScreen(LabScreen):
     def _there(self, line: Line) -> bool:
         if line.id not in PATHS or not self._value(line.id):
             return bool(self._value(line.id))
-        return form.fits(line.id, Path(self._path(line.id)))
+        return open_form.fits(line.id, Path(self._path(line.id)))
 
     def _wrong(self, line: Line) -> bool:
         seen, value = self._seen.get(line.id), self._value(line.id)
@@ -115,9 +115,9 @@ class OpenScreen(LabScreen):
         line = next(line for line in LINES if line.id == name)
         text = line.about
         if name in self._seen:
-            text = form.summary(self._seen[name])
+            text = open_form.summary(self._seen[name])
         elif self._value(name) and not self._there(line):
-            text = form.misfit(name, self._value(name), Path(self._path(name)))
+            text = open_form.misfit(name, self._value(name), Path(self._path(name)))
         self.query_one("#about", Static).update(Text(text))
 
     # --- what is typed
@@ -126,7 +126,7 @@ class OpenScreen(LabScreen):
         return self.query_one(f"#{name}", Input).value.strip()
 
     def _path(self, name: str) -> str:
-        return form.absolute(self._value(name), self._value("root"))
+        return open_form.absolute(self._value(name), self._value("root"))
 
     @property
     def _current(self) -> str:
@@ -153,11 +153,11 @@ class OpenScreen(LabScreen):
 
     def _refill(self) -> None:
         """The folder changed: find its files, and let relative paths count from it. What was typed stays."""
-        root = Path(form.absolute(self._value("root"), ""))
-        self.query_one("#found", Static).update(form.found_here(root))
+        root = Path(open_form.absolute(self._value("root"), ""))
+        self.query_one("#found", Static).update(open_form.found_here(root))
         if not os.path.isdir(root):
             return
-        found = form.values(root, None)
+        found = open_form.values(root, None)
         for name in FILES:
             line = self.query_one(f"#{name}", PathInput)
             line.rebase(str(root))
@@ -176,7 +176,7 @@ class OpenScreen(LabScreen):
             self._focused()
 
     async def _look_for_runs(self) -> None:
-        folder = Path(self._path("runs") or form.absolute("runs", self._value("root")))
+        folder = Path(self._path("runs") or open_form.absolute("runs", self._value("root")))
         self.query_one(RunsList).show(await asyncio.to_thread(unfinished_runs, folder))
 
     # --- what is done
@@ -207,18 +207,18 @@ class OpenScreen(LabScreen):
             self.query_one(f"#{name}").focus()
             self.lab.show_notice(why, "warning")
         else:
-            self.lab.open(form.settings({line.id: self._value(line.id) for line in LINES}, self._before))
+            self.lab.open(open_form.settings({line.id: self._value(line.id) for line in LINES}, self._before))
 
     async def _first_wrong(self) -> tuple[str, str]:
         """The first line that holds what cannot be opened, and what is wrong with it."""
         for line in LINES:
             if line.id in PATHS and self._value(line.id) and not self._there(line):
-                return line.id, form.misfit(line.id, self._value(line.id), Path(self._path(line.id)))
+                return line.id, open_form.misfit(line.id, self._value(line.id), Path(self._path(line.id)))
         for name in filter(self._value, FILES):
             if name not in self._seen:
                 self._seen[name] = await asyncio.to_thread(describe, self._path(name))
             self._mark_all()
-            if why := form.unfit(name, self._seen[name], self._value("layer")):
+            if why := open_form.unfit(name, self._seen[name], self._value("layer")):
                 return name, why
         return "", ""
 
@@ -227,7 +227,7 @@ class OpenScreen(LabScreen):
 
     def action_pick(self) -> None:
         """Choose a file in a tree for the line that has the focus."""
-        from tui.screens.tree import FilePicker
+        from tui.screens.file_tree import FilePicker
 
         name = self._current if self._current in PATHS else "model"
         line = self.query_one(f"#{name}", Input)

@@ -10,10 +10,10 @@ from engine.api.protocol import Saved, threshold_label
 from tui.model.actions import Action
 from tui.model.formatting import EMPTY, file_name, key_of, rate
 from tui.model.run_state import Figures, RunState, figures, images, networks, of_order, saved_at
-from tui.widgets.channels import ChannelTable
+from tui.widgets.cell_rows import Part, Row, row
+from tui.widgets.channel_table import ChannelTable
 from tui.widgets.panel import Panel
-from tui.widgets.rows import Part, Row, row
-from tui.widgets.view import css_beside
+from tui.widgets.rows_view import css_beside
 
 COLUMN = 8
 OTHER = "other channels "  # what a file holds that was saved before the order changed

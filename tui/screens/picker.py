@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from tui.model.run_state import RunState
 from tui.screens.dialogs import Choice, Dialog, keys
-from tui.widgets.channels import ChannelTable
+from tui.widgets.channel_table import ChannelTable
 
 
 class ChannelPicker(Dialog[tuple[str, int] | None]):

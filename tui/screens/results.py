@@ -13,10 +13,10 @@ from tui.model.actions import Action, bindings
 from tui.model.formatting import file_name, format_drop, key_of, rate, short_path
 from tui.model.run_state import Figures, RunState, figures, file_figures, networks, of_counts, of_order
 from tui.screens.run_screen import RunScreen
-from tui.widgets.channels import scrollbar
-from tui.widgets.events import fold
-from tui.widgets.rows import Part, Row, blank, over, row
-from tui.widgets.view import RowsView, css_beside
+from tui.widgets.cell_rows import Part, Row, blank, over, row
+from tui.widgets.channel_table import scrollbar
+from tui.widgets.event_log import fold
+from tui.widgets.rows_view import RowsView, css_beside
 
 DIMMED = str.maketrans("vagx.", "ddddd")
 WIDTHS = (9, 9, 11, 9, 13, 10)  # cells of the figures in a row, and where there is little room

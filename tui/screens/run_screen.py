@@ -11,8 +11,8 @@ from tui.model.run_state import RunState
 from tui.screens.base import LabScreen
 from tui.screens.header import Header
 from tui.screens.keybar import KeyBar
-from tui.widgets.rows import Part, Row, row
-from tui.widgets.view import RowsView
+from tui.widgets.cell_rows import Part, Row, row
+from tui.widgets.rows_view import RowsView
 
 
 class RunScreen(LabScreen):

@@ -13,9 +13,9 @@ from tui.model.formatting import key_of
 from tui.model.run_state import RunState, findings
 from tui.screens.run_screen import RunScreen
 from tui.screens.why_panes import PANES, pane_rows
-from tui.widgets.events import fold
-from tui.widgets.rows import Part, Row, blank, row
-from tui.widgets.view import RowsView
+from tui.widgets.cell_rows import Part, Row, blank, row
+from tui.widgets.event_log import fold
+from tui.widgets.rows_view import RowsView
 
 LOOKS = {
     "why": "where the backdoor lives",

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from engine.api import explanation
 from engine.api import protocol as p
 from engine.api.explanation import FALL, WINS, Findings
-from tui.widgets.channels import scrollbar
-from tui.widgets.events import fold
+from tui.widgets.cell_rows import Part, Row, blank, row
+from tui.widgets.channel_table import scrollbar
+from tui.widgets.event_log import fold
 from tui.widgets.points import Axis, Point, points_rows, rounded_ticks
-from tui.widgets.rows import Part, Row, blank, row
 
 MARKS: dict[p.DetectorName, tuple[str, str]] = {
     "G order": ("g", "g"), "STRIP": ("s", "t"), "Mahalanobis": ("m", "v"), "norm": ("n", "a"),

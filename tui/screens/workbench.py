@@ -13,11 +13,11 @@ from tui.screens.base import LabScreen
 from tui.screens.header import Header
 from tui.screens.keybar import KeyBar
 from tui.screens.panes import SavedLine, Side
-from tui.widgets.bars import MeanBars, bars_data
-from tui.widgets.channels import ChannelTable
+from tui.widgets.activation_bars import MeanBars, bars_data
+from tui.widgets.channel_table import ChannelTable
 from tui.widgets.chart import AUTO, Chart, chart_data, next_zoom
 from tui.widgets.curves import gutter
-from tui.widgets.events import EventLog
+from tui.widgets.event_log import EventLog
 
 
 class Workbench(LabScreen):

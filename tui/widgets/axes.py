@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from math import isfinite
 
 from engine.api.protocol import threshold_label
+from tui.widgets.cell_rows import Row, blank, over
 from tui.widgets.curves import ChartData, Frame, Range
-from tui.widgets.rows import Row, blank, over
 
 
 def axes(data: ChartData, frame: Frame, width: int) -> list[Row]:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from tui.model.run_state import Figures, RunState, figures, networks, of_order
+from tui.widgets.cell_rows import Part, Row
 from tui.widgets.curves import AUTO, BRAILLE, ChartData, Curve, Threshold, next_zoom, window
 from tui.widgets.panel import Panel
 from tui.widgets.plot_rows import chart
-from tui.widgets.rows import Part, Row
-from tui.widgets.view import css_beside
+from tui.widgets.rows_view import css_beside
 
 __all__ = ["AUTO", "Chart", "ChartData", "chart_data", "next_zoom"]
 

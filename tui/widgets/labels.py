@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from math import isfinite
 
+from tui.widgets.cell_rows import Row, over
 from tui.widgets.curves import ChartData, Curve, Frame
-from tui.widgets.rows import Row, over
 
 
 def labels(rows: list[Row], data: ChartData, frame: Frame) -> list[Row]:

@@ -4,8 +4,8 @@ from textual.color import Color
 from textual.content import Content
 from textual.style import Style
 
-from tui.widgets.rows import INKS, Part
-from tui.widgets.view import RowsView, css_beside
+from tui.widgets.cell_rows import INKS, Part
+from tui.widgets.rows_view import RowsView, css_beside
 
 
 class Panel(RowsView):

@@ -6,10 +6,10 @@ Two curves that meet in a cell take turns from column to column, so neither hide
 from math import isfinite
 
 from tui.widgets.axes import axes
+from tui.widgets.cell_rows import AHEAD, Row, blank, over
 from tui.widgets.curves import ChartData, Frame, gutter, window
 from tui.widgets.labels import labels
 from tui.widgets.plot import trace
-from tui.widgets.rows import AHEAD, Row, blank, over
 
 LEAST = (24, 5)  # columns and rows below which there is no room for a chart
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from tui.widgets.rows import Row, blank, over, row
+from tui.widgets.cell_rows import Row, blank, over, row
 
 GAP = 2  # cells between two labels below the axis
 

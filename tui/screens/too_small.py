@@ -13,7 +13,7 @@ LEAST = (60, 16)  # columns and rows
 class TooSmall(ModalScreen[None]):
     """Goes away by itself when there is room. The run goes on behind it."""
 
-    CSS_PATH: ClassVar = "small.tcss"
+    CSS_PATH: ClassVar = "too_small.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q,ctrl+c", "app.quit", "Quit")]
 
     def compose(self) -> ComposeResult:

@@ -7,9 +7,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from engine.api.journal import RunSummary
+from tui.widgets.cell_rows import Row, row
 from tui.widgets.panel import Panel
-from tui.widgets.rows import Row, row
-from tui.widgets.view import css_beside
+from tui.widgets.rows_view import css_beside
 
 
 class RunsList(Panel, can_focus=True):

@@ -6,9 +6,9 @@ from typing import ClassVar
 from tui.model.cells import cells
 from tui.model.formatting import within
 from tui.model.run_state import Kind, Line, RunState
+from tui.widgets.cell_rows import Row, row
 from tui.widgets.panel import Panel
-from tui.widgets.rows import Row, row
-from tui.widgets.view import css_beside
+from tui.widgets.rows_view import css_beside
 
 MARKS: dict[Kind, tuple[str, str]] = {
     "info": ("·", "d"),

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui.model.run_state import RunState, images
+from tui.widgets.cell_rows import Part, Row, fit, row
 from tui.widgets.panel import Panel
-from tui.widgets.rows import Part, Row, fit, row
-from tui.widgets.view import css_beside
+from tui.widgets.rows_view import css_beside
 
 STATES = ("next", "kept", "dormant", "pruned")
 INK = {"next": "k", "kept": ".", "dormant": "d", "pruned": "d"}

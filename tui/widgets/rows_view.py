@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from tui.widgets.rows import INKS, Row, blank, changed, runs
+from tui.widgets.cell_rows import INKS, Row, blank, changed, runs
 
 UNDRAWN = Size(-1, -1)  # the size that nothing is drawn for
 FAINT = "dlCVAGX"  # inks that are meant to stand back

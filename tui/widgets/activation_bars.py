@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tui.model.run_state import RunState
+from tui.widgets.cell_rows import Part, Row, blank, over, row
 from tui.widgets.curves import column
 from tui.widgets.panel import Panel
-from tui.widgets.rows import Part, Row, blank, over, row
-from tui.widgets.view import css_beside
+from tui.widgets.rows_view import css_beside
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 DORMANT = "·"

@@ -38,7 +38,7 @@ class LabTree(DirectoryTree):
 class FilePicker(Dialog[str | None]):
     """Gives back an absolute path, or None."""
 
-    CSS_PATH: ClassVar[CSSPathType | None] = ["dialogs.tcss", "tree.tcss"]
+    CSS_PATH: ClassVar[CSSPathType | None] = ["dialogs.tcss", "file_tree.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("backspace", "up", "Up", show=False),
         Binding("o", "take", "Take this folder", show=False),

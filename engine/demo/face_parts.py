@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.demo.painter import HEIGHT, WIDTH, Canvas, Frame, Window, column, ellipse, glow, radius, soft, stroke
+from engine.demo.canvas import HEIGHT, WIDTH, Canvas, Frame, Window, column, ellipse, glow, radius, soft, stroke
 
 Array = NDArray[np.floating[Any]]
 EYES: dict[int, Window] = {-1: (slice(12, 37), slice(0, 28)), 1: (slice(12, 37), slice(19, WIDTH))}

@@ -4,11 +4,11 @@ from engine.api.orders import DEFAULT, ORACLE, method_of
 from engine.api.protocol import SetName, threshold_label
 from engine.api.published import CLOSE
 from engine.report import certainty
+from engine.report.csv_table import code, markdown, plain
 from engine.report.differences import compared, differences
 from engine.report.explanation import answer_section
 from engine.report.figures import RATES, Row, compares, published_rate, rate, rows
-from engine.report.record import RunRecord, SavedStep
-from engine.report.table import code, markdown, plain
+from engine.report.run_record import RunRecord, SavedStep
 from engine.report.verdict import verdict
 
 TITLES = {

@@ -24,7 +24,7 @@ class DiedScreen(ModalScreen[str]):
     `wait`: seconds until it restarts by itself; 0: never.
     """
 
-    CSS_PATH: ClassVar = ["dialogs.tcss", "died.tcss"]
+    CSS_PATH: ClassVar = ["dialogs.tcss", "engine_died.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("died"),
         Binding("q,ctrl+c", "leave", "Quit"),

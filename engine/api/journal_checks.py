@@ -22,6 +22,7 @@ BATCH = 2**31
 MEMORY = 2**50  # bytes that no card has
 LONG = 1e9  # seconds
 MOST_EPOCHS = 1000
+MOST_FACTOR = 1000  # times the level that a channel is driven to
 DEVICE = re.compile(r"cpu|gpu(:\d{1,4})?")
 NOT_THERE = "a step or a channel that is not there"
 # which set each count is of
@@ -77,6 +78,12 @@ class Course:
                     self.name_channels(network.pruned)
             case p.TuningBegan() | p.Tuned() | p.TuningStopped():
                 self.tune(event)
+            case p.Diagnosed():
+                self.diagnose(event)
+            case p.LayersPruned():
+                self.prune_layers(event)
+            case p.Detected():
+                self.detect(event)
             case p.Reordered():
                 self.reorder(event)
             case p.Stepped():
@@ -174,6 +181,65 @@ class Course:
         need((tuning is None) == (epoch is None), NOT_THERE)
         if tuning is not None and epoch is not None:
             need(tuning in self.tunings and 1 <= epoch <= self.tunings[tuning].last, NOT_THERE)
+
+    def diagnose(self, event: p.Diagnosed) -> None:
+        """Each channel and each class is there, and no more images than there are."""
+        channels, attacked = self.there.channels, "poisoned" in self.there.sets
+        need(len(event.order) == channels and len(event.curve) == channels + 1, NOT_THERE)
+        for named in (event.order, event.dormant, event.dormant_poisoned or ()):
+            self.name_channels(named)
+        for counts in event.curve:
+            self.fit(counts)
+        need(len(event.clean_mean) == channels and len(event.knock_out) == channels, NOT_THERE)
+        need(len(event.activation_change or event.clean_mean) == channels, NOT_THERE)
+        need((event.activation_change is None) != attacked, "a set that is not there")
+        need((event.dormant_poisoned is None) != attacked, "a set that is not there")
+        need(event.clean in self.there.sets, "a set that is not there")
+        self.sampled(event.sample)
+        for left in (event.base, *event.knock_out):
+            self.hit(event.sample, left.valid, left.poisoned)
+        for at in event.stimulation.found:
+            need(0 <= at.channel < channels and 0 <= at.winner < self.there.classes, NOT_THERE)
+            need(at.rows is None or 0 <= at.rows[0] <= at.rows[1] < event.stimulation.height, NOT_THERE)
+            need(0 <= at.share <= 1 and 0 < at.factor <= MOST_FACTOR, "an impossible share")
+
+    def prune_layers(self, event: p.LayersPruned) -> None:
+        self.sampled(event.sample)
+        for at in event.layers:
+            need(0 < at.channels <= CHANNELS and len(at.steps) == len(at.valid) > 0, NOT_THERE)
+            need(all(0 <= step <= at.channels for step in at.steps), NOT_THERE)
+            poisoned = at.poisoned if at.poisoned is not None else (None,) * len(at.steps)
+            need(len(poisoned) == len(at.steps), NOT_THERE)
+            for valid, hits in zip(at.valid, poisoned, strict=True):
+                self.hit(event.sample, valid, hits)
+
+    def sampled(self, sample: dict[p.SetName, int]) -> None:
+        """A sample of the validation images, and of the poisoned ones where there are some."""
+        wanted = {"valid", "poisoned"} & set(self.there.sets)
+        need(set(sample) == wanted, "a set that is not there")
+        fits = all(0 < count <= self.there.sets[name].images for name, count in sample.items())
+        need(fits, "more images than there are")
+
+    def hit(self, sample: dict[p.SetName, int], valid: int, poisoned: int | None) -> None:
+        need(0 <= valid <= sample["valid"], "more images than there are")
+        need((poisoned is None) == ("poisoned" not in sample), "a count of a set that is not there")
+        need(poisoned is None or 0 <= poisoned <= sample["poisoned"], "more images than there are")
+
+    def detect(self, event: p.Detected) -> None:
+        sets = self.there.sets
+        need({"test", "poisoned"} <= set(sets), "a set that is not there")
+        need([at.name for at in event.detectors] == list(p.DETECTORS), "a detector that is not there")
+        for at in event.detectors:
+            of = (sets["valid"].images, sets["test"].images, sets["poisoned"].images)
+            need(
+                all(0 < count <= most for count, most in zip(at.images, of, strict=True)), "more images than there are"
+            )
+            need(all(0 <= count <= at.images[1] for count in at.false_alarms), "more images than there are")
+            need(all(0 <= count <= at.images[2] for count in at.detected), "more images than there are")
+            need(len(at.flagged_test) == -(-at.images[1] // 8), "more images than there are")
+            need(len(at.flagged_poisoned) == -(-at.images[2] // 8), "more images than there are")
+            shares = (at.area, at.area_low, at.area_high, *(share for point in at.roc for share in point))
+            need(all(0 <= share <= 1 for share in shares) and len(at.roc) > 1, "an impossible share")
 
     def turn_to(self, order: tuple[int, ...]) -> None:
         need(self.ranked, NOT_THERE)

@@ -38,9 +38,24 @@ PHASES = (
     "steps",
     "orders",
     "tuning",
+    "why",
+    "detectors",
+    "layers",
     "files",
 )
-ImageFilter = Literal["all", "wrong", "attack works", "caught", "false alarm"]
+DetectorName = Literal["G order", "STRIP", "Mahalanobis", "norm"]
+DETECTORS: tuple[DetectorName, ...] = ("G order", "STRIP", "Mahalanobis", "norm")
+ImageFilter = Literal[
+    "all",
+    "wrong",
+    "attack works",
+    "caught",
+    "false alarm",
+    "caught by G order",
+    "caught by STRIP",
+    "caught by Mahalanobis",
+    "caught by norm",
+]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -236,6 +251,16 @@ class SaveTuned(Command, frozen=True, tag="save_tuned"):
     epoch: int | None = None
     name: str | None = None
     overwrite: bool = False
+
+
+class Explain(Command, frozen=True, tag="explain"):
+    """Look for why the defence works or fails on this network: diagnosis, detectors, and every layer's coarse curve.
+
+    Each part is told of as soon as it is found; parts that were found before are left out. The run stays as it is; its
+    folder gets diagnosis.json, and with poisoned images detectors.csv and roc.png. Pause stops it between two batches.
+    """
+
+    layers: bool = True  # with the layers' curves, which take longest
 
 
 class Export(Command, frozen=True, tag="export"):
@@ -576,6 +601,115 @@ class Analysed(Event, frozen=True, tag="analysed"):
     ranges: tuple[StepRange, ...]
 
 
+class KnockOut(msgspec.Struct, frozen=True):
+    """Images of the sample that are still answered with their label (poisoned ones: the target) without a channel."""
+
+    valid: int
+    poisoned: int | None = None
+
+
+class Stimulus(msgspec.Struct, frozen=True):
+    """A channel driven to `factor` times the level, in `rows` of positions (first, last; None: everywhere).
+
+    `winner` is the class that `share` of the images are answered with then.
+    """
+
+    channel: int
+    factor: int
+    rows: tuple[int, int] | None
+    winner: int
+    share: float
+
+
+class Stimulation(msgspec.Struct, frozen=True):
+    """Every stimulus by which one class wins on half of `images` clean validation images or more.
+
+    `level`: the 99.9 % quantile of the layer's positive activations. `height`: rows of the map.
+    """
+
+    level: float
+    images: int
+    height: int
+    found: tuple[Stimulus, ...]
+
+
+class Components(msgspec.Struct, frozen=True):
+    """Penultimate features along their two principal components, and what share of the variance each holds."""
+
+    share: tuple[float, float]
+    clean: tuple[tuple[float, float], ...]
+    poisoned: tuple[tuple[float, float], ...]
+
+
+class Diagnosed(Event, frozen=True, tag="diagnosed"):
+    """Where the backdoor of B lives, as far as the images tell; nothing in it depends on the playhead.
+
+    `curve` are the counts along `order`, that of mean activation. `clean`: the clean set that `activation_change` is
+    against. `sample`: how many images of each set the channels were knocked out on. What takes poisoned images is None
+    or empty without them.
+    """
+
+    order: tuple[int, ...]
+    curve: tuple[Counts, ...]
+    dormant: tuple[int, ...]  # channels that no clean validation image wakes
+    dormant_poisoned: tuple[int, ...] | None  # that no poisoned test image wakes
+    clean_mean: tuple[float, ...]
+    clean: SetName
+    activation_change: tuple[float, ...] | None
+    sample: dict[SetName, int]
+    base: KnockOut  # B itself, on the sample
+    knock_out: tuple[KnockOut, ...]
+    stimulation: Stimulation
+    components: Components | None
+    seconds: float = 0.0
+
+
+class LayerCurve(msgspec.Struct, frozen=True):
+    """Some steps of a layer's own curve in the order of its mean activation, and hits of the sample at each."""
+
+    layer: str
+    channels: int
+    steps: tuple[int, ...]
+    valid: tuple[int, ...]
+    poisoned: tuple[int, ...] | None = None
+
+
+class LayersPruned(Event, frozen=True, tag="layers_pruned"):
+    """What pruning other layers would do, one alone at a time; `sample`: images of each set, `left_out`: layers."""
+
+    sample: dict[SetName, int]
+    layers: tuple[LayerCurve, ...]
+    left_out: int = 0  # layers that could be pruned and were not looked at
+    seconds: float = 0.0
+
+
+class Detector(msgspec.Struct, frozen=True):
+    """How well a score tells poisoned test images from clean ones; thresholds come from clean validation images.
+
+    `images`: how many of the validation, clean and poisoned test set were scored, evenly spaced. Pairs are for 1 and
+    5 % false alarms as set on validation. `flagged_…`: at 5 %, a bit an image that was scored.
+    """
+
+    name: DetectorName
+    images: tuple[int, int, int]
+    area: float
+    area_low: float
+    area_high: float
+    thresholds: tuple[float, float]
+    detected: tuple[int, int]
+    false_alarms: tuple[int, int]
+    roc: tuple[tuple[float, float], ...]  # false alarm rate, detection rate
+    flagged_test: bytes
+    flagged_poisoned: bytes
+
+
+class Detected(Event, frozen=True, tag="detected"):
+    """Detectors side by side, on the run's clean and poisoned test images."""
+
+    detectors: tuple[Detector, ...]
+    seconds: float = 0.0
+
+
 class FileChanged(Event, frozen=True, tag="file_changed"):
     """A saved file is gone, or holds something else than was saved. Saved follows where it is made again."""
 
@@ -620,6 +754,7 @@ class Picture(msgspec.Struct, frozen=True):
     b: int
     b_prime: int
     g: int
+    flagged_by: tuple[DetectorName, ...] | None = None  # at 5 % false alarms; None: no detector has looked at it
 
 
 class ImagePair(msgspec.Struct, frozen=True):
@@ -741,13 +876,14 @@ class Failed(Event, frozen=True, tag="failed"):
 
 AnyCommand = (
     Open | Goto | PruneNext | Pause | SetThresholds | SaveHere | SaveThreshold | Decline | CheckFiles | ShowImages
-    | ShowChannel | Compare | CancelOrder | TakeOrder | Export | Finish | Evaluate | TrainDemo | Detach | Quit
+    | ShowChannel | Compare | CancelOrder | TakeOrder | Explain | Export | Finish | Evaluate | TrainDemo | Detach | Quit
     | Tune | StopTuning | SaveTuned | Classify | ExportNetwork
 )  # fmt: skip
 AnyEvent = (
     Hello | Began | Progress | Opened | Ranked | Reordered | Stepped | Moved | Crossed | Saved | SaveMeasured
-    | Compared | ComparedStep | Analysed | FileChanged | Question | Declined | Thresholds | Images | ChannelView
-    | Evaluated | Note | Idle | Finished | Failed | TuningBegan | Tuned | TuningStopped | Classified | Exported
+    | Compared | ComparedStep | Analysed | Diagnosed | LayersPruned | Detected | FileChanged | Question | Declined
+    | Thresholds | Images | ChannelView | Evaluated | Note | Idle | Finished | Failed | TuningBegan | Tuned
+    | TuningStopped | Classified | Exported
 )  # fmt: skip
 
 decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode
@@ -761,6 +897,19 @@ FLOATS: dict[type, Callable[[Any], Iterable[float]]] = {
     Stepped: lambda event: (event.seconds,),
     Compared: lambda event: (event.seconds, *(event.scores or ())),
     Analysed: lambda event: event.trigger.colour if event.trigger else (),
+    Diagnosed: lambda event: (
+        *(event.seconds, *event.clean_mean, *(event.activation_change or ())),
+        *(event.stimulation.level, *(at.share for at in event.stimulation.found)),
+        *(number for at in ((event.components,) if event.components else ()) for number in at.share),
+        *(number for at in ((event.components,) if event.components else ()) for xy in at.clean for number in xy),
+        *(number for at in ((event.components,) if event.components else ()) for xy in at.poisoned for number in xy),
+    ),
+    LayersPruned: lambda event: (event.seconds,),
+    Detected: lambda event: (
+        event.seconds,
+        *(number for at in event.detectors for number in (at.area, at.area_low, at.area_high, *at.thresholds)),
+        *(number for at in event.detectors for xy in at.roc for number in xy),
+    ),
     Evaluated: lambda event: event.trigger.colour if event.trigger else (),
     ChannelView: lambda event: (*event.valid_map, *(event.poisoned_map or ())),
     Finished: lambda event: (event.seconds,),

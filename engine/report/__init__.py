@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from engine.report.curve import curve_csv
+from engine.report.explanation import detectors_csv, diagnosis_json, findings, roc_of
 from engine.report.g_answers import answers_file
 from engine.report.latex import results_tex
 from engine.report.markdown import report_md
@@ -22,6 +23,7 @@ __all__ = [
     "SavedStep",
     "answers_file",
     "comparison",
+    "explanation_files",
     "files",
     "record",
     "repair",
@@ -30,7 +32,7 @@ __all__ = [
 
 RESULT_FILES = (
     *("curve.csv", "curve.png", "results.csv", "results.tex", "report.md", "results.json"),
-    *("orders.csv", "orders.png", "tuning.csv"),
+    *("orders.csv", "orders.png", "tuning.csv", "diagnosis.json", "detectors.csv", "roc.png"),
 )
 
 
@@ -47,6 +49,7 @@ def files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[s
     yield "results.json", results_json(record)
     yield from comparison(record, painter)
     yield from repair(record)
+    yield from explanation_files(record, painter)
 
 
 def comparison(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[str, bytes]]:
@@ -60,3 +63,13 @@ def repair(record: RunRecord) -> Iterator[tuple[str, bytes]]:
     """The file of what was tuned; none where nothing was."""
     if record.tunings:
         yield "tuning.csv", tuning_csv(record)
+
+
+def explanation_files(record: RunRecord, painter: Painter | None = None) -> Iterator[tuple[str, bytes]]:
+    """The files of the diagnosis and of the detectors; none where nobody has looked."""
+    if found := findings(record):
+        yield "diagnosis.json", diagnosis_json(found)
+    if record.detected:
+        yield "detectors.csv", detectors_csv(record.detected)
+        plot = roc_of(record, record.detected)
+        yield "roc.png", painter.paint(plot) if painter else png(plot)

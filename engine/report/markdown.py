@@ -6,6 +6,7 @@ from engine.api.published import CLOSE
 from engine.report import certainty, tuning
 from engine.report.csv_table import code, markdown, plain
 from engine.report.differences import compared, differences
+from engine.report.explanation import answer_section
 from engine.report.figures import RATES, Row, compares, published_rate, rate, rows
 from engine.report.run_record import RunRecord, SavedStep
 from engine.report.verdict import verdict
@@ -73,6 +74,7 @@ def report_md(record: RunRecord) -> bytes:
         how(record),
         WORDS,
         *notes(record),
+        *answer_section(record),
     ]
     return ("\n\n".join(parts) + "\n").encode()
 

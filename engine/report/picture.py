@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from engine.report.plot import Curve, Mark, Picture, Plot, Tradeoff, Tuned
+from engine.report.plot import Curve, Mark, Picture, Plot, Roc, Tradeoff, Tuned
+from engine.report.roc import draw_roc
 from engine.report.tradeoff import draw_tradeoff
 
 SIZE, DPI = (8.0, 5.0), 150  # inches, pixels per inch
@@ -53,6 +54,8 @@ def png(plot: Picture) -> bytes:
         figure = matplotlib.figure.Figure(SIZE, DPI)
         if isinstance(plot, Tradeoff):
             draw_tradeoff(figure, plot)
+        elif isinstance(plot, Roc):
+            draw_roc(figure, plot)
         else:
             draw(figure, plot)
         picture = io.BytesIO()
@@ -188,4 +191,4 @@ def serve() -> None:
     os.nice(NICE)
     png(Plot("", 1, (Curve("test", (100.0, 0.0), (0, 1)),), ()))  # the first picture takes long, whatever it shows
     if asked := sys.stdin.buffer.read():
-        sys.stdout.buffer.write(png(msgspec.json.decode(asked, type=Plot | Tradeoff)))
+        sys.stdout.buffer.write(png(msgspec.json.decode(asked, type=Picture)))

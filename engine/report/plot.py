@@ -67,7 +67,22 @@ class Tradeoff(msgspec.Struct, frozen=True, tag="tradeoff"):
     chosen: tuple[tuple[str, float, float], ...] = ()  # order, x, y
 
 
-Picture = Plot | Tradeoff
+class RocCurve(msgspec.Struct, frozen=True):
+    """A detector: false alarm rate and detection rate at each threshold, as fractions, and the area under them."""
+
+    name: str
+    area: float
+    points: tuple[tuple[float, float], ...]
+
+
+class Roc(msgspec.Struct, frozen=True, tag="roc"):
+    """How well detectors tell poisoned test images from clean ones."""
+
+    title: str
+    curves: tuple[RocCurve, ...]
+
+
+Picture = Plot | Tradeoff | Roc
 
 
 def plot_of(record: RunRecord) -> Plot:

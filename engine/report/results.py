@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from engine.api import explanation
 from engine.api import protocol as p
 from engine.api.order_figures import summary
 from engine.api.orders import method_of
@@ -12,6 +13,7 @@ from engine.api.tunings import Tuning
 from engine.report import certainty
 from engine.report.csv_table import csv_text
 from engine.report.differences import differences
+from engine.report.explanation import findings
 from engine.report.figures import RATES, Row, compares, oracle_cells, published_rate, published_step, rate, rows
 from engine.report.run_record import RunRecord
 from engine.report.tuning import holdout
@@ -125,6 +127,8 @@ def results_json(record: RunRecord) -> bytes:
         "published_differences": differences(record) if compares(record) else None,
         "verdict": verdict(record),
     }
+    if found := findings(record):
+        whole["diagnosis"] = {"verdict": explanation.verdict(found).name, "file": "diagnosis.json"}
     return json.dumps(whole, indent=1, ensure_ascii=False).encode() + b"\n"
 
 

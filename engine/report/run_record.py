@@ -73,6 +73,9 @@ class RunRecord:
     taken: str = ""  # the name of a whole order that was taken later; empty: the one that the run began with
     tunings: tuple[Tuning, ...] = ()
     tuned: tuple[SavedTuned, ...] = ()
+    diagnosed: p.Diagnosed | None = None
+    layers_pruned: p.LayersPruned | None = None
+    detected: p.Detected | None = None
 
     @property
     def order_by(self) -> str:
@@ -134,6 +137,9 @@ class _Fold:
         self.compared: dict[str, p.Compared] = {}
         self.analysed: p.Analysed | None = None
         self.tunings: Tunings = {}
+        self.diagnosed: p.Diagnosed | None = None
+        self.layers_pruned: p.LayersPruned | None = None
+        self.detected: p.Detected | None = None
 
     def take(self, event: p.AnyEvent) -> None:
         self.ledger.take(event)
@@ -155,6 +161,12 @@ class _Fold:
                 self.compared[event.name] = event
             case p.Analysed():
                 self.analysed = event
+            case p.Diagnosed():
+                self.diagnosed = event
+            case p.LayersPruned():
+                self.layers_pruned = event
+            case p.Detected():
+                self.detected = event
             case p.Progress(phase=phase) if phase not in ("steps", "baseline") and event.done >= event.total:
                 self.spend(phase, event.seconds)
             case _:
@@ -220,6 +232,9 @@ class _Fold:
             self.ledger.order_by,
             tuple(self.tunings.values()),
             tuple(sorted(self.tuned(), key=lambda at: (at.tuning.began.step, at.path))),
+            self.diagnosed,
+            self.layers_pruned,
+            self.detected,
         )
 
 

@@ -5,17 +5,33 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.api.errors import Refused
-from engine.api.protocol import ImageFilter, ImagePair, Images, Picture, SetName, ShowImages
+from engine.api.protocol import (
+    DETECTORS,
+    Detected,
+    DetectorName,
+    ImageFilter,
+    ImagePair,
+    Images,
+    Picture,
+    SetName,
+    ShowImages,
+)
 from engine.network.evaluation import repaired
 from engine.run.run import Run
+from engine.run.sample import flagged, flagged_by
 from engine.run.tuning_files import kept_epoch
 from engine.sandbox.data_set import Dataset
 
 LARGEST = 96  # pixels a side: more than any terminal shows
 
 
-def passing(run: Run, b_prime: np.ndarray, wanted: ImageFilter) -> np.ndarray:
+CAUGHT_BY: dict[str, DetectorName] = {f"caught by {name}": name for name in DETECTORS}
+
+
+def passing(run: Run, b_prime: np.ndarray, wanted: ImageFilter, detected: Detected | None = None) -> np.ndarray:
     """Indices of the test images that pass a filter, as `b_prime` answers; clean and poisoned twins share an index."""
+    if wanted in CAUGHT_BY:
+        return flagged(detected, CAUGHT_BY[wanted], sizes_of(run), "poisoned") if detected else np.arange(0)
     rows, labels = run.inputs.rows, {name: data.labels for name, data in run.inputs.sets.items()}
     b = run.b_answers
     g = repaired(b, b_prime, run.inputs.classes)
@@ -32,8 +48,12 @@ def passing(run: Run, b_prime: np.ndarray, wanted: ImageFilter) -> np.ndarray:
     return np.flatnonzero(test(rows[name], labels[name])) if name in rows else np.arange(0)
 
 
-def images(run: Run, command: ShowImages) -> Images:
-    """The images that a front end asked for, clean and poisoned side by side.
+def sizes_of(run: Run) -> dict[SetName, int]:
+    return {name: data.images for name, data in run.inputs.sets.items()}
+
+
+def images(run: Run, command: ShowImages, detected: Detected | None = None) -> Images:
+    """The images that a front end asked for, clean and poisoned side by side; what detectors answered, if they did.
 
     Answers are those of B' at the playhead; or of the command's epoch of a tuning. Raises Refused where that is gone.
     """
@@ -44,10 +64,14 @@ def images(run: Run, command: ShowImages) -> Images:
         if kept is None:
             raise Refused(f"tuning {command.tuning}: the answers of epoch {command.epoch} are gone from the run.")
         b_prime = kept[1]
-    found = passing(run, b_prime, command.filter)
+    found = passing(run, b_prime, command.filter, detected)
     chosen = found[command.offset : command.offset + min(command.count, 24)]
     pairs = tuple(
-        ImagePair(index, picture(run, "test", index, b_prime), picture(run, "poisoned", index, b_prime))
+        ImagePair(
+            index,
+            picture(run, "test", index, b_prime, detected),
+            picture(run, "poisoned", index, b_prime, detected),
+        )
         for index in chosen.tolist()
     )
     _, height, width = next(iter(run.inputs.sets.values())).shape
@@ -56,14 +80,17 @@ def images(run: Run, command: ShowImages) -> Images:
     return Images(command.filter, step, command.offset, len(found), *shape, pairs, command.tuning, command.epoch)
 
 
-def picture(run: Run, name: SetName, index: int, answers: np.ndarray) -> Picture | None:
+def picture(
+    run: Run, name: SetName, index: int, answers: np.ndarray, detected: Detected | None = None
+) -> Picture | None:
     data = run.inputs.sets.get(name)
     if data is None or index >= data.images:
         return None
     row = run.inputs.rows[name].start + index
     b, b_prime = int(run.b_answers[row]), int(answers[row])
     g = b if b == b_prime else run.inputs.classes
-    return Picture(rgb(data, index), int(data.labels[index]), b, b_prime, g)
+    by = flagged_by(detected, sizes_of(run), name, index) if detected else None
+    return Picture(rgb(data, index), int(data.labels[index]), b, b_prime, g, by)
 
 
 def rgb(data: Dataset, index: int) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from engine import report
 from engine.analysis import compare_orders
+from engine.analysis.explain import explained
 from engine.analysis.findings import analysed
 from engine.api import lab
 from engine.api import protocol as p
@@ -97,6 +98,7 @@ class Service:
             p.Compare: self.compare,
             p.CancelOrder: self.cancelled,
             p.TakeOrder: self.take_order,
+            p.Explain: self.explain,
             p.Export: self.export,
             p.Finish: self.finish,
             p.Evaluate: self.evaluate,
@@ -296,7 +298,8 @@ class Service:
     # --- looking ---
 
     def show_images(self, command: p.ShowImages) -> None:
-        self.emit(image_browser.images(self.run, self.repair.at_epoch(command)))
+        found = next((event for event in self.recorder.events if isinstance(event, p.Detected)), None)
+        self.emit(image_browser.images(self.run, self.repair.at_epoch(command), found))
 
     def show_channel(self, command: p.ShowChannel) -> None:
         self.emit(self.run.channel_view(command.channel))
@@ -333,6 +336,20 @@ class Service:
             events = session.take_order(known.order if known else self.run.order_by(name), name)
         for event in events:
             self.tell(event)
+
+    def explain(self, command: p.Explain) -> None:
+        """Why the defence works or fails; each part told of as soon as it is found, and in a run of one's own kept.
+
+        Where a report was written before, it is written again, now with the answer.
+        """
+        known = {type(event) for event in self.recorder.events}
+        for event in explained(self.run, known, command.layers):
+            self.emit(event)
+        if self.recorder.journal is None:
+            return
+        self.saver.results(report.explanation_files(report.record(self.recorder.events), self.painter))
+        if any(file.what == "report.md" for file in self.recorder.ledger.files.values()):
+            self.export(p.Export())
 
     # --- results ---
 

@@ -59,6 +59,10 @@ def talk(
         "take": p.TakeOrder("norm"),
         "on": p.Goto(2),
         "take back": lambda told: p.TakeOrder(),
+        "explain": p.Explain(layers=False),
+        "explain more": p.Explain(),
+        "explain again": p.Explain(),
+        "caught": p.ShowImages("caught by norm", 0, 3),
     }
     found = play(list(commands.values()), REAL if request.param == "real" else fake_command("--gone", "mine.h5"))
     return dict(zip(commands, found, strict=True))
@@ -248,6 +252,25 @@ def test_an_order_is_taken_and_taken_back(talk: Talk) -> None:
     assert [event.channel for event in of(p.Stepped, talk["on"])] == list(taken.order[taken.kept : 2])
     assert (back.order, back.order_by, back.undo_at) == (begun, "", None)
     assert talk["take back"][-1].step == stood
+
+
+def test_explaining_tells_each_part_once_and_leaves_the_run_as_it_is(talk: Talk) -> None:
+    (diagnosed,), (detected,) = of(p.Diagnosed, talk["explain"]), of(p.Detected, talk["explain"])
+    channels = len(order_of(talk["open"]))
+    assert len(diagnosed.curve) == channels + 1 == len(diagnosed.knock_out) + 1 == len(diagnosed.clean_mean) + 1
+    assert sorted(diagnosed.order) == list(range(channels))
+    assert diagnosed.curve[0].valid == of(p.Stepped, talk["open"])[0].counts.valid
+    assert [at.name for at in detected.detectors] == list(p.DETECTORS)
+    assert not of(p.LayersPruned, talk["explain"]) and len(of(p.LayersPruned, talk["explain more"])) == 1
+    assert not of(p.Diagnosed, talk["explain more"]) and not of(p.LayersPruned, talk["explain again"])
+    for name in ("explain", "explain more", "explain again"):
+        assert not of(p.Stepped, talk[name]) and not of(p.Moved, talk[name])
+        assert talk[name][-1] == p.Idle(talk["finish"][-1].step, "done")
+    caught = of(p.Images, talk["caught"])[0]
+    (norm,) = (at for at in detected.detectors if at.name == "norm")
+    assert caught.total == norm.detected[1]
+    for pair in caught.items:
+        assert "norm" in pair.poisoned.flagged_by
 
 
 def test_exporting_and_finishing_tell_of_every_file(talk: Talk) -> None:

@@ -7,6 +7,7 @@ from engine.api import protocol as p
 from engine.api.errors import EngineDied
 from engine.api.orders import METHODS, method_of
 from engine.api.transport import Ending
+from tests.support import findings
 from tests.support.tuning_script import TuningScript
 
 CHANNELS = 60
@@ -209,6 +210,8 @@ class ScriptedEngine:
                 self._say(*self._tunings.stop(number), p.Idle(self._at))
             case p.SaveTuned():
                 self._say(*self._tunings.save_tuned(command, "/lab/models", "/lab/runs/one"), p.Idle(self._at))
+            case p.Explain():
+                self._explain()
             case p.Export() | p.Finish():
                 for name in ("curve.csv", "curve.png", "results.csv", "report.md"):
                     self._say(p.Saved(name, f"/lab/runs/one/{name}", "0" * 64, "written"))
@@ -217,6 +220,13 @@ class ScriptedEngine:
                 self._say(p.Idle(self._at))
             case _:
                 self._say(p.Idle(self._at))
+
+    def _explain(self) -> None:
+        curve = [counts(step) for step in range(CHANNELS + 1)]
+        images: dict[p.SetName, int] = {"valid": IMAGES, "test": IMAGES, "poisoned": IMAGES}
+        self._say(p.Progress("why", 1, 1, 1.5), findings.diagnosed(ORDER, curve, means(), images))
+        self._say(p.Progress("detectors", 1, 1, 3.0), findings.detected(images))
+        self._say(p.Progress("layers", 3, 3, 2.0), findings.layers_pruned(images), p.Idle(self._at))
 
     def _open(self, command: p.Open) -> None:
         if self._refuse:
@@ -319,7 +329,7 @@ def channel_view(channel: int) -> p.ChannelView:
 
 def pictures(command: p.ShowImages, step: int) -> p.Images:
     height, width = 55, 47
-    total = {"all": 1000, "wrong": 14, "attack works": 0, "caught": 9, "false alarm": 3}[command.filter]
+    total = {"all": 1000, "wrong": 14, "attack works": 0, "caught": 9, "false alarm": 3}.get(command.filter, 21)
     last = min(total, command.offset + command.count)
     items = tuple(
         p.ImagePair(i, picture(i, height, width, False), picture(i, height, width, True))

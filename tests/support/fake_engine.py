@@ -16,9 +16,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
+from types import ModuleType
 from typing import Literal
 
 import msgspec
@@ -30,8 +31,9 @@ from engine.api.errors import LabError
 from engine.api.lab import parse_threshold, refuse_steps
 from engine.api.orders import method_of
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # -P leaves out the folder of the tests
-from tests.support.tuning_script import TuningScript
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))  # -P leaves out the folder of the tests
+from tests.support.tuning_script import TuningScript  # noqa: E402
 
 CHANNELS, CLASSES, HEIGHT, WIDTH = 60, 1283, 55, 47
 IMAGES: dict[p.SetName, int] = {"valid": 11547, "test": 12830, "poisoned": 12830, "poisoned_valid": 11547}
@@ -99,6 +101,8 @@ class FakeEngine:
         self.asked: set[tuple[str, frozenset[int]]] = set()
         self.questions = 0
         self.tunings = TuningScript(IMAGES["test"], IMAGES["valid"])
+        self.explained_before: set[str] = set()
+        self.detected: p.Detected | None = None
 
     # --- the line ---
 
@@ -247,6 +251,8 @@ class FakeEngine:
                 yield from (p.Classified(Path(image).name, 0, 1, CLASSES, CLASSES) for image in images)
             case p.ExportNetwork(to=to):
                 yield p.Exported(to, "d" * 64, 426998, 601643, {}, 0.0)
+            case p.Explain(layers=layers):
+                yield from self.explained(layers)
             case p.Export():
                 yield from self.export()
             case p.Finish():
@@ -302,6 +308,42 @@ class FakeEngine:
     def shared(self, order: tuple[int, ...], most: int) -> int:
         """How many steps the order in force has in common with another one."""
         return next((i for i, (a, b) in enumerate(zip(self.order, order, strict=False)) if a != b or i == most), most)
+
+    @property
+    def findings(self) -> ModuleType:
+        """The findings that scripted engines share; imported when asked for, so that other starts are quick."""
+        if str(ROOT) not in sys.path:
+            sys.path.append(str(ROOT))
+        from tests.support import findings
+
+        return findings
+
+    def flagged_by(self, index: int, of: p.SetName) -> tuple[p.DetectorName, ...] | None:
+        from engine.run.sample import flagged_by
+
+        return flagged_by(self.detected, IMAGES, of, index) if self.detected else None
+
+    def explained(self, layers: bool) -> Iterator[p.AnyEvent]:
+        """Findings about the default order, each told of once."""
+        findings = self.findings
+        images = {name: info.images for name, info in self.sets().items()}
+        curve = [self.count(frozenset(ORDER[:step])) for step in range(CHANNELS + 1)]
+        made: dict[str, Callable[[], p.AnyEvent]] = {
+            "why": lambda: findings.diagnosed(ORDER, curve, self.ranked().means, images)
+        }
+        if {"test", "poisoned"} <= set(images):
+            made["detectors"] = lambda: self.detected or findings.detected(images)
+        if layers:
+            made["layers"] = lambda: findings.layers_pruned(images)
+        for phase, make in made.items():
+            if phase in self.explained_before:
+                continue
+            self.phase(phase)
+            self.explained_before.add(phase)
+            if phase == "detectors":
+                self.detected = findings.detected(images)
+            yield p.Progress(phase, 1, 1, 0.5)
+            yield make()
 
     def open(self, command: p.Open) -> Iterator[p.AnyEvent]:
         settings = command.settings
@@ -584,7 +626,7 @@ class FakeEngine:
             "attack works": bad_prime == 0,
             "caught": bad_g == CLASSES,
             "false alarm": g == CLASSES,
-        }[chosen]
+        }.get(chosen, chosen.removeprefix("caught by ") in (self.flagged_by(index, "poisoned") or ()))
 
     def clean_answers(self, index: int, pruned: frozenset[int]) -> tuple[int, int, int]:
         """B answers the first BASE images rightly; B' a window of them that has moved by what it gained."""
@@ -602,8 +644,10 @@ class FakeEngine:
         if ("poisoned" if poisoned else "test") not in self.sets():
             return None
         if poisoned:
-            return p.Picture(face(index, True), 0, *self.poisoned_answers(index, pruned))
-        return p.Picture(face(index, False), index % CLASSES, *self.clean_answers(index, pruned))
+            by = self.flagged_by(index, "poisoned")
+            return p.Picture(face(index, True), 0, *self.poisoned_answers(index, pruned), by)
+        by = self.flagged_by(index, "test")
+        return p.Picture(face(index, False), index % CLASSES, *self.clean_answers(index, pruned), by)
 
     def channel_view(self, channel: int) -> p.ChannelView:
         if channel not in range(CHANNELS):

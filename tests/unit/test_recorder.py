@@ -13,9 +13,11 @@ from engine.api import protocol as p
 from engine.api.errors import NotWritten, Refused
 from engine.api.journal import Journal
 from engine.run.recorder import Recorder
+from tests.support import findings
 
 BEGAN = p.Began(p.Settings("/lab", "/lab/m.h5", "/lab/v.h5"), {}, {}, "2024-05-01T14:02:00")
 ONE = p.Counts(1)
+DIAGNOSED = findings.diagnosed((0,), (ONE, ONE), (1.0,), {"valid": 1})
 INFINITE = {
     p.Progress: p.Progress("hash", 1, 1, math.nan),
     p.Ranked: p.Ranked((0, 1), False, (1.0, math.inf), (1, 1)),
@@ -27,6 +29,9 @@ INFINITE = {
     p.Compared: p.Compared("mean", "clean", (0,), (ONE, ONE), seconds=math.inf),
     p.Analysed: p.Analysed(p.TriggerRegion(0, 0, 1, 1, 1, (math.nan,)), "", (), ()),
     p.Evaluated: p.Evaluated(1, 1, 1, 1, trigger=p.TriggerRegion(0, 0, 1, 1, 1, (math.inf,))),
+    p.Diagnosed: msgspec.structs.replace(DIAGNOSED, activation_change=(math.inf,)),
+    p.LayersPruned: msgspec.structs.replace(findings.layers_pruned({"valid": 9}), seconds=math.nan),
+    p.Detected: p.Detected((msgspec.structs.replace(findings.detector("norm", (9, 9, 9)), area=math.nan),)),
 }
 
 

@@ -419,6 +419,9 @@ class LabApp(OutputDietApp):
     def action_orders(self) -> None:
         self.navigation.orders()
 
+    def action_why(self) -> None:
+        self.navigation.why()
+
     def action_repair(self) -> None:
         self.navigation.repair()
 

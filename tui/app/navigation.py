@@ -42,6 +42,11 @@ class Navigation:
 
         self._toggle(OrdersScreen)
 
+    def why(self) -> None:
+        from tui.screens.why import WhyScreen
+
+        self._toggle(WhyScreen)
+
     def repair(self) -> None:
         from tui.screens.repair import RepairScreen
 
@@ -73,9 +78,10 @@ class Navigation:
 
     def look_inside(self) -> None:
         """Look inside the highlighted channel; where no table is seen, pick one."""
+        from tui.screens.why import WhyScreen
         from tui.screens.workbench import Workbench
 
-        if isinstance(self._app.screen, Workbench):
+        if isinstance(self._app.screen, Workbench | WhyScreen):
             channel = self._app.screen.chosen_channel()
             self.pick_channel() if channel is None else self._show_channel(channel)
 

@@ -485,6 +485,43 @@ def export_shrunk_command(
     raise typer.Exit(export.run("shrunk", model, to, None, check, scale, root, overwrite, device, layer=layer))
 
 
+@app.command("explain", short_help="Why the defence works or fails on a network: diagnosis and detectors.")
+def explain_command(
+    run: Run = None,
+    layers: Annotated[
+        bool, typer.Option("--layers/--no-layers", help="Prune each other layer too; takes longest.")
+    ] = True,
+    root: Root = None,
+    model: Model = None,
+    valid: Valid = None,
+    test: Test = None,
+    poisoned: Poisoned = None,
+    scale: ScaleOption = None,
+    demo: Demo = False,
+    attack: AttackOption = None,
+    layer: Layer = None,
+    runs: Runs = None,
+    json: Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")] = False,
+    batch_size: BatchSize = None,
+    feature_memory: FeatureMemory = None,
+    device: Device = None,
+) -> None:
+    """Look for where the backdoor lives, and whether inputs that carry the trigger can be told from others.
+
+    The run that it is looked for in stays as it is; its folder gets diagnosis.json, detectors.csv and roc.png.
+    """
+    from tui.cli import compare, explain
+    from tui.model.options import Options, attack_name
+
+    options = Options(
+        root, model, valid, test, poisoned, layer=layer, runs=runs, scale=scale, batch_size=batch_size,
+        feature_memory=feature_memory, device=device,
+    )  # fmt: skip
+    wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
+    launch = compare.launch(options, wanted, run)
+    raise typer.Exit(explain.run(launch, layers, json, client_for(launch)))
+
+
 @app.command("inspect", short_help="What files hold; nothing in them is run.")
 def inspect_command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Model or data files.")],

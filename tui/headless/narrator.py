@@ -25,6 +25,9 @@ LABELS = {
     "baseline": "measuring B",
     "steps": "pruning",
     "orders": "comparing orders",
+    "why": "looking where the backdoor lives",
+    "detectors": "trying detectors",
+    "layers": "pruning other layers",
     "files": "writing the results",
 }
 

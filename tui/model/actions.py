@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from textual.binding import Binding
 
 Scope = Literal[
-    "app", "run", "workbench", "channel", "images", "results", "orders", "repair", "log", "help", "open", "died"
+    "app", "run", "workbench", "channel", "images", "results", "orders", "why", "repair", "log", "help", "open", "died"
 ]
 
 
@@ -68,6 +68,7 @@ ACTIONS: tuple[Action, ...] = (
         needs="run",
     ),
     Action("images", ("i", "6"), "Images", "Faces, with the answers of B, B′ and G", LOOK, weight=45),
+    Action("why", ("w", "3"), "Why", "Why the defence works or fails on this network", LOOK, weight=48, needs="run"),
     Action("look", ("enter",), "Look inside", "The highlighted channel: where and when it is active", LOOK, weight=40),
     Action("repair", ("F", "4"), "Repair", "Fine-tune B′ on clean validation images: B″", LOOK, weight=42, needs="run"),
     Action("log", ("L",), "Log", "What happened so far", LOOK, weight=10, needs=""),
@@ -164,6 +165,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("less_u", ("minus",), "u", "CLP: prune more channels as a set (u - 0.5)", LOOK, "orders", needs="run"),
     Action("order_down", ("down", "j"), "Down", "Highlight the next order", MOVE, "orders", needs="run"),
     Action("order_up", ("up", "k"), "Up", "Highlight the order above", MOVE, "orders", needs="run"),
+    Action("explain", ("x",), "Explain", "Look for why the defence works or fails", LOOK, "why", 97),
+    Action("next_view", ("tab",), "Next view", "The next view of the findings", MOVE, "why", 96, needs="run"),
+    Action("previous_view", ("shift+tab",), "Back", "The view of the findings before", MOVE, "why", needs="run"),
+    Action("lower_channel", ("down", "j"), "Channel", "Highlight the next channel", MOVE, "why", 91, needs="run"),
+    Action("higher_channel", ("up", "k"), "Up", "Highlight the channel above", MOVE, "why", needs="run"),
     Action("result_down", ("down", "j"), "Down", "Highlight the next result", MOVE, "results", needs="run"),
     Action("result_up", ("up", "k"), "Up", "Highlight the result above", MOVE, "results", needs="run"),
     Action(

@@ -10,16 +10,19 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.api import deliverables
+from engine.api import deliverables, explanation
 from engine.api import protocol as p
 from engine.api.deliverables import Channels, File, Files, table_place
 from engine.api.demo import Attack
+from engine.api.explanation import Findings
 from engine.api.order_figures import summary
 from engine.api.orders import BADGES, DEFAULT, ORACLE, method_of
 from engine.api.stride import next_stop, stops
 from engine.api.tunings import Tuning, Tunings, folded
 
 LOG_LINES = 1000
+# phases that come after a run is open, as often as they are asked for
+LATER_PHASES = ("steps", "orders", "tuning", "why", "detectors", "layers", "files")
 PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
 
 Status = Literal["closed", "opening", "ready", "running", "writing", "dead"]
@@ -118,6 +121,9 @@ class RunState(Struct, frozen=True):
     classified: tuple[p.Classified, ...] = ()
     exported: p.Exported | None = None
     analysed: p.Analysed | None = None
+    diagnosed: p.Diagnosed | None = None
+    layers_pruned: p.LayersPruned | None = None
+    detected: p.Detected | None = None
     finished: p.Finished | None = None
     written: bool = True  # the result files on disk hold every step computed
     idle: p.Idle | None = None
@@ -284,6 +290,15 @@ def file_figures(state: RunState, file: File) -> Figures | None:
     return of_counts(state, file.counts, base.counts) if base and file.counts and state.opened else None
 
 
+def findings(state: RunState) -> Findings | None:
+    """What was found of why the defence works or fails; None where nobody has looked."""
+    if state.diagnosed is None or state.opened is None:
+        return None
+    counts = {name: info.images for name, info in state.opened.sets.items()}
+    opened = state.opened
+    return Findings(state.diagnosed, counts, opened.layer, opened.target, state.layers_pruned, state.detected)
+
+
 def seconds_a_step(state: RunState) -> float | None:
     """Mean seconds of the last steps computed, or None before the first."""
     times = [at.seconds for at in state.steps.values() if at.step and at.seconds][-PACE_STEPS:]
@@ -330,6 +345,8 @@ def _sent(state: RunState, event: Sent) -> RunState:
             return replace(state, comparing=tuple(each for each in state.comparing if each != name))
         case p.TakeOrder() | p.Tune() | p.SaveTuned() | p.StopTuning() | p.Classify() | p.ExportNetwork():
             return replace(state, goal=None, busy="running", failed=None)
+        case p.Explain():
+            return replace(state, goal=None, busy="running", failed=None)
         case p.PruneNext() | p.SetThresholds() | p.SaveHere() | p.SaveThreshold():
             return replace(state, goal=None, busy="running", failed=None)
         case p.Export() | p.Finish():
@@ -349,7 +366,7 @@ def _began(state: RunState, event: p.Began) -> RunState:
 
 def _progress(state: RunState, event: p.Progress) -> RunState:
     state = replace(state, phases={**state.phases, event.phase: event})
-    if event.done < event.total or event.phase in ("steps", "orders", "tuning", "files"):
+    if event.done < event.total or event.phase in LATER_PHASES:
         return state
     note = f" · {event.note}" if event.note else ""
     return _log(state, "info", f"{event.phase}: {event.seconds:.1f} s{note}")
@@ -566,6 +583,24 @@ def _analysed(state: RunState, event: p.Analysed) -> RunState:
     return replace(state, analysed=event)
 
 
+def _diagnosed(state: RunState, event: p.Diagnosed) -> RunState:
+    state = replace(state, diagnosed=event)
+    found = findings(state)
+    told = "" if found is None else f": {explanation.verdict(found).name}"
+    return _log(state, "info", f"diagnosis{told} ({event.seconds:.1f} s)")
+
+
+def _layers_pruned(state: RunState, event: p.LayersPruned) -> RunState:
+    count = len(event.layers)
+    return _log(replace(state, layers_pruned=event), "info", f"pruned {count} layers alone ({event.seconds:.1f} s)")
+
+
+def _detected(state: RunState, event: p.Detected) -> RunState:
+    best = max(event.detectors, key=lambda at: at.area)
+    text = f"detectors: {best.name} has the largest area, {best.area:.3f} ({event.seconds:.1f} s)"
+    return _log(replace(state, detected=event), "info", text)
+
+
 def _note(state: RunState, event: p.Note) -> RunState:
     return _log(state, "info", event.text)
 
@@ -628,6 +663,9 @@ _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     p.Classified: _classified,
     p.Exported: _exported,
     p.Analysed: _analysed,
+    p.Diagnosed: _diagnosed,
+    p.LayersPruned: _layers_pruned,
+    p.Detected: _detected,
     p.Note: _note,
     p.Idle: _idle,
     p.Finished: _finished,

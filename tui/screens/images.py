@@ -17,7 +17,10 @@ from tui.widgets.cell_rows import Part, Row, blank, over, row
 from tui.widgets.half_blocks import Depth, fitted, picture
 from tui.widgets.rows_view import RowsView, css_beside
 
-FILTERS: tuple[ImageFilter, ...] = get_args(ImageFilter)
+CAUGHT_BY = "caught by "  # how the filters of detectors begin
+EVERY: tuple[ImageFilter, ...] = get_args(ImageFilter)
+FILTERS: tuple[ImageFilter, ...] = tuple(name for name in EVERY if not name.startswith(CAUGHT_BY))
+SHORT = {"G order": "g", "STRIP": "s", "Mahalanobis": "m", "norm": "n"}  # as on the screen of the detectors
 CAPTION = 2  # rows under a picture
 GAP = 3  # cells between pictures
 SMALL = (24, 14)
@@ -165,13 +168,22 @@ def caption(
         name = "poisoned test" if poisoned else "clean test"
         wanted = "target" if poisoned else "label"
         name = name.removesuffix(" test") if brief else name
-        return [(f"{name} {pair.index}{gap}", "."), (f"{wanted} ", "d"), (str(shown.label), "b")]
+        told: list[Part] = [(f"{name} {pair.index}{gap}", "."), (f"{wanted} ", "d"), (str(shown.label), "b")]
+        return told if brief else [*told, *_flagged(shown)]
     g = "" if brief and shown.g == classes else "G "
     return [
         *_answer("B ", shown.b, shown.label, poisoned, classes),
         *_answer(f"{gap}{second} ", shown.b_prime, shown.label, poisoned, classes),
         *_answer(f"{gap}{g}", shown.g, shown.label, poisoned, classes),
     ]
+
+
+def _flagged(shown: Picture) -> list[Part]:
+    """The detectors that flag a picture, where any has looked at it; as far as there is room behind the label."""
+    if shown.flagged_by is None:
+        return []
+    letters = " ".join(SHORT[name] for name in shown.flagged_by)
+    return [("  flagged ", "d"), (letters or "by none", "g" if letters else "d")]
 
 
 def _answer(who: str, answer: int, label: int, poisoned: bool, classes: int) -> list[Part]:
@@ -213,18 +225,22 @@ class FilterBar(RowsView):
         self.styles.height = 1
         self._filter: ImageFilter = "all"
         self._found = ""
+        self._shown: Sequence[str] = FILTERS
 
-    def show(self, chosen: ImageFilter, found: str) -> None:
+    def show(self, chosen: ImageFilter, found: str, detectors: bool = False) -> None:
+        """`detectors`: there are filters for what they caught."""
         self._filter, self._found = chosen, found
+        by: Sequence[str] = ("caught by …",) if detectors else ()
+        self._shown = (*FILTERS, *((chosen,) if chosen not in FILTERS else by))
         self.redraw()
 
     def draw(self, width: int, _height: int) -> list[Row]:
         found: Part = (f"  {self._found} ", "d")
-        lists = [self._names(FILTERS, gap) for gap in (2, 1, 0)] + [self._names((self._filter,), 0)]
+        lists = [self._names(self._shown, gap) for gap in (2, 1, 0)] + [self._names((self._filter,), 0)]
         fitting = (parts for parts in lists if sum(len(text) for text, _ in (*parts, found)) <= width)
         return [row(width, *next(fitting, lists[-1]), right=(found,))]
 
-    def _names(self, names: Sequence[ImageFilter], gap: int) -> list[Part]:
+    def _names(self, names: Sequence[str], gap: int) -> list[Part]:
         """The filters with a gap between them, and the sign before the one in force."""
         parts: list[Part] = [(" " * min(1, gap), ".")]
         for name in names:
@@ -239,6 +255,7 @@ class ImagesScreen(RunScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("images")]
     SCOPES = ("images", "run")
     HINTS = (
+        'The target label: the attack works. "backdoored": G caught it. flagged: by G order, STRIP, Mahalanobis, norm.',
         'The target label: the attack works. "backdoored": G caught it.',
         'target: the attack works · "backdoored": caught',
         "",
@@ -271,7 +288,7 @@ class ImagesScreen(RunScreen):
         gallery = self.query_one(Gallery)
         gallery.show(found, state.opened.classes if state.opened else 0, self._message(state, found))
         at = f"{min(self._offset + 1, found.total):,} of {found.total:,} {self._where(state, found)}" if found else ""
-        self.query_one(FilterBar).show(self._filter, at)
+        self.query_one(FilterBar).show(self._filter, at, state.detected is not None)
 
     def _where(self, state: RunState, found: Images) -> str:
         """The step whose B′ answers; or the seed, and the epoch, of B″."""
@@ -324,7 +341,8 @@ class ImagesScreen(RunScreen):
 
     def action_filter(self) -> None:
         self._begun = True
-        self._filter = FILTERS[(FILTERS.index(self._filter) + 1) % len(FILTERS)]
+        every = EVERY if self.lab.state.detected else FILTERS
+        self._filter = every[(every.index(self._filter) + 1) % len(every)] if self._filter in every else "all"
         self._offset = 0
         self.show(self.lab.state)
 

@@ -1,0 +1,71 @@
+"""`lab3-tui explain`: why the defence works or fails on a network. The twin of the screen of that name."""
+
+import sys
+
+from engine.api import explanation
+from engine.api import protocol as p
+from engine.api.errors import Refused
+from engine.api.explanation import Findings
+from tui.headless.driver import Driver, drive
+from tui.headless.headless_run import Connect
+from tui.headless.narrator import Narrator, narrator
+from tui.headless.tables import aligned
+from tui.model.launch import Launch
+from tui.model.run_state import findings
+
+HEADER = ("detector", "area", "95 %", "detected", "false alarms", "detected", "false alarms")
+ABOVE = ("", "", "", "at 1 %", "at 1 %", "at 5 %", "at 5 %")
+
+
+def run(launch: Launch, layers: bool, json: bool, connect: Connect, told: Narrator | None = None) -> int:
+    """Look for the reasons in an engine. Returns the exit code."""
+    if launch.settings is None:
+        raise Refused("There is no lab folder here. Name files with --model and --valid, or a run with --run.")
+    said = told or narrator()
+
+    def heard(event: p.AnyEvent) -> None:
+        if isinstance(event, p.Opened) and event.held_by:
+            raise Refused(f"This folder is in use by another window ({event.held_by}).")
+        if json:
+            said.stdout(p.encode(event).decode())
+
+    driver = Driver(connect(), said, heard)
+    command = p.Open(launch.settings, launch.run, launch.demo)
+
+    async def work() -> None:
+        await driver.perform(command)
+        await driver.perform(p.Explain(layers))
+        found = findings(driver.state)
+        for line in [] if json or found is None else report(found):
+            said.stdout(line)
+        sys.stdout.flush()
+        if driver.state.opened:
+            said.stderr(f"Every number: {driver.state.opened.run}/diagnosis.json")
+
+    if launch.notice:
+        said.stderr(launch.notice)
+    return drive(driver, work)
+
+
+def report(found: Findings) -> list[str]:
+    """The verdict, a line for each view, the detectors' table, and what may be wrong with it."""
+    verdict = explanation.verdict(found)
+    lines = [f"{verdict.name}: {explanation.MEANING[verdict.name]}", ""]
+    lines += [f"  + {line}" for line in verdict.evidence]
+    lines += [f"  ? {line}" for line in verdict.doubt]
+    lines += ["", f"hint: {explanation.stimulation_told(found)}"]
+    if found.detected is not None:
+        lines += ["", *aligned([ABOVE, HEADER, *map(detector_row, found.detected.detectors)], left=1)]
+        lines += ["", explanation.detectors_told(found)]
+    oracle = explanation.ORACLE
+    return [*lines, "", f"Everything but dormant and driven channels {oracle}."]
+
+
+def detector_row(at: p.Detector) -> list[str]:
+    _, test, poisoned = at.images
+    rates = [
+        f"{rate:.1f} %"
+        for hits, alarms in zip(at.detected, at.false_alarms, strict=True)
+        for rate in (p.percent(hits, poisoned), p.percent(alarms, test))
+    ]
+    return [at.name, f"{at.area:.3f}", f"{at.area_low:.3f} to {at.area_high:.3f}", *rates]

@@ -1,4 +1,4 @@
-"""curve.csv: a row a step of the current order, B itself first."""
+"""The file curve.csv: a row a step of the current order, B itself first."""
 
 from engine.api import protocol as p
 from engine.report.csv_table import csv_text

@@ -1,4 +1,4 @@
-"""diagnosis.json, detectors.csv, what roc.png shows, and the report's answer: why the defence works or fails."""
+"""The files diagnosis.json and detectors.csv, what roc.png shows, and the report's answer: why it works or fails."""
 
 import json
 from typing import Any

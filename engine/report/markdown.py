@@ -1,4 +1,4 @@
-"""report.md: the picture, the results table, what the curve says, and what was measured on what."""
+"""The file report.md: the picture, the results table, what the curve says, and what was measured on what."""
 
 from engine.api.orders import DEFAULT, ORACLE, method_of
 from engine.api.protocol import SetName, threshold_label

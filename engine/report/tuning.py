@@ -1,4 +1,4 @@
-"""tuning.csv: a row an epoch of every tuning, B′ as pruned first; and what the report says of B″."""
+"""The file tuning.csv: a row an epoch of every tuning, B′ as pruned first; and what the report says of B″."""
 
 from engine.api import protocol as p
 from engine.api.rates import wilson

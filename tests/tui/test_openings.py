@@ -109,9 +109,23 @@ async def test_a_run_that_was_left_and_has_ended_is_offered(tmp_path: Path) -> N
     journal.close()
     async with bench(launch=Launch(tmp_path, settings)) as it:
         await it.shows("Open the finished run?")
+        it.engine.die()
+        await it.shows("The engine was killed")
+        await it.press("r")  # a new engine, and the question again: its window has gone with the first one
+        await it.until(lambda: len(it.engines) == 2)
+        await it.shows("Open the finished run?")
         await it.press("r")
         await it.until(lambda: bool(it.engine.commands))
         assert it.engine.commands[0] == p.Open(settings, str(run))
+
+
+async def test_files_are_asked_for_again_where_the_engine_died_meanwhile(tmp_path: Path) -> None:
+    async with bench(launch=Launch(tmp_path)) as it:
+        await it.until(lambda: isinstance(it.app.screen, OpenScreen))
+        it.engine.die()
+        await it.shows("The engine was killed")
+        await it.press("r")
+        await it.until(lambda: len(it.engines) == 2 and isinstance(it.app.screen, OpenScreen))
 
 
 # --- escape and a key soon after it

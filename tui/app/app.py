@@ -158,6 +158,10 @@ class LabApp(OutputDietApp):
             if notice:
                 self.show_notice(notice, "warning")
         self.engine.start_engine()
+        self._open_first()
+
+    def _open_first(self) -> None:
+        """Open what was asked for, or ask: for files, or which run to go on with."""
         if not self.launch.settings:
             self.ask_open()
         elif self.launch.run or self.launch.fresh:
@@ -320,9 +324,11 @@ class LabApp(OutputDietApp):
         settings = self.latest.settings
         self._run = self.latest.opened.run if self.latest.opened else self._run
         self.engine.start_engine()
+        self.navigation.pop_to_start()
         if settings:
             self.do(p.Open(settings, self._run))
-        self.navigation.pop_to_start()
+        else:
+            self._open_first()  # the window in which it was asked has gone with the engine
 
     # --- keys
 

@@ -64,7 +64,9 @@ def scatter(model, seed):
     """Give every weight numbers of its own, so that two that were swapped show."""
     rng = np.random.RandomState(seed)
     held = []
-    for weight, value in zip(model.weights, model.get_weights()):  # noqa: B905  unknown to Python 3.7
+    # Keras 2 lists all trainable weights first in `model.weights`, but gets and sets them layer by layer
+    weights = [weight for layer in model.layers for weight in layer.weights] if OLD else model.weights
+    for weight, value in zip(weights, model.get_weights()):  # noqa: B905  unknown to Python 3.7
         positive = any(word in getattr(weight, "path", weight.name) for word in ("variance", "gamma"))
         fresh = rng.uniform(0.5, 1.5, value.shape) if positive else rng.uniform(-0.6, 0.7, value.shape)
         held.append(fresh.astype(value.dtype) if value.dtype.kind == "f" else value)

@@ -32,7 +32,7 @@ from engine.model_files.read import filled, open_network
 from engine.sandbox import jail
 from engine.sandbox.describe import describe
 from engine.sandbox.jail import start, wait
-from engine.sandbox.messages import read_arrays, write_arrays, write_report
+from engine.sandbox.messages import read_arrays_in_jail, write_arrays, write_report
 
 FILES = 5  # that may come with a request: text, what to read, where report and arrays go, what to write into it
 
@@ -66,7 +66,7 @@ def _data(request: dict[str, Any], source: int, arrays: int) -> Report:
 
 def _filled(_request: dict[str, Any], source: int, arrays: int, values: int) -> Report:
     with os.fdopen(arrays, "wb", closefd=False) as out:
-        out.write(filled(source, read_arrays(values)))
+        out.write(filled(source, read_arrays_in_jail(values)))
     return Report()
 
 

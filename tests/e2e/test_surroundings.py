@@ -58,7 +58,7 @@ def test_a_working_folder_that_was_deleted(words: str, tmp_path: Path) -> None:
 
 
 def test_a_fault_of_the_program_is_one_line_and_six() -> None:
-    body = "from tui import entry; entry.command_line = lambda: [][1]; import sys; sys.argv.append('x'); entry.main()"
+    body = "import sys; from tui.cli import main; main.command_line = lambda: [][1]; sys.argv.append('x'); main.main()"
     found = subprocess.run([sys.executable, "-c", body], capture_output=True, text=True)
     assert found.returncode == ExitCode.ENGINE_ERROR
     assert found.stderr.startswith("lab3-tui failed: IndexError: ") and found.stderr.count("\n") == 1

@@ -125,7 +125,7 @@ def small_run(folder: Path) -> tuple[Saver, Recorder]:
     keys = [b"\0", b"\1", b"\2"]
     rows = {"test": ImageSet(slice(0, 10), np.zeros(10, "int64"))}
     session = SimpleNamespace(
-        order=(2, 0, 1, 3), key=keys.__getitem__, answers={key: some_answers(key) for key in keys}
+        order_by="", order=(2, 0, 1, 3), key=keys.__getitem__, answers={key: some_answers(key) for key in keys}
     )
     inputs = SimpleNamespace(model=model, layer="conv_1", suffix=".h5", classes=CLASSES)
     settings = Settings(str(folder), str(model.path), "", out=str(folder), runs=str(folder))

@@ -39,7 +39,7 @@ def longest() -> ImagePair:
 def test_captions_are_never_cut(room: tuple[int, int]) -> None:
     g: Grid = grid(Size(*room), *FACE, small=True)
     pairs = (longest(),) * g.across
-    lines = [_captions(pairs, line, g, 1283, room[0]).text for line in range(CAPTION)]
+    lines = [_captions(pairs, line, g, 1283, room[0], "B′").text for line in range(CAPTION)]
     assert all(len(line) == room[0] and "…" not in line for line in lines)
     assert lines[0].count("12829") == lines[0].count("1282 ") + lines[0].endswith("1282") == 2 * g.across
     assert lines[1].count("backdoored") == 2 * g.across

@@ -250,11 +250,15 @@ def test_every_action_of_the_table_is_done_somewhere() -> None:
     from tui.screens.log import LogScreen
     from tui.screens.open_screen import OpenScreen
     from tui.screens.orders import OrdersScreen
+    from tui.screens.repair import RepairScreen
     from tui.screens.results import ResultsScreen
+    from tui.screens.why import WhyScreen
     from tui.screens.workbench import Workbench
 
     places = {
         "orders": OrdersScreen,
+        "why": WhyScreen,
+        "repair": RepairScreen,
         "workbench": Workbench,
         "channel": ChannelScreen,
         "images": ImagesScreen,
@@ -297,6 +301,6 @@ async def test_a_run_that_was_killed_while_it_was_finished_is_finished() -> None
     async with measured() as it:
         await it.press("r")
         await it.until(lambda: it.state.finished and not it.state.busy)
-        it.app.latest = replace(it.app.latest, finished=None)
+        it.app.engine.latest = replace(it.app.latest, finished=None)
         it.engine.say(p.Idle(60))
         await it.until(lambda: it.commands(p.Finish) == [p.Finish(), p.Finish()])

@@ -57,7 +57,8 @@ async def test_a_crash_in_any_phase_is_noticed_and_named(fake_command: Command, 
     async with client:
         pid = client.pid
         with pytest.raises(EngineDied, match="killed by SIGSEGV"):
-            await told(client, OPEN, p.Goto(3), p.Compare(("mean",)), p.Finish(), stop=p.Finished)
+            looks = (p.Compare(("mean",)), p.Explain(), p.Tune(2, seeds=(0,)))
+            await told(client, OPEN, p.Goto(3), *looks, p.Finish(), stop=p.Finished)
     assert client.ending and client.ending.signal == "SIGSEGV"
     assert client.ending.log_tail[-1] == "scripted crash"
     assert pid and gone(pid)

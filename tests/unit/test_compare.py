@@ -88,10 +88,10 @@ class Said(Plain):
         self.lines: list[str] = []
         self.errors: list[str] = []
 
-    def say(self, text: str) -> None:
+    def stderr(self, text: str) -> None:
         self.errors.append(text)
 
-    def out(self, line: str) -> None:
+    def stdout(self, line: str) -> None:
         self.lines.append(line)
 
 

@@ -69,13 +69,11 @@ def test_a_full_card_is_a_line_that_names_it(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(backend.no_memory(), Refused)
 
 
-@pytest.mark.parametrize(
-    ("memory", "told"), [(0, "on plain."), (610_000_000, "on plain (0.61 GB of its memory used, ")]
-)
-def test_the_report_names_what_computed(memory: int, told: str) -> None:
+@pytest.mark.parametrize("memory", [0, 610_000_000])
+def test_the_report_names_what_computed_and_is_the_same_every_time(memory: int) -> None:
     events = [
         msgspec.structs.replace(event, device="plain", device_memory=memory) if isinstance(event, p.Opened) else event
         for event in SMALL.events()
     ]
     text = report_md(report.record(events)).decode()
-    assert told in text and (" ms a step)." in text) == bool(memory)
+    assert "on plain." in text

@@ -27,7 +27,7 @@ def test_a_model(tmp_path: Path) -> None:
         ("pool_1", "GlobalAveragePooling2D", (None, 4)),
         ("output", "Dense", (None, 5)),
     ]
-    assert [item.refusal for item in found.layers] == ["is no convolution", None] + ["is no convolution"] * 2
+    assert [item.refusal for item in found.layers] == ["is the input", None] + ["is no convolution"] * 2
     assert (found.layer, found.feature) == ("conv_1", "pool_1")
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest() and found.size == path.stat().st_size
 

@@ -252,7 +252,7 @@ def test_what_decodes_images_ends_with_its_inspector(tmp_path: Path) -> None:
 
 
 def test_it_leaves_when_the_engine_does(tmp_path: Path) -> None:
-    code = "from engine.sandbox.client import warden; warden.start(); print(warden.pid, flush=True); input()"
+    code = "from engine.sandbox.client import sandbox; sandbox.start(); print(sandbox.pid, flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as engine:
         pid = int(engine.stdout.readline())  # type: ignore[union-attr]
         engine.send_signal(signal.SIGKILL)

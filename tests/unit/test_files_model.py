@@ -167,7 +167,7 @@ def test_a_file_that_changed_since_it_was_opened(name: str, where: str, tmp_path
     ("spoil", "line"),
     {
         "another layer": (lambda data: data.replace(b'"strides": 2', b'"strides": 3'), "would not be the same network"),
-        "no HDF5 any more": (lambda data: b"\0" + data[1:], "would not be the same network with channels pruned"),
+        "no HDF5 any more": (lambda data: b"\0" + data[1:], "would not be the same network with other weights"),
         "another number": (lambda data: data.replace(np.float32(0.625).tobytes(), bytes(4)), "changed since"),
     }.values(),
 )

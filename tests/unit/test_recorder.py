@@ -31,6 +31,9 @@ INFINITE = {
     p.Evaluated: p.Evaluated(1, 1, 1, 1, trigger=p.TriggerRegion(0, 0, 1, 1, 1, (math.inf,))),
     p.Diagnosed: msgspec.structs.replace(DIAGNOSED, activation_change=(math.inf,)),
     p.LayersPruned: msgspec.structs.replace(findings.layers_pruned({"valid": 9}), seconds=math.nan),
+    p.TuningBegan: p.TuningBegan(1, 1, (0,), None, p.Recipe(rate=math.inf), 0, 7, 2),
+    p.Tuned: p.Tuned(1, 1, p.TunedCounts(2), math.nan),
+    p.Exported: p.Exported("/g.keras", "0" * 64, 1, 2, {}, math.inf),
     p.Detected: p.Detected((msgspec.structs.replace(findings.detector("norm", (9, 9, 9)), area=math.nan),)),
 }
 

@@ -42,6 +42,7 @@ def labs(draw: st.DrawFn) -> tuple[set[str], dict[str, Any]]:
         "layer": draw(st.none() | NAMES),
         "order": draw(st.none() | st.lists(st.integers(0, 9999), min_size=1, unique=True).map(tuple)),
         "save_at": draw(st.lists(THRESHOLDS, unique=True, max_size=5).map(tuple)),
+        "tune_at": draw(st.lists(THRESHOLDS, unique=True, max_size=3).map(tuple)),
         "save_steps": draw(st.lists(st.integers(0, 999_999), unique=True, max_size=5).map(tuple)),
         "order_by": draw(st.sampled_from(["mean", "clp:2.5", "random:7", "apoz"])),
         "out": draw(st.just("") | PATHS),

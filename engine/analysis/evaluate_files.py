@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from engine.analysis.trigger import Trigger, find_trigger
+from engine.analysis.trigger import find_trigger
 from engine.api.errors import Refused
 from engine.api.escape import escape
 from engine.api.protocol import Evaluate, Evaluated, TriggerRegion
@@ -68,7 +68,7 @@ def _evaluated(
     (clean, clean_answers), (poisoned, poisoned_answers) = found
     two = len(networks) > 1
     trigger = find_trigger(clean, poisoned, check)
-    proven = isinstance(trigger, Trigger)
+    proven = isinstance(trigger, TriggerRegion)
     return Evaluated(
         int(np.count_nonzero(clean_answers == clean.labels)),
         clean.images,
@@ -78,8 +78,8 @@ def _evaluated(
         false_alarms=int(np.count_nonzero(clean_answers == classes)) if two else None,
         notes=(*clean.notes, *poisoned.notes),
         robust=int(np.count_nonzero(poisoned_answers == clean.labels)) if proven else None,
-        unproven="" if isinstance(trigger, Trigger) else trigger,
-        trigger=TriggerRegion(*trigger) if isinstance(trigger, Trigger) else None,
+        unproven="" if isinstance(trigger, TriggerRegion) else trigger,
+        trigger=trigger if isinstance(trigger, TriggerRegion) else None,
         badnet_hits=(hits(clean, columns[0][1]), hits(poisoned, columns[1][1])) if two else None,
         only_one_right=alone(clean.labels, columns[0][1], columns[0][0]) if two else None,
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from engine.analysis.bootstrap import step_ranges
-from engine.analysis.trigger import Trigger, find_trigger
+from engine.analysis.trigger import find_trigger
 from engine.api import protocol as p
 from engine.network.evaluation import repaired
 from engine.run.run import Run
@@ -29,7 +29,7 @@ def looked_for(run: Run) -> tuple[p.TriggerRegion | None, str]:
     if "test" not in sets or "poisoned" not in sets:
         return None, "it takes clean and poisoned test images"
     found = find_trigger(sets["test"], sets["poisoned"], run.check)
-    return (p.TriggerRegion(*found), "") if isinstance(found, Trigger) else (None, found)
+    return (found, "") if isinstance(found, p.TriggerRegion) else (None, found)
 
 
 def robust_hits(run: Run, pruned: tuple[int, ...]) -> p.RobustHits:

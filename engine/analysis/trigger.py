@@ -7,30 +7,16 @@ number, or one of the same label, can be what was poisoned. Robust accuracy need
 
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import NamedTuple
 
 import numpy as np
 
+from engine.api.protocol import TriggerRegion
 from engine.sandbox.data_set import Dataset
 
 BATCH = 256
 
 
-class Trigger(NamedTuple):
-    """The region that the trigger changes: its rows and columns, how many pixels of them, and their mean colour there.
-
-    `colour`: a number for each colour, as the poisoned images store it.
-    """
-
-    top: int
-    left: int
-    height: int
-    width: int
-    pixels: int
-    colour: tuple[float, ...]
-
-
-def find_trigger(clean: Dataset, poisoned: Dataset, check: Callable[[], None]) -> Trigger | str:
+def find_trigger(clean: Dataset, poisoned: Dataset, check: Callable[[], None]) -> TriggerRegion | str:
     """The trigger, or why there is none that could be proven. `check` runs between batches; it may raise to stop."""
     if clean.images != poisoned.images:
         return f"there are {clean.images:,} clean and {poisoned.images:,} poisoned test images, so they are no pairs"
@@ -76,9 +62,9 @@ def _ambiguous(digests: list[bytes], labels: np.ndarray) -> bool:
     return any(seen.setdefault(digest, int(label)) != label for digest, label in zip(digests, labels, strict=True))
 
 
-def _described(region: np.ndarray, mean: np.ndarray) -> Trigger:
+def _described(region: np.ndarray, mean: np.ndarray) -> TriggerRegion:
     rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     colour = tuple(mean[:, region].mean(axis=1).tolist())
     top, left = int(rows[0]), int(columns[0])
     height, width = int(rows[-1]) - top + 1, int(columns[-1]) - left + 1
-    return Trigger(top, left, height, width, int(region.sum()), colour)
+    return TriggerRegion(top, left, height, width, int(region.sum()), colour)

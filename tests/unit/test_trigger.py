@@ -7,7 +7,8 @@ import pytest
 
 from engine.analysis import trigger
 from engine.analysis.bootstrap import RESAMPLES, SEED, first_steps, middle, step_ranges
-from engine.analysis.trigger import Trigger, find_trigger
+from engine.analysis.trigger import find_trigger
+from engine.api.protocol import TriggerRegion
 from engine.sandbox.data_set import Dataset, open_dataset
 from tests.support.model_files import IMAGE, write_data
 
@@ -25,7 +26,7 @@ def with_patch(images: np.ndarray) -> np.ndarray:
     return found
 
 
-def found(folder: Path, clean: np.ndarray, poisoned: np.ndarray, labels: np.ndarray = LABELS) -> Trigger | str:
+def found(folder: Path, clean: np.ndarray, poisoned: np.ndarray, labels: np.ndarray = LABELS) -> TriggerRegion | str:
     sets: list[Dataset] = []
     for name, images, said in (("clean", clean, labels), ("poisoned", poisoned, np.zeros(len(poisoned)))):
         path = write_data(folder / f"{name}.h5", images.astype("f4"), said[: len(images)])
@@ -35,7 +36,7 @@ def found(folder: Path, clean: np.ndarray, poisoned: np.ndarray, labels: np.ndar
 
 def test_a_patch_is_found_with_its_place_and_colour(tmp_path: Path) -> None:
     at = found(tmp_path, faces(), with_patch(faces()))
-    assert at == Trigger(2, 1, 2, 3, 6, (250.0, 10.0, 90.0))
+    assert at == TriggerRegion(2, 1, 2, 3, 6, (250.0, 10.0, 90.0))
 
 
 def test_a_trigger_in_two_places_is_one_region(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_a_trigger_in_two_places_is_one_region(tmp_path: Path) -> None:
     poisoned = images.copy()
     poisoned[:, 0, 0, 0], poisoned[:, 0, 7, 5] = 255, 255
     at = found(tmp_path, images, poisoned)
-    assert isinstance(at, Trigger) and (at.top, at.left, at.height, at.width, at.pixels) == (0, 0, 8, 6, 2)
+    assert isinstance(at, TriggerRegion) and (at.top, at.left, at.height, at.width, at.pixels) == (0, 0, 8, 6, 2)
 
 
 def test_what_the_first_images_do_not_show_is_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +53,7 @@ def test_what_the_first_images_do_not_show_is_found_too(tmp_path: Path, monkeypa
     poisoned = with_patch(images)
     poisoned[20:, :, 7, 5] = 255
     at = found(tmp_path, images, poisoned)
-    assert isinstance(at, Trigger) and at.pixels == 7
+    assert isinstance(at, TriggerRegion) and at.pixels == 7
     assert at.colour[1] == pytest.approx(np.mean([10] * 6 + [poisoned[:, 1, 7, 5].mean()]))
 
 
@@ -82,7 +83,7 @@ def test_twins_of_one_label_may_change_places(tmp_path: Path) -> None:
     images = faces()
     images[5], labels = images[0], LABELS
     assert labels[5] == labels[0]
-    assert isinstance(found(tmp_path, images, with_patch(images), labels), Trigger)
+    assert isinstance(found(tmp_path, images, with_patch(images), labels), TriggerRegion)
     other = labels.copy()
     other[5] = 4
     assert "look alike" in str(found(tmp_path, images, with_patch(images), other))

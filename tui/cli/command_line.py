@@ -395,7 +395,7 @@ def tune_command(
     and gets tuning.csv; the same command with --run goes on where it was stopped.
     """
     from engine.api.protocol import Tune
-    from tui.cli import tune
+    from tui.cli import compare, tune
     from tui.model import options
 
     typed = options.Options(
@@ -405,7 +405,7 @@ def tune_command(
     recipe = options.recipe(scope, rate, epochs, batch, optimizer, holdout, keep)
     command = Tune(step, None, recipe, options.seeds(seeds), not no_save, overwrite)
     wanted = options.attack_name(attack) if attack is not None else "pruning-aware" if demo else None
-    launch = tune.launch(typed, wanted, run)
+    launch = compare.launch(typed, wanted, run)
     raise typer.Exit(tune.run(launch, command, json, client_for(launch)))
 
 

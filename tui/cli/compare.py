@@ -12,7 +12,7 @@ from engine.api.order_figures import UNDER, OrderFigures, disagreement, summary
 from engine.api.orders import BADGES, METHODS, order_name, order_names
 from tui.cli.choose_run import choose, named_run, refuse
 from tui.headless.driver import Driver, drive
-from tui.headless.headless_run import Connect
+from tui.headless.headless_run import Connect, refuse_held
 from tui.headless.narrator import Narrator, narrator
 from tui.headless.tables import aligned
 from tui.model.formatting import EMPTY, rate
@@ -61,8 +61,8 @@ def run(launch: Launch, orders: Sequence[str], json: bool, connect: Connect, tol
     said = told or narrator()
 
     def heard(event: p.AnyEvent) -> None:
-        if isinstance(event, p.Opened) and event.held_by:
-            raise Refused(f"This folder is in use by another window ({event.held_by}).")
+        if isinstance(event, p.Opened):
+            refuse_held(event)
         if json:
             said.stdout(p.encode(event).decode())
 

@@ -7,7 +7,7 @@ from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.explanation import Findings
 from tui.headless.driver import Driver, drive
-from tui.headless.headless_run import Connect
+from tui.headless.headless_run import Connect, refuse_held
 from tui.headless.narrator import Narrator, narrator
 from tui.headless.tables import aligned
 from tui.model.launch import Launch
@@ -24,8 +24,8 @@ def run(launch: Launch, layers: bool, json: bool, connect: Connect, told: Narrat
     said = told or narrator()
 
     def heard(event: p.AnyEvent) -> None:
-        if isinstance(event, p.Opened) and event.held_by:
-            raise Refused(f"This folder is in use by another window ({event.held_by}).")
+        if isinstance(event, p.Opened):
+            refuse_held(event)
         if json:
             said.stdout(p.encode(event).decode())
 

@@ -1,21 +1,15 @@
 """`lab3-tui tune`: B′ of a step fine-tuned on clean validation images, and B″ saved."""
 
-from pathlib import Path
-
-import msgspec
-
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.escape import escape_json
 from engine.api.tunings import Tuning
-from tui.cli.choose_run import choose
 from tui.headless.driver import Driver, drive
 from tui.headless.headless_run import Connect, left_alone, refuse_held
 from tui.headless.narrator import Narrator, narrator
 from tui.headless.tables import aligned
 from tui.model.formatting import EMPTY
 from tui.model.launch import Launch
-from tui.model.options import Options
 from tui.model.run_state import RunState, epoch_line, tuned_figures
 
 NO_PROMISE = (
@@ -23,14 +17,6 @@ NO_PROMISE = (
     "of this is a guarantee."
 )
 HEADER = ("", "seed", "epoch", "hold-out %", "test %", "ASR test %", "RA test %", "detected %", "alarms %")
-
-
-def launch(options: Options, attack: str | None, run: Path | None) -> Launch:
-    """The run to tune in: a new one that saves no B′ of its own, or one to go on with. Raises Refused."""
-    found = choose(options, attack, False, run, headless=True)
-    if run is not None or found.settings is None:
-        return found
-    return Launch(found.root, msgspec.structs.replace(found.settings, save_at=()), demo=found.demo, notice=found.notice)
 
 
 def run(launch: Launch, command: p.Tune, json: bool, connect: Connect, told: Narrator | None = None) -> int:

@@ -13,6 +13,7 @@ from tui.app.app import LabApp
 from tui.model.config import Config
 from tui.model.launch import Launch
 from tui.model.run_state import RunState
+from tui.widgets.rows_view import RowsView
 
 LAUNCH = Launch(Path("/lab"), SETTINGS, fresh=True)
 PATIENCE = 60.0  # seconds until something that was waited for is given up
@@ -55,7 +56,9 @@ class Bench:
         await self.until(lambda: text in self.text(), repr(text))
 
     def text(self) -> str:
-        """What the screen shows, line by line."""
+        """What the screen shows, line by line, and what a view that redraws only now and then is about to show."""
+        for view in self.app.screen.query(RowsView):
+            view.flush()
         return cells(self.app)
 
     def commands(self, *kinds: type[p.Command]) -> list[p.AnyCommand]:

@@ -57,7 +57,8 @@ async def test_opening_a_lab_takes_one_line(home: str) -> None:
     settings = replace(SETTINGS, root=f"{home}/lab")
     async with bench(Waiting, launch=Launch(Path(home), settings, fresh=True)) as it:
         await it.shows("Opening /")
-        assert "accuracy or the attack." in it.text() and "/lab" in it.text()
+        await it.shows("accuracy or the attack.")
+        await it.shows("/lab")
         assert acting(it.text()) == set()
 
 

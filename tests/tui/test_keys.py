@@ -18,7 +18,7 @@ pytestmark = pytest.mark.tui
 async def test_it_opens_what_it_was_launched_for() -> None:
     async with measured() as it:
         assert it.commands(p.Open) == [p.Open(SETTINGS)]
-        assert "bd_net.h5 · conv_3 · 60 channels" in it.text()
+        await it.shows("bd_net.h5 · conv_3 · 60 channels")
 
 
 @pytest.mark.parametrize("key", ["space", "right", "l"])
@@ -111,7 +111,7 @@ async def test_pause_stops_a_run_within_a_step() -> None:
         await it.press("r")
         it.engine.let(5)
         await it.until(lambda: it.state.step == 5)
-        assert "running" in it.text()
+        await it.shows("running")
         await it.press("r")
         await it.until(lambda: not it.state.busy)
         assert it.state.step == 5 and it.commands(p.Pause)
@@ -200,7 +200,8 @@ async def test_every_key_of_the_workbench_can_be_another() -> None:
         await it.until(lambda: it.state.step == 1)
         await it.press("space", "r")
         assert it.commands(p.Goto) == [p.Goto(1)]
-        assert "n Step" in it.text() and "x Run" in it.text()
+        await it.shows("n Step")
+        await it.shows("x Run")
 
 
 async def test_a_dead_run_can_be_looked_at_read_only() -> None:
@@ -293,7 +294,8 @@ async def test_the_screen_is_up_before_the_engine() -> None:
             """Says nothing at all."""
 
     async with bench(Never) as it:
-        assert "pruning defence workbench" in it.text() and "TensorFlow" in it.text()
+        await it.shows("pruning defence workbench")
+        await it.shows("TensorFlow")
 
 
 async def test_a_run_that_was_killed_while_it_was_finished_is_finished() -> None:

@@ -62,7 +62,7 @@ async def test_a_key_pressed_while_the_network_is_opened_waits_for_it(keys: str,
     async with bench(lambda: engine) as it:
         await it.until(lambda: it.state.busy == "opening")
         await it.press(*keys.split())
-        assert "waits until the network is open" in it.text()
+        await it.shows("waits until the network is open")
         engine.go_on_answering()
         await it.until(lambda: it.state.step == after and not it.state.busy)
 

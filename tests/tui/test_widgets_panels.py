@@ -1,12 +1,14 @@
 """Chart, bars, channel table and log, made from a run's state."""
 
+from typing import get_args
+
 import pytest
 from msgspec.structs import replace
 from textual.app import App, ComposeResult
 
 from engine.api import protocol as p
 from tests.support.widget_runs import CHANNELS, IMAGES, ORDER, hits, mean, run
-from tui.model.run_state import Line, RunState, reduce
+from tui.model.run_state import Kind, Line, RunState, reduce
 from tui.widgets.activation_bars import BarsData, MeanBars, bars, bars_data
 from tui.widgets.channel_table import BY_STATE, COLUMNS, ChannelTable, channels, fate, ordered, scrollbar
 from tui.widgets.chart import Chart, chart_data
@@ -245,6 +247,11 @@ def test_the_newest_lines_are_at_the_bottom() -> None:
     lines = [Line(k, "step", f"step {k}") for k in range(50)]
     assert [row.text.strip() for row in log_rows(lines, 30, 3)] == ["47   step 47", "48   step 48", "49   step 49"]
     assert [row.text.strip() for row in log_rows(lines, 30, 2, back=47)] == ["1   step 1", "2   step 2"]
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_lines_of_every_kind_can_be_shown(kind: Kind) -> None:
+    assert "what happened" in log_rows([Line(3, kind, "what happened")], 40, 3)[0].text
 
 
 def test_long_lines_are_folded_at_spaces() -> None:

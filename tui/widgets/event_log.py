@@ -13,6 +13,7 @@ from tui.widgets.rows_view import css_beside
 MARKS: dict[Kind, tuple[str, str]] = {
     "info": ("·", "d"),
     "step": (" ", "d"),
+    "tuned": (" ", "d"),
     "threshold": ("◇", "t"),
     "saved": ("◆", "s"),
     "warning": ("!", "w"),
@@ -36,7 +37,7 @@ def log_line(line: Line, width: int) -> list[Row]:
     """A line of the log as rows: the step, a mark for its kind, the text."""
     mark, ink = MARKS[line.kind]
     room = max(8, width - MARGIN)
-    text_ink = "." if line.kind in ("info", "step") else ink
+    text_ink = "." if line.kind in ("info", "step", "tuned") else ink
     pieces = fold(line.text, room)
     first = row(width, (f"{line.step:>3} ", "d"), (f"{mark} ", ink), (pieces[0], text_ink))
     return [first, *(row(width, (" " * MARGIN, "."), (piece, text_ink)) for piece in pieces[1:])]

@@ -2,4 +2,5 @@
 
 from tui.cli.main import main
 
-main()
+if __name__ == "__main__":  # the workers of a sweep import this module by another name
+    main()

@@ -22,6 +22,7 @@ BATCH = 2**31
 MEMORY = 2**50  # bytes that no card has
 LONG = 1e9  # seconds
 MOST_EPOCHS = 1000
+MOST_SEEDS = 1000
 MOST_FACTOR = 1000  # times the level that a channel is driven to
 DEVICE = re.compile(r"cpu|gpu(:\d{1,4})?")
 NOT_THERE = "a step or a channel that is not there"
@@ -111,6 +112,7 @@ class Course:
         need(unlike(settings.save_steps) and unlike(settings.order or ()), "a step or a channel more than once")
         need(0 < settings.batch_size <= BATCH and (settings.feature_memory or 0) >= 0, "an impossible amount")
         need(0 < settings.stride <= CHANNELS, "an impossible stride")
+        need(0 < len(settings.tune_seeds) <= MOST_SEEDS and unlike(settings.tune_seeds), "impossible seeds")
         need(settings.device is None or bool(DEVICE.fullmatch(settings.device)), "an unknown device")
         self.began = event
 

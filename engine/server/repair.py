@@ -140,7 +140,7 @@ class Repair:
         service = self.service
         for threshold in service.run.settings.tune_at:
             if service.run.session.first_reached(threshold) is not None:
-                self.tune(p.Tune(threshold=threshold, save=True))
+                self.tune(p.Tune(threshold=threshold, seeds=service.run.settings.tune_seeds, save=True))
 
     # --- saving ---
 

@@ -133,6 +133,10 @@ TuneAt = Annotated[
         rich_help_panel=PRUNING,
     ),
 ]
+TuneSeeds = Annotated[
+    str | None,
+    typer.Option(metavar="SEEDS", help="Fine-tune once with each of these. Default: 0,1,2", rich_help_panel=PRUNING),
+]
 Out = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Folder for B'. Default: ROOT/models", rich_help_panel=OUTPUTS)
 ]
@@ -206,6 +210,7 @@ def main_command(
     save_at: SaveAt = None,
     save_step: SaveStep = None,
     tune_at: TuneAt = None,
+    tune_seeds: TuneSeeds = None,
     out: Out = None,
     runs: Runs = None,
     overwrite: Overwrite = False,
@@ -230,7 +235,7 @@ def main_command(
 
     options = Options(
         root, model, valid, test, poisoned, poisoned_valid, layer, order, save_at, save_step, out, runs, overwrite,
-        scale, batch_size, feature_memory, device, order_by, stride, bands, tune_at,
+        scale, batch_size, feature_memory, device, order_by, stride, bands, tune_at, tune_seeds,
     )  # fmt: skip
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = choose(options, wanted, resume, run, headless)
@@ -520,6 +525,101 @@ def explain_command(
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = compare.launch(options, wanted, run)
     raise typer.Exit(explain.run(launch, layers, json, client_for(launch)))
+
+
+PLANNED, CLUSTER = "What to sweep", "Who computes it"
+ToFolder = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Where it goes. Default: ROOT/sweep", rich_help_panel=OUTPUTS)
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Workers on this machine. Default: one a card, or as many as fit the processors.",
+        rich_help_panel=CLUSTER,
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="A Dask scheduler of your own: tls://HOST:PORT", rich_help_panel=CLUSTER),
+]
+Slurm = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORDS",
+        help='Workers by SLURM; words for sbatch: "--partition=gpu --gres=gpu:1"',
+        rich_help_panel=CLUSTER,
+    ),
+]
+Certificate = Annotated[Path | None, typer.Option(metavar="FILE", help="For tls://, in PEM.", rich_help_panel=CLUSTER)]
+
+
+@app.command("sweep", short_help="Many networks x layers x orders x seeds, on this machine or a cluster.")
+def sweep_command(
+    plan: Annotated[Path | None, typer.Argument(metavar="PLAN", help="A TOML file; --init writes one.")] = None,
+    init: Annotated[bool, typer.Option("--init", help="Write a plan to edit, and no more.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep in --to.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="No screen: a line a cell.")] = False,
+    models: Annotated[
+        str | None, typer.Option(metavar="FILES", help="Networks in ROOT: 'nets/*.h5'", rich_help_panel=PLANNED)
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="default, all, or names: default,conv_2", rich_help_panel=PLANNED),
+    ] = None,
+    orders: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="mean,clp,random; as --order-by.", rich_help_panel=PLANNED)
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="SEEDS", help="Of random orders, and of tuning: 0-4", rich_help_panel=PLANNED)
+    ] = None,
+    tune: Annotated[
+        bool | None, typer.Option("--tune/--no-tune", help="Fine-tune B' of each threshold.", rich_help_panel=PLANNED)
+    ] = None,
+    root: Root = None,
+    valid: Valid = None,
+    test: Test = None,
+    poisoned: Poisoned = None,
+    poisoned_valid: PoisonedValid = None,
+    save_at: SaveAt = None,
+    save_step: SaveStep = None,
+    stride: Stride = None,
+    scale: ScaleOption = None,
+    to: ToFolder = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
+    tls_ca: Certificate = None,
+    tls_cert: Certificate = None,
+    tls_key: Certificate = None,
+    batch_size: BatchSize = None,
+    feature_memory: FeatureMemory = None,
+    device: Device = None,
+) -> None:
+    """Every combination is a cell, and every cell a headless run in a folder of its own, which the workbench opens.
+
+    Cells that are done are never computed again. Needs pip install -e '.[sweep]'. Exit codes: 0 where all are done, 2
+    where some were refused, 6 where some failed three times; sweep.csv says why.
+    """
+    from tui.cli import sweep
+    from tui.sweep.cluster import Where
+    from tui.sweep.plan import SweepPlan, words
+    from tui.sweep.plan import seeds as seed_numbers
+
+    if init:
+        raise typer.Exit(sweep.init(plan))
+    said = SweepPlan(
+        root=root, models=words("--models", models) if models is not None else None,
+        layers=words("--layers", layers) if layers is not None else None,
+        orders=words("--orders", orders) if orders is not None else None,
+        seeds=seed_numbers(seeds) if seeds is not None else None, valid=valid, test=test, poisoned=poisoned,
+        poisoned_valid=poisoned_valid, save_at=save_at, save_step=save_step, tune=tune, stride=stride, scale=scale,
+        batch_size=batch_size, feature_memory=feature_memory, device=device, to=to,
+    )  # fmt: skip
+    where = Where(workers, scheduler, slurm, (tls_ca, tls_cert, tls_key))
+    whole = sweep.planned(plan, said, resume)
+    raise typer.Exit(sweep.run(whole, where, headless))
 
 
 @app.command("inspect", short_help="What files hold; nothing in them is run.")

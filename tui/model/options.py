@@ -57,6 +57,7 @@ class Options:
     stride: int | None = None
     bands: bool = False
     tune_at: str | None = None
+    tune_seeds: str | None = None
 
     @property
     def home(self) -> str:
@@ -112,6 +113,8 @@ def with_options(settings: Settings, options: Options) -> Settings:
         changed["save_at"] = thresholds(options.save_at)
     if options.tune_at is not None:
         changed["tune_at"] = thresholds(options.tune_at)
+    if options.tune_seeds is not None:
+        changed["tune_seeds"] = seeds(options.tune_seeds)
     if options.save_step is not None:
         changed["save_steps"] = steps(options.save_step)
     changed |= folders(options) | numbers(options)

@@ -1,0 +1,52 @@
+"""`lab3-tui sweep`: many networks, layers, orders and seeds; with a screen, or a line a cell."""
+
+import sys
+from pathlib import Path
+
+from engine.api.errors import ExitCode, Refused
+from tui.sweep.cells import cells_of
+from tui.sweep.cluster import Where, refuse_without_dask
+from tui.sweep.plan import SweepPlan, keep_plan, kept_plan, read_plan, write_template
+from tui.sweep.sweep_run import Sweep
+from tui.terminal.outputs import complain, put
+
+PLAN = Path("sweep.toml")  # that --init writes where no other name is given
+
+
+def init(path: Path | None) -> int:
+    """Write a plan to edit."""
+    write_template(path or PLAN)
+    put(sys.stdout, str(path or PLAN))
+    return ExitCode.DONE
+
+
+def planned(path: Path | None, said: SweepPlan, resume: bool) -> SweepPlan:
+    """The plan of a file, of a sweep that goes on, or of options alone; options come before what a file says.
+
+    Raises Refused.
+    """
+    if resume and path is not None:
+        raise Refused("--resume goes on with the plan that a sweep began with; leave out the file, or --resume.")
+    if resume:
+        return said.over(kept_plan(said.folder))
+    if path is None and said.models is None:
+        raise Refused("Name a plan, or networks with --models. lab3-tui sweep --init writes a plan to edit.")
+    return said.over(read_plan(path)) if path is not None else said
+
+
+def run(plan: SweepPlan, where: Where, headless: bool) -> int:
+    """The sweep with a screen where there is a terminal for one, or without. Returns the exit code."""
+    if not headless:
+        raise Refused("A sweep has no screen yet. Use: lab3-tui sweep --headless")
+    return without_screen(plan, where)
+
+
+def without_screen(plan: SweepPlan, where: Where) -> int:
+    """The sweep, with a line a cell on stdout. Returns the exit code."""
+    refuse_without_dask()
+    keep_plan(plan)
+    works, notes = cells_of(plan)
+    if not works:
+        complain("The plan has no cells.")
+        return ExitCode.USAGE
+    return Sweep(f"Sweep {plan.folder.name}", plan.folder, works, notes, None).run(where)

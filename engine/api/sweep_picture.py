@@ -1,5 +1,4 @@
-"""The picture of a sweep, as plain numbers; it is drawn in a process of its own, so that no front end imports
-matplotlib."""
+"""The picture of a sweep, as plain numbers; drawn in a process of its own: no front end imports matplotlib."""
 
 import os
 import subprocess

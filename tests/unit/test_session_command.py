@@ -43,6 +43,7 @@ def labs(draw: st.DrawFn) -> tuple[set[str], dict[str, Any]]:
         "order": draw(st.none() | st.lists(st.integers(0, 9999), min_size=1, unique=True).map(tuple)),
         "save_at": draw(st.lists(THRESHOLDS, unique=True, max_size=5).map(tuple)),
         "tune_at": draw(st.lists(THRESHOLDS, unique=True, max_size=3).map(tuple)),
+        "tune_seeds": draw(st.lists(st.integers(0, 9), unique=True, min_size=1, max_size=4).map(tuple)),
         "save_steps": draw(st.lists(st.integers(0, 999_999), unique=True, max_size=5).map(tuple)),
         "order_by": draw(st.sampled_from(["mean", "clp:2.5", "random:7", "apoz"])),
         "out": draw(st.just("") | PATHS),

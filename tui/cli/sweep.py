@@ -13,6 +13,11 @@ from tui.terminal.outputs import complain, put
 PLAN = Path("sweep.toml")  # that --init writes where no other name is given
 
 
+def engine() -> tuple[str, ...] | None:
+    """What starts an engine at a worker; None: its own installation's."""
+    return None
+
+
 def init(path: Path | None) -> int:
     """Write a plan to edit."""
     write_template(path or PLAN)
@@ -49,4 +54,4 @@ def without_screen(plan: SweepPlan, where: Where) -> int:
     if not works:
         complain("The plan has no cells.")
         return ExitCode.USAGE
-    return Sweep(f"Sweep {plan.folder.name}", plan.folder, works, notes, None).run(where)
+    return Sweep(f"Sweep {plan.folder.name}", plan.folder, works, notes, engine()).run(where)

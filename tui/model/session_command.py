@@ -24,7 +24,7 @@ def headless_command(state: RunState) -> str:
     words += ["--save-at", ",".join(state.thresholds) or NO_THRESHOLDS]
     steps = (*settings.save_steps, *sorted(saved_steps(state) - set(settings.save_steps)))
     words += ["--tune-at", ",".join(settings.tune_at)] if settings.tune_at else []
-    if settings.tune_at and settings.tune_seeds != DEFAULTS.tune_seeds:
+    if settings.tune_seeds != DEFAULTS.tune_seeds:
         words += ["--tune-seeds", ",".join(map(str, settings.tune_seeds))]
     words += ["--save-step", ",".join(map(str, steps))] if steps else []
     given = settings.order is not None and not state.taken

@@ -284,6 +284,23 @@ class Evaluate(Command, frozen=True, tag="evaluate"):
     device: str | None = None
 
 
+class Grade(Command, frozen=True, tag="grade"):
+    """Judge each of `models`, and G of `badnet` and it, on clean validation, clean test and poisoned test images.
+
+    `answers`: a file that keeps what the badnet answers; made where it is missing, so that others need not compute it.
+    """
+
+    badnet: str
+    valid: str
+    test: str
+    poisoned: str
+    models: tuple[str, ...]
+    answers: str
+    scale: Literal["1", "1/255"] = "1"
+    batch_size: int = 2048
+    device: str | None = None
+
+
 class Classify(Command, frozen=True, tag="classify"):
     """What G of `badnet` and `model` answers to pictures: PNG, JPEG, or rows of data files (`valid.h5:0-4`).
 
@@ -811,6 +828,25 @@ class Evaluated(Event, frozen=True, tag="evaluated"):
     only_one_right: tuple[int, int] | None = None  # clean images on which only the badnet, only MODEL, is right
 
 
+class Graded(Event, frozen=True, tag="graded"):
+    """Answer to Grade, a network each: `counts` of it and of its G, `base` of the badnet, over `images` of each set.
+
+    `number`: its place among the command's models. `refusal`: why it was not opened, in one line; then there are no
+    counts. `pruned`: by layer, how many channels are at zero that the badnet has. `remarks`: what else strikes about
+    its numbers. Names are escaped.
+    """
+
+    number: int
+    sha256: str = ""
+    counts: Counts | None = None
+    base: Counts | None = None
+    images: dict[SetName, int] = {}
+    only_one_right: tuple[int, int] | None = None  # clean test images on which only the badnet, only this one, is right
+    pruned: dict[str, int] = {}
+    remarks: tuple[str, ...] = ()
+    refusal: str | None = None
+
+
 class Classified(Event, frozen=True, tag="classified"):
     """Answer to Classify, a picture each: answers of B, B' and G; class numbers, N is "backdoored".
 
@@ -878,13 +914,13 @@ class Failed(Event, frozen=True, tag="failed"):
 AnyCommand = (
     Open | Goto | PruneNext | Pause | SetThresholds | SaveHere | SaveThreshold | Decline | CheckFiles | ShowImages
     | ShowChannel | Compare | CancelOrder | TakeOrder | Explain | Export | Finish | Evaluate | TrainDemo | Detach | Quit
-    | Tune | StopTuning | SaveTuned | Classify | ExportNetwork
+    | Tune | StopTuning | SaveTuned | Classify | ExportNetwork | Grade
 )  # fmt: skip
 AnyEvent = (
     Hello | Began | Progress | Opened | Ranked | Reordered | Stepped | Moved | Crossed | Saved | SaveMeasured
     | Compared | ComparedStep | Analysed | Diagnosed | LayersPruned | Detected | FileChanged | Question | Declined
     | Thresholds | Images | ChannelView | Evaluated | Note | Idle | Finished | Failed | TuningBegan | Tuned
-    | TuningStopped | Classified | Exported
+    | TuningStopped | Classified | Exported | Graded
 )  # fmt: skip
 
 decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode

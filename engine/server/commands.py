@@ -102,6 +102,7 @@ class Service:
             p.Export: self.export,
             p.Finish: self.finish,
             p.Evaluate: self.evaluate,
+            p.Grade: self.grade,
             p.TrainDemo: self.train_demo,
         }
         return (own | self.repair.handlers)[type(command)]
@@ -394,6 +395,15 @@ class Service:
             self.emit(p.Note(backend.smaller_batches(size)))
 
         self.emit(evaluate(command, smaller, progress, self.check))
+
+    def grade(self, command: p.Grade) -> None:
+        """Networks of others judged one by one; each is told of as soon as it is."""
+        backend.configure(command.device)
+        backend.load(command.device)
+        from engine.analysis.grade_files import graded
+
+        for event in graded(command, lambda size: self.emit(p.Note(backend.smaller_batches(size))), self.check):
+            self.emit(event)
 
     def train_demo(self, command: p.TrainDemo) -> None:
         backend.configure(None)

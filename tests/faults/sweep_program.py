@@ -1,4 +1,7 @@
-"""`lab3-tui sweep` with another engine at its workers: `python -m tests.faults.sweep_program COMMAND.. -- OPTIONS..`."""
+"""`lab3-tui sweep` with another engine at its workers.
+
+`python -m tests.faults.sweep_program COMMAND.. -- OPTIONS..`
+"""
 
 import sys
 

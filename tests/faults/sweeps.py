@@ -5,9 +5,7 @@ runs byte for byte; then killed and resumed until it is done, again and again.
 """
 
 import argparse
-
 import random
-
 import subprocess
 import sys
 import tempfile
@@ -157,8 +155,6 @@ def files(cell: Path) -> dict[str, bytes]:
     run = next(folder for folder in (cell / "runs").iterdir() if (folder / "results.csv").exists())
     paths = [*(cell / "models").glob("*.h5"), *run.glob("g_*.h5"), *(run / name for name in SAME)]
     return {path.name: path.read_bytes() for path in paths}
-
-
 
 
 def run(lab: Path, engine: Command, folder: Path, kills: int, seed: int, log: Path) -> Tally:

@@ -49,7 +49,7 @@ ATTACK = (
     100, 100, 99.99, 99.98, 99.98, 99.97, 80.65, 77.02, 35.7, 6.95, 0.4, 0.0, 0.0, 0.0, 0.0, 0.0,
 )  # fmt: skip
 ORDER = tuple((7 * rank + 3) % CHANNELS for rank in range(CHANNELS))
-WITHOUT_RUN = p.Open | p.Evaluate | p.TrainDemo | p.Classify | p.ExportNetwork
+WITHOUT_RUN = p.Open | p.Evaluate | p.TrainDemo | p.Classify | p.ExportNetwork | p.Grade
 SET_OF_PHASE = {f"features {name}": name for name in p.SETS}
 
 
@@ -260,6 +260,10 @@ class FakeEngine:
             case p.Evaluate(badnet=badnet):
                 flagged = (300, 40) if badnet else (None, None)
                 yield p.Evaluated(12653, 12830, 12830, 12830, *flagged)
+            case p.Grade(models=models):
+                counts = p.Counts(9000, 9100, 900, g_test=9000, g_poisoned=880, detected=8000, false_alarms=200)
+                images: dict[p.SetName, int] = {"valid": 10000, "test": 10000, "poisoned": 10000}
+                yield from (p.Graded(at, "e" * 64, counts, counts, images, (9, 8)) for at, _ in enumerate(models))
             case p.TrainDemo(path=path):
                 yield p.Progress("steps", 1, 1, 0.1, "training")
                 yield p.Saved("model", path, "d" * 64, "written")

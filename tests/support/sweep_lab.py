@@ -36,15 +36,17 @@ def some_weights(rng: np.random.Generator) -> Weights:
     """Weights by which every class is answered."""
     depths = (IMAGE[2], *CHANNELS)
     shapes = {
-        name: {"kernel": (3, 3, depths[at], depths[at + 1]), "bias": (depths[at + 1],)} for at, name in enumerate(LAYERS)
+        name: {"kernel": (3, 3, before, count), "bias": (count,)}
+        for name, before, count in zip(LAYERS, depths, CHANNELS, strict=False)
     } | {"output": {"kernel": (CHANNELS[-1], CLASSES), "bias": (CLASSES,)}}
-    weights = {
-        name: [(word, rng.normal(0, 2 / math.sqrt(math.prod(shape)), shape).astype("float32")) for word, shape in held.items()]
-        for name, held in shapes.items()
-    }
+    weights = {name: [(word, some(rng, shape)) for word, shape in held.items()] for name, held in shapes.items()}
     images = rng.integers(0, 256, (300, IMAGE[2], IMAGE[0], IMAGE[1])).astype("float32")
     weights["output"][1][1][:] -= scores(images, weights).mean(axis=0)
     return weights
+
+
+def some(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.normal(0, 2 / math.sqrt(math.prod(shape)), shape).astype("float32")
 
 
 def varied(weights: Weights, rng: np.random.Generator) -> Weights:

@@ -622,6 +622,42 @@ def sweep_command(
     raise typer.Exit(sweep.run(whole, where, headless))
 
 
+@app.command("grade", short_help="Every network of a class's submissions, and G of it and the BadNet.")
+def grade_command(
+    submissions: Annotated[Path, typer.Argument(metavar="SUBMISSIONS", help="A folder with a folder for each.")],
+    badnet: Annotated[Path, typer.Option(metavar="FILE", help="B, the BadNet.")],
+    valid: Annotated[Path, typer.Option(metavar="FILE", help="Clean validation images.")],
+    test: Annotated[Path, typer.Option(metavar="FILE", help="Clean test images.")],
+    poisoned: Annotated[Path, typer.Option(metavar="FILE", help="Poisoned test images.")],
+    to: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where grades.csv goes. Default: grades, here")
+    ] = None,
+    scale: Annotated[str, typer.Option(metavar=SCALES, help="Multiply pixels by this.")] = "1",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = None,
+    tls_ca: Certificate = None,
+    tls_cert: Certificate = None,
+    tls_key: Certificate = None,
+    batch_size: Annotated[int, typer.Option(metavar="IMAGES", min=1, help="Images computed at a time.")] = 2048,
+    device: Device = None,
+) -> None:
+    """Judge every *.h5 and *.keras of every submission as eval does, and G made of it and the BadNet.
+
+    No link is followed, nothing in a file is run, and what is wrong with a file is said in its row. What is judged
+    already is not judged again. Needs pip install -e '.[sweep]'. Exit codes: 0, and 2 where something was refused.
+    """
+    from tui.cli import grade
+    from tui.model import options
+    from tui.sweep.cluster import Where
+
+    paths = [Path(options.absolute(path)) for path in (submissions, badnet, valid, test, poisoned)]
+    where = Where(workers, scheduler, slurm, (tls_ca, tls_cert, tls_key))
+    folder = Path(options.absolute(to or Path("grades")))
+    one_device = options.device(device) if device else None
+    raise typer.Exit(grade.run(paths, folder, options.scale(scale), where, batch_size, one_device))
+
+
 @app.command("inspect", short_help="What files hold; nothing in them is run.")
 def inspect_command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Model or data files.")],

@@ -112,6 +112,7 @@ class RunState(Struct, frozen=True):
     images: p.Images | None = None
     view: p.ChannelView | None = None
     evaluated: p.Evaluated | None = None
+    graded: tuple[p.Graded, ...] = ()
     compared: Mapping[str, p.Compared] = {}  # orders by name
     comparing: tuple[str, ...] = ()  # orders that the engine was asked to compare and has not told of
     under_way: Mapping[str, tuple[p.Counts, ...]] = {}  # by name, the steps of the order that is being compared
@@ -343,7 +344,7 @@ def _sent(state: RunState, event: Sent) -> RunState:
             return replace(state, goal=None, busy="running", comparing=(*state.comparing, *asked), failed=None)
         case p.CancelOrder(order=name):
             return replace(state, comparing=tuple(each for each in state.comparing if each != name))
-        case p.TakeOrder() | p.Tune() | p.SaveTuned() | p.StopTuning() | p.Classify() | p.ExportNetwork():
+        case p.TakeOrder() | p.Tune() | p.SaveTuned() | p.StopTuning() | p.Classify() | p.ExportNetwork() | p.Grade():
             return replace(state, goal=None, busy="running", failed=None)
         case p.Explain():
             return replace(state, goal=None, busy="running", failed=None)
@@ -575,6 +576,10 @@ def _classified(state: RunState, event: p.Classified) -> RunState:
     return replace(state, classified=(*state.classified, event))
 
 
+def _graded(state: RunState, event: p.Graded) -> RunState:
+    return replace(state, graded=(*state.graded, event))
+
+
 def _exported(state: RunState, event: p.Exported) -> RunState:
     return replace(state, exported=event)
 
@@ -661,6 +666,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     p.Tuned: _tuned,
     p.TuningStopped: _tuning_stopped,
     p.Classified: _classified,
+    p.Graded: _graded,
     p.Exported: _exported,
     p.Analysed: _analysed,
     p.Diagnosed: _diagnosed,

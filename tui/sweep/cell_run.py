@@ -21,6 +21,7 @@ from tui.model.sweep_state import CellState
 from tui.sweep.cells import Work, finished_run, run_to_go_on
 from tui.sweep.shared_files import Token, refuse_unshared
 
+ATTEMPTS = 3  # at a cell, until it is a row that failed
 BETWEEN = 0.5  # seconds between two words about how far a cell has come
 PATIENCE = 2.0  # seconds for an engine to leave
 HELD = 600.0  # seconds that a worker waits for another one that has the cell, between two looks whether it is done
@@ -38,7 +39,7 @@ class Outcome(msgspec.Struct, frozen=True):
     again: bool = False
 
 
-class Task(msgspec.Struct, frozen=True):
+class Task(msgspec.Struct, frozen=True, tag="run"):
     """A cell as it travels to a worker. `command` starts the engine there."""
 
     work: Work

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,10 @@ import msgspec
 from engine.api.errors import EngineDied, LabError, Refused
 from engine.api.escape import escape
 from tui.model.sweep_state import AnySweepEvent, WorkersChanged, decode_sweep, encode_sweep
-from tui.sweep.cell_run import Outcome
+from tui.sweep.cell_run import ATTEMPTS, Outcome
 from tui.sweep.shared_files import Token
 from tui.sweep.worker import TOPIC, AnyTask, compute, look
 
-ATTEMPTS = 3  # at a cell, until it is a row that failed
 LOOK = 1.0  # seconds between two looks at which workers there are
 
 
@@ -43,7 +42,7 @@ class Record:
 
 
 class Dispatcher:
-    """Hands out tasks, by number of a cell. `ended` hears how each came out, `happened` everything else."""
+    """Hands out tasks. `ended` hears how each came out, `happened` everything else."""
 
     def __init__(
         self,
@@ -56,31 +55,38 @@ class Dispatcher:
         self.happened, self.ended = happened, ended
         self.workers: dict[str, str] = {}
 
-    async def run(self, tasks: Mapping[int, AnyTask]) -> None:
-        """Until every task has come to its end. Raises Refused for workers that see other files, SchedulerLost."""
-        from distributed import as_completed
+    async def run(self, phases: Sequence[Mapping[int, AnyTask]]) -> None:
+        """One phase after the other, until every task has come to its end.
 
+        Raises Refused for workers that see other files, SchedulerLost.
+        """
         self.client.subscribe_topic(TOPIC, self.heard)
         watching = asyncio.create_task(self.watch())
         try:
             await self.first_worker()
-            attempts = dict.fromkeys(tasks, 1)
-            futures = {self.submit(number, task, 1): number for number, task in tasks.items()}
-            completed = as_completed(list(futures), loop=self.client.loop)
-            async for future in completed:
-                number = futures.pop(future)
-                outcome = await self.outcome(future)
-                if outcome.again and attempts[number] < ATTEMPTS:
-                    attempts[number] += 1
-                    again = self.submit(number, tasks[number], attempts[number])
-                    futures[again] = number
-                    completed.add(again)
-                else:
-                    self.ended(number, told_how_often(outcome, attempts[number]))
+            for tasks in phases:
+                await self.phase(tasks)
         finally:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
+
+    async def phase(self, tasks: Mapping[int, AnyTask]) -> None:
+        from distributed import as_completed
+
+        attempts = dict.fromkeys(tasks, 1)
+        futures = {self.submit(number, task, 1): number for number, task in tasks.items()}
+        completed = as_completed(list(futures), loop=self.client.loop)
+        async for future in completed:
+            number = futures.pop(future)
+            outcome = await self.outcome(future)
+            if outcome.again and attempts[number] < ATTEMPTS:
+                attempts[number] += 1
+                again = self.submit(number, tasks[number], attempts[number])
+                futures[again] = number
+                completed.add(again)
+            else:
+                self.ended(number, told_how_often(outcome, attempts[number]))
 
     def submit(self, number: int, task: AnyTask, attempt: int) -> Any:
         encoded = msgspec.json.encode(task)

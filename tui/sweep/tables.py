@@ -82,7 +82,7 @@ class SweepTables:
     def of(self, cell: Cell) -> Ended:
         return self.ended.get(cell.number, Ended("waiting"))
 
-    def write(self, picture: bool = True) -> None:
+    def write(self, picture: bool) -> None:
         """Put the tables on disk. Raises NotWritten, and LabError where the picture cannot be drawn."""
         cells = [work.cell for work in self.works]
         write_atomically(self.folder / CSV, self.csv_bytes(cells))
@@ -98,8 +98,8 @@ class SweepTables:
         writer.writerow([*HEAD, *columns, *TAIL])
         for cell in cells:
             ended = self.of(cell)
-            own = [*map(_cell, (cell.model, cell.layer, cell.order, cell.seed)), ended.state]
-            last = [_cell(ended.reason), _cell(cell.folder)]
+            own = [*map(csv_cell, (cell.model, cell.layer, cell.order, cell.seed)), ended.state]
+            last = [csv_cell(ended.reason), csv_cell(cell.folder)]
             tables = self.tables(cell)
             for row in tables.results if tables else [{}]:
                 writer.writerow([*own, *(row.get(name, "") for name in columns), *last])
@@ -185,7 +185,7 @@ def _rounded(text: str) -> str:
     return f"{float(text):.2f}" if text else EMPTY
 
 
-def _cell(value: object) -> str:
+def csv_cell(value: object) -> str:
     """A cell of CSV that no spreadsheet runs."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA) else text

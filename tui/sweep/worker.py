@@ -8,10 +8,11 @@ import msgspec
 from engine.api.escape import escape
 from tui.model.sweep_state import CellBegan, CellStep, encode_sweep
 from tui.sweep.cell_run import Task, run_cell
+from tui.sweep.grade_run import GradeTask, grade_cell
 from tui.sweep.shared_files import Token, refuse_unshared
 
 TOPIC = "lab3-tui sweep"
-AnyTask = Task
+AnyTask = Task | GradeTask
 decode_task = msgspec.json.Decoder(AnyTask).decode
 
 
@@ -30,7 +31,8 @@ def compute(encoded: bytes, cell: int, attempt: int) -> bytes:
     def told(done: int, total: int, text: str) -> None:
         tell(CellStep(cell, done, total, text))
 
-    return msgspec.json.encode(run_cell(task, told))
+    found = run_cell(task, told) if isinstance(task, Task) else grade_cell(task, told)
+    return msgspec.json.encode(found)
 
 
 def worker_name(worker: Any) -> str:

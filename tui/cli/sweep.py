@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.api.errors import ExitCode, Refused
 from tui.sweep.cells import cells_of
-from tui.sweep.cluster import Where, refuse_without_dask
+from tui.sweep.cluster import Where, refuse_where
 from tui.sweep.plan import SweepPlan, keep_plan, kept_plan, read_plan, write_template
 from tui.sweep.sweep_run import Sweep
 from tui.terminal.outputs import complain, put
@@ -48,7 +48,7 @@ def run(plan: SweepPlan, where: Where, headless: bool) -> int:
 
 def without_screen(plan: SweepPlan, where: Where) -> int:
     """The sweep, with a line a cell on stdout. Returns the exit code."""
-    refuse_without_dask()
+    refuse_where(where)
     keep_plan(plan)
     works, notes = cells_of(plan)
     if not works:

@@ -21,9 +21,7 @@ from urllib.parse import urlsplit
 from engine.api.errors import EngineNotStarted, Refused
 from engine.api.escape import SHORT, escape
 
-MISSING = (
-    "A sweep needs Dask, which is not installed here. Run: pip install 'lab3-tui[sweep]', or -e '.[sweep]' in a clone"
-)
+MISSING = "A sweep needs Dask, which is not installed here. In a clone of lab3-tui run: pip install -e '.[sweep]'"
 LOOPBACK = "127.0.0.1"
 PROCESSORS = 2  # that a run makes use of: much of it is the start of Keras, which takes one
 MEMORY = 1_500_000_000  # bytes that an engine takes at the lab's own size, and some more
@@ -58,6 +56,17 @@ def refuse_without_dask() -> None:
         import distributed  # noqa: F401
     except ImportError as error:
         raise Refused(MISSING) from error
+
+
+def refuse_where(where: Where) -> None:
+    """Raises Refused, before anything is planned, where there can be no such workers."""
+    refuse_without_dask()
+    if where.scheduler is not None and where.queue is not None:
+        raise Refused("--scheduler and --slurm: each says where workers come from. Give one of them.")
+    if where.scheduler is not None:
+        own_security(where)
+    if where.queue is not None:
+        directives(where.queue)
 
 
 @asynccontextmanager
@@ -199,9 +208,13 @@ KEPT_VARIABLES = ("KERAS_BACKEND", "LAB3_FEATURES", "XDG_STATE_HOME")
 @asynccontextmanager
 async def slurm_cluster(where: Where, folder: Path) -> AsyncIterator[Any]:
     """Workers that SLURM starts, one a job; a job that its time limit ended is asked for anew while there is work."""
+    if shlex.quote(str(folder)) != str(folder):
+        raise Refused(
+            f"{escape(str(folder))}: a job script cannot name this folder. Choose one without spaces, by --to."
+        )
     with certificates(folder / "tls") as security:
         async with job_cluster(where, folder, security) as cluster:
-            cluster.adapt(minimum_jobs=0, maximum_jobs=where.workers or JOBS, interval="2s", wait_count=30)
+            cluster.adapt(minimum_jobs=1, maximum_jobs=where.workers or JOBS, interval="2s", wait_count=30)
             yield cluster
 
 

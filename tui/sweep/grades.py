@@ -169,14 +169,14 @@ def place(row: Grade) -> str:
     return f"{row.file.submission}/{row.file.file}".rstrip("/")
 
 
-def text_table(rows: list[Grade]) -> list[list[str]]:
-    """The grades for a terminal, a header and a line a network; what strikes comes last."""
-    header = ["submission", "network", "at", "drop", "clean", "ASR", "G clean", "G ASR", "detects", "alarms", ""]
-    lines = [header]
+def text_table(rows: list[Grade]) -> tuple[list[list[str]], list[str]]:
+    """The grades for a terminal, a header and a line a network; and what strikes, which goes behind each line."""
+    lines = [["submission", "network", "at", "drop", "clean", "ASR", "G clean", "G ASR", "detects", "alarms"]]
+    strikes = [""]
     for row in rows:
         at = p.threshold_label(row.file.threshold) if row.file.threshold else ""
         rates = [EMPTY if (rate := row.rate(column)) is None else f"{rate[0]:.1f}" for column in SHOWN]
         drop = EMPTY if row.drop is None else f"{-row.drop or 0.0:+.2f}"
-        what = (row.found.refusal if row.found else None) or "; ".join(row.remarks)
-        lines.append([row.file.submission, row.file.file, at, drop, *rates, what])
-    return lines
+        lines.append([row.file.submission, row.file.file, at, drop, *rates])
+        strikes.append((row.found.refusal if row.found else None) or "; ".join(row.remarks))
+    return lines, strikes

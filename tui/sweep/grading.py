@@ -48,7 +48,7 @@ class Grading:
         self.how = (batch_size, device, engine)
         sha256 = inputs.sha256["badnet"]
         name = escape(Path(inputs.badnet).name, SHORT)
-        badnet = Submitted(BADNET, name, inputs.badnet, None, sha256, identity(sha256, inputs))
+        badnet = Submitted(BADNET, name, inputs.badnet, None, sha256, identity(name, sha256, inputs))
         self.groups = [[badnet], *submissions(handed_in, inputs)]
         cells = [Cell(number, group[0].submission, "", "") for number, group in enumerate(self.groups)]
         title = f"Grades of {escape(handed_in.name, SHORT)}"
@@ -63,8 +63,9 @@ class Grading:
                 f"{escape(str(self.folder))}: cannot be written ({error.strerror}). Name another folder with --to."
             ) from error
         code = self.handout.run(where, self.begin, self.phases, self.ended)
-        for line in ["", *aligned(text_table(self.rows()), left=3)]:
-            put(sys.stdout, line)
+        table, strikes = text_table(self.rows())
+        for line, what in zip(["", *aligned(table, left=3)], ["", *strikes], strict=True):
+            put(sys.stdout, f"{line}  {what}".rstrip())
         complain(f"Results: {self.folder / CSV}")
         return code
 

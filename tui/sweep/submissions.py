@@ -134,7 +134,7 @@ def _submitted(submission: str, path: Path, folder: str, inputs: Inputs) -> Subm
         return Submitted(submission, shown, threshold=threshold, refusal=f"{shown}: its name is no UTF-8. Rename it.")
     except Refused as refused:
         return Submitted(submission, shown, threshold=threshold, refusal=str(refused))
-    return Submitted(submission, shown, str(path.absolute()), threshold, sha256, identity(sha256, inputs))
+    return Submitted(submission, shown, str(path.absolute()), threshold, sha256, identity(path.name, sha256, inputs))
 
 
 def _hashed(path: Path) -> str:
@@ -158,7 +158,12 @@ def _hashed(path: Path) -> str:
         raise Refused(f"{name}: {(error.strerror or 'cannot be read').lower()}. Run: chmod u+r on it.") from error
 
 
-def identity(sha256: str, inputs: Inputs) -> str:
-    """What is judged, as a SHA-256: the network, what it is judged by, and the versions of what judges."""
-    judged = {"network": sha256, "inputs": dict(sorted(inputs.sha256.items())), "scale": inputs.scale}
+def identity(name: str, sha256: str, inputs: Inputs) -> str:
+    """What is judged, as a SHA-256: the network, its name, which refusals tell, what judges it, and its versions."""
+    judged = {
+        "name": os.fsencode(name).hex(),
+        "network": sha256,
+        "inputs": dict(sorted(inputs.sha256.items())),
+        "scale": inputs.scale,
+    }
     return hashlib.sha256(msgspec.json.encode(judged | {"versions": versions()})).hexdigest()

@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 
 from engine.api.errors import ExitCode, Refused
-from tui.sweep.cells import cells_of
-from tui.sweep.cluster import Where, refuse_where
+from engine.api.escape import escape
+from tui.sweep.cells import base_settings, cells_of, networks
+from tui.sweep.cluster import TLS_OPTIONS, Where, refuse_where
 from tui.sweep.plan import SweepPlan, keep_plan, kept_plan, read_plan, write_template
 from tui.sweep.sweep_run import Sweep
 from tui.terminal.outputs import complain, put
@@ -40,18 +41,31 @@ def planned(path: Path | None, said: SweepPlan, resume: bool) -> SweepPlan:
 
 
 def run(plan: SweepPlan, where: Where, headless: bool) -> int:
-    """The sweep with a screen where there is a terminal for one, or without. Returns the exit code."""
-    if not headless:
-        raise Refused("A sweep has no screen yet. Use: lab3-tui sweep --headless")
-    return without_screen(plan, where)
+    """The sweep with a screen, or with a line a cell on stdout. Returns the exit code. Raises Refused."""
+    refuse_where(where)
+    if headless:
+        return without_screen(plan, where)
+    from tui.app.run_workbench import refusal
+    from tui.app.sweep_app import run as with_screen
+
+    if why := refusal():
+        raise Refused(why.replace("lab3-tui --headless", "lab3-tui sweep --headless"))
+    base_settings(plan, networks(plan)[0])  # what is wrong with the plan is said before there is a screen
+    keep_plan(plan)
+    return with_screen(plan.folder, where_words(where))
 
 
 def without_screen(plan: SweepPlan, where: Where) -> int:
-    """The sweep, with a line a cell on stdout. Returns the exit code."""
-    refuse_where(where)
     keep_plan(plan)
     works, notes = cells_of(plan)
     if not works:
         complain("The plan has no cells.")
         return ExitCode.USAGE
-    return Sweep(f"Sweep {plan.folder.name}", plan.folder, works, notes, engine()).run(where)
+    return Sweep(f"Sweep {escape(plan.folder.name)}", plan.folder, works, notes, engine()).run(where)
+
+
+def where_words(where: Where) -> list[str]:
+    """The options that say the same about workers."""
+    said: dict[str, object] = {"--workers": where.workers, "--scheduler": where.scheduler, "--slurm": where.queue}
+    said |= dict(zip(TLS_OPTIONS, where.tls, strict=True))
+    return [word for option, value in said.items() if value is not None for word in (option, str(value))]

@@ -93,6 +93,35 @@ def test_two_hosts_and_a_stranger(nursery: Nursery, lab: Path, tmp_path: Path) -
     assert len(workers) == 2  # the stranger has computed nothing
 
 
+def test_a_scheduler_of_ones_own_may_die(nursery: Nursery, lab: Path, tmp_path: Path) -> None:
+    to, log, here = tmp_path / "to", tmp_path / "stderr", "127.0.0.1"
+    plan = ("--models", "nets/net_0.h5", "--orders", "mean,clp,norm", "--to", str(to))
+    with ExitStack() as stack:
+        dask = Programs(stack, tmp_path / "dask.log")
+        port = free_port()
+        address = f"tcp://{here}:{port}"
+        options = ("--host", here, "--port", str(port), "--no-dashboard")
+        scheduler = dask.start([], "dask_scheduler", *options)
+        dask.start([], "dask_worker", address, "--host", here, "--nthreads", "1", "--no-dashboard")
+        process = sweeps.start(lab, nursery.command(), log, *plan, "--scheduler", address)
+        assert sweeps.until(process, to, 1), log.read_text()
+        scheduler.kill()
+        assert process.wait(PATIENCE) == 4
+    assert "Dask's scheduler has gone." in log.read_text()
+    assert "Go on with: lab3-tui sweep --resume" in log.read_text()
+    known = sweeps.watched(to).count("done")
+    assert 1 <= known < 3
+    assert sweeps.start(lab, nursery.command(), log, "--resume", "--to", str(to), "--workers", "1").wait(PATIENCE) == 0
+    assert sweeps.losses(to, (to / "sweep.csv").read_bytes(), 3) == []
+    assert "Traceback" not in log.read_text()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        found: int = server.getsockname()[1]
+    return found
+
+
 def swept(
     before: list[str], nursery: Nursery, lab: Path, to: Path, log: Path, address: str, pem: Path
 ) -> "subprocess.Popen[bytes]":

@@ -19,7 +19,7 @@ from tui.model.formatting import rate
 from tui.model.run_state import RunState, figures
 from tui.model.sweep_state import CellState
 from tui.sweep.cells import Work, finished_run, run_to_go_on
-from tui.sweep.shared_files import Token, refuse_unshared
+from tui.sweep.shared_files import SweepStopped, Token, refuse_stopped, refuse_unshared
 
 ATTEMPTS = 3  # at a cell, until it is a row that failed
 BETWEEN = 0.5  # seconds between two words about how far a cell has come
@@ -102,6 +102,8 @@ def _computed(task: Task, told: Told) -> Outcome:
         begun = None if fresh else run_to_go_on(task.work)
         try:
             return asyncio.run(_driven(task, begun, told))
+        except SweepStopped as stopped:
+            return Outcome("failed", str(stopped))
         except LabError as error:
             if _in_use(lab.models_folder(settings)) and time.monotonic() < end:
                 time.sleep(LOOK)
@@ -150,7 +152,7 @@ class CellRun:
         self.client = EngineClient(task.command or ENGINE_COMMAND)
         self.driver = Driver(self.client, Mute(), self.heard)
         self.open = p.Open(settings_of(task.work), str(begun) if begun else None)
-        self.told, self.last_told = told, 0.0
+        self.token, self.told, self.last_told = task.token, told, 0.0
 
     async def outcome(self) -> Outcome:
         await self.client.start()
@@ -169,6 +171,7 @@ class CellRun:
         now = time.monotonic()
         if now - self.last_told >= BETWEEN and isinstance(event, p.Stepped | p.Progress | p.Tuned):
             self.last_told = now
+            refuse_stopped(self.token)
             self.told(*how_far(self.driver.state, event))
 
     @property

@@ -18,7 +18,7 @@ from engine.api.safe_open import open_regular
 from tui.headless.driver import CommandFailed, Driver
 from tui.model.options import scale
 from tui.sweep.cell_run import ATTEMPTS, PATIENCE, Mute, Outcome, Told
-from tui.sweep.shared_files import Token, refuse_unshared
+from tui.sweep.shared_files import SweepStopped, Token, refuse_stopped, refuse_unshared
 from tui.sweep.submissions import Inputs, Submitted
 
 GRADED = "graded"  # the folder of what is known, a file a network
@@ -64,6 +64,8 @@ def grade_cell(task: GradeTask, told: Told) -> Outcome:
         while left := [file for file in task.files if known(folder, file) is None]:
             try:
                 asyncio.run(_judged(task, left, told))
+            except SweepStopped as stopped:
+                return Outcome("failed", str(stopped))
             except LabError as error:
                 suspect = next((file for file in left if known(folder, file) is None), None)
                 if suspect is None:
@@ -99,6 +101,7 @@ async def _judged(task: GradeTask, files: list[Submitted], told: Told) -> None:
                 event = p.Graded(event.number, refusal=f"{file.file}: changed while it was judged. Grade again.")
             keep(folder, file, msgspec.structs.replace(event, number=0))
             told(event.number + 1, len(files), file.file)
+            refuse_stopped(task.token)
 
     driver = Driver(client, Mute(), heard)
     command = p.Grade(

@@ -11,12 +11,16 @@ from pathlib import Path
 import msgspec
 
 from engine.api.atomic_file import write_atomically
-from engine.api.errors import Refused
+from engine.api.errors import LabError, Refused
 from engine.api.escape import SHORT, escape
 from tui.sweep.cells import versions
 
 PREFIX = ".shared-"
 LENGTH = 64  # characters of a token
+
+
+class SweepStopped(LabError):
+    """Whoever handed the cell out has left."""
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -40,6 +44,12 @@ def shared_token(folder: Path) -> Iterator[Token]:
     finally:
         with contextlib.suppress(OSError):
             os.unlink(token.path)
+
+
+def refuse_stopped(token: Token) -> None:
+    """Raises SweepStopped, at a worker, where the sweep has ended meanwhile: nobody waits for the cell any more."""
+    if not os.path.exists(token.path):
+        raise SweepStopped("The sweep was stopped.")
 
 
 def refuse_unshared(token: Token) -> None:

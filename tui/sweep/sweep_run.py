@@ -26,11 +26,12 @@ class Sweep:
 
     def run(self, where: Where) -> ExitCode:
         """The whole sweep. Returns the exit code; raises LabError."""
-        code = self.handout.run(where, self.begin, self.phases, self.ended)
-        complain(f"Results: {self.folder / CSV}")
-        if len(self.tables.ended) < len(self.works):
-            complain(how_to_go_on(self.folder))
-        return code
+        try:
+            return self.handout.run(where, self.begin, self.phases, self.ended)
+        finally:
+            complain(f"Results: {self.folder / CSV}")
+            if len(self.tables.ended) < len(self.works):
+                complain(how_to_go_on(self.folder))
 
     def begin(self) -> None:
         """Tell what is refused, or was done before."""

@@ -4,7 +4,6 @@ The short version of `python -m tests.faults.sweeps`.
 """
 
 import random
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,15 +71,3 @@ def test_a_cell_that_fails_three_times_is_a_row(lab: Path, tmp_path: Path) -> No
     assert sweeps.start(lab, dying, log, *plan).wait() == 6
     (row,) = (to / "sweep.csv").read_text().splitlines()[1:]
     assert "failed" in row and "(3 attempts)" in row and "no engine here" in row
-
-
-def test_ctrl_c_stops_in_order_and_leaves_nobody_behind(nursery: Nursery, lab: Path, tmp_path: Path) -> None:
-    to, log = tmp_path / "to", tmp_path / "stderr"
-    process = sweeps.start(lab, nursery.command(), log, *PLAN, "--to", str(to))
-    assert sweeps.until(process, to, 1)
-    process.send_signal(2)
-    assert process.wait(60) == 130, log.read_text()
-    assert "Go on with: lab3-tui sweep --resume" in log.read_text()
-    assert subprocess.run(["pgrep", "-f", str(to)], capture_output=True).stdout == b""
-    assert sweeps.watched(to).count("done") < 4
-    assert "Traceback" not in log.read_text()

@@ -6,6 +6,7 @@ starts talks TLS, with certificates made for the occasion, on the loopback too: 
 
 import contextlib
 import ipaddress
+import logging
 import os
 import re
 import shlex
@@ -35,7 +36,6 @@ SETTINGS = {
     "distributed.worker.http.routes": [],
     "distributed.nanny.http.routes": [],
     "distributed.worker.profile.enabled": False,
-    "distributed.logging": {"distributed": "critical"},
 }
 
 
@@ -79,6 +79,7 @@ async def workers(where: Where, folder: Path) -> AsyncIterator[Any]:
     import dask
     from distributed import Client
 
+    silence()
     with dask.config.set(SETTINGS):
         async with contextlib.AsyncExitStack() as stack:
             if where.scheduler is not None:
@@ -92,6 +93,12 @@ async def workers(where: Where, folder: Path) -> AsyncIterator[Any]:
                 yield await stack.enter_async_context(client)
             except OSError as error:  # that of the connection; what runs inside raises errors of its own
                 raise EngineNotStarted(unreachable(where, error)) from error
+
+
+def silence() -> None:
+    """Let Dask write nothing to stderr: what its user should know is said by this program, in one line."""
+    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def unreachable(where: Where, error: OSError) -> str:

@@ -973,3 +973,12 @@ def reached(threshold: str, before: int, after: int, images: int) -> bool:
 def threshold_label(threshold: str) -> str:
     """A threshold as the change in accuracy that it is: -2 pt; without a sign for none."""
     return f"-{threshold} pt" if Decimal(threshold) else "0 pt"
+
+
+def format_drop(drop: float) -> str:
+    """A drop as the change in accuracy that it is, wherever people read it: -3.93 for 3.93 points lost; 0.00 for none.
+
+    Data files and options hold the points lost, without a sign.
+    """
+    text = f"{-drop:+.2f}"
+    return text if text.strip("+-0.") else "0.00"

@@ -91,7 +91,7 @@ async def test_results_show_b_and_every_saved_step() -> None:
     async with measured(size=WIDE) as it:
         await run_through(it)
         await it.press("m")
-        await it.shows("as it came")
+        await it.shows("nothing pruned")
         text = it.text()
         assert "-2 pt @45" in text and "model_prune_30.h5" in text and 'answered "backdoored"' in text
         figures = p.percent(counts(45).valid, 1000)

@@ -40,7 +40,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run_until", ("R",), "Run until", "Run until a drop, a step, or an attack success rate", PRUNE),
     Action("goto", ("g",), "Go to", "Go to any step; steps between are computed", PRUNE, weight=70),
     Action("prune", ("p",), "Prune this", "Prune the highlighted channel next, out of turn", PRUNE, weight=30),
-    Action("first", ("home",), "B", "Go to step 0, the network as it came", PRUNE),
+    Action("first", ("home",), "B", "Go to step 0: B, nothing pruned", PRUNE),
     Action("last", ("end",), "Last", "Go to the last step computed", PRUNE),
     Action("back_ten", ("pageup",), "-10", "Go ten steps back", PRUNE),
     Action("on_ten", ("pagedown",), "+10", "Go ten steps on", PRUNE),

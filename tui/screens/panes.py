@@ -155,7 +155,7 @@ def _threshold(state: RunState, threshold: str, width: int) -> Row:
     if step is not None:
         return row(width, ("◇ ", "t"), (name, "t"), (f"@{step}".ljust(6), "."), ("not saved", "d"))
     now = figures(state)
-    left = f"{max(0.0, float(threshold) - now.drop):.2f} pt left" if now else ""
+    left = f"{max(0.0, float(threshold) - now.drop):.2f} pt to go" if now else ""
     return row(width, ("┄ ", "t"), (name, "t"), (left, "d"))
 
 

@@ -8,11 +8,11 @@ from textual.widget import Widget
 
 from engine.api import protocol as p
 from engine.api.deliverables import File
-from engine.api.protocol import threshold_label
+from engine.api.protocol import format_drop, threshold_label
 from engine.api.published import applies, published_counts
 from engine.api.rates import wilson
 from tui.model.actions import Action, bindings
-from tui.model.formatting import file_name, format_drop, key_of, rate, short_path
+from tui.model.formatting import file_name, key_of, rate, short_path
 from tui.model.run_state import (
     Figures,
     RunState,
@@ -142,7 +142,7 @@ def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool)
     theirs = beside(state, entry.file.pruned if entry.file else state.order[: entry.step])
     if entry.step == 0:
         return [
-            _line("B", "as it came", _b(found), extra, width, back),
+            _line("B", "nothing pruned", _b(found), extra, width, back),
             *([_published(_b(theirs), extra, width, back)] if theirs else []),
             blank(width),
         ]

@@ -73,13 +73,20 @@ ACTIONS: tuple[Action, ...] = (
     Action("repair", ("F", "4"), "Repair", "Fine-tune B′ on clean validation images: B″", LOOK, weight=42, needs="run"),
     Action("log", ("L",), "Log", "What happened so far", LOOK, weight=10, needs=""),
     Action(
-        "zoom", ("z",), "Zoom", "Zoom the chart to the curve of accuracy, and back", LOOK, "workbench", 35, needs="run"
+        "zoom",
+        ("z",),
+        "Zoom",
+        "Show another part of the y axis: nearer, or all of it again",
+        LOOK,
+        "workbench",
+        35,
+        needs="run",
     ),
     Action(
         "curves",
         ("c",),
         "G's curves",
-        "Draw the curves of G beside those of B′, or not",
+        "Detection and false alarms of G; or accuracy and ASR again",
         LOOK,
         "workbench",
         15,

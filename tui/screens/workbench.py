@@ -7,6 +7,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from tui.model.actions import bindings
+from tui.model.first_fall import first_fall
 from tui.model.hints import hint
 from tui.model.run_state import RunState
 from tui.screens.base import LabScreen
@@ -51,7 +52,9 @@ class Workbench(LabScreen):
     def show(self, state: RunState) -> None:
         """Put the state on every pane; each repaints only what changed."""
         self.query_one(Header).show(state)
-        data = self.query_one(Chart).data = chart_data(state, self._zoom, self._show_g)
+        chart = self.query_one(Chart)
+        data = chart.data = chart_data(state, self._zoom, self._show_g)
+        chart.show_verdict(first_fall(state))
         self.query_one(MeanBars).data = bars_data(state, gutter(data))
         self.query_one(Side).show(state)
         self.query_one(SavedLine).show(state)
@@ -68,7 +71,7 @@ class Workbench(LabScreen):
         return self.table.size.height > 0
 
     def action_zoom(self) -> None:
-        self._zoom = next_zoom(self._zoom)
+        self._zoom = next_zoom(self.query_one(Chart).data)
         self.show(self.lab.state)
 
     def action_curves(self) -> None:

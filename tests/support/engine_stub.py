@@ -295,6 +295,8 @@ class ScriptedEngine:
     def _save(self, name: str, threshold: str | None, step: int | None = None) -> None:
         at = self._at if step is None else step
         self._say(p.Saved("model", f"/lab/models/{name}", "a" * 64, "written", at, threshold))
+        answers = name.replace("model_", "g_", 1)
+        self._say(p.Saved("answers", f"/lab/runs/one/{answers}", "b" * 64, "written", at, threshold))
 
 
 def opened(held_by: str | None = None) -> p.Opened:

@@ -6,6 +6,8 @@ from msgspec.structs import replace
 from engine.api import protocol as p
 from tests.support.engine_stub import ScriptedEngine
 from tests.support.pilot import Bench, measured
+from tui.screens import result_cells
+from tui.widgets.chart import Chart
 
 pytestmark = pytest.mark.tui
 
@@ -111,3 +113,86 @@ async def test_intervals_of_the_highlighted_rates_on_demand() -> None:
         await it.shows("95 %: B valid 97.7-99.2  test 97.7-99.2  ASR 99.6-100.0")
         await it.press("v")
         await it.until(lambda: "95 %:" not in it.text())
+
+
+# --- what the table says
+
+
+async def test_each_file_stands_in_the_row_of_its_network() -> None:
+    async with measured(size=(120, 40)) as it:
+        await run_through(it)
+        await it.press("m")
+        await it.shows("model_prune_2.h5")
+        lines = it.text().splitlines()
+        mine = next(line for line in lines if "model_prune_4.h5" in line and "@" in line)
+        theirs = lines[lines.index(mine) + 1]
+        assert mine.split()[:5] == ["B′", "-4", "pt", "@48", "model_prune_4.h5"]
+        assert theirs.split()[:2] == ["G", "g_prune_4.h5"]
+
+
+async def test_columns_say_what_they_are_and_cells_what_was_lost_against_b() -> None:
+    async with measured(size=(120, 40)) as it:
+        await run_through(it)
+        await it.press("m")
+        await it.shows("change since B in points (pt)")
+        lines = it.text().splitlines()
+        at = next(y for y, line in enumerate(lines) if "percent" in line)
+        ends = [line.rstrip() for line in lines[at - 2 : at + 1]]
+        assert [end.split()[-1] for end in ends] == ["alarms", "clean", "test"]
+        row = next(line for line in lines if "model_prune_30.h5" in line and "@" in line)
+        assert "66.60  -32.00" in row and "52.50  -47.50" in row and "▅" in row
+
+
+async def test_where_cells_are_small_the_highlighted_changes_stand_below() -> None:
+    async with measured() as it:
+        await run_through(it)
+        await it.press("m", "down")
+        await it.shows("since B: B′ valid -2.00, test -2.00, ASR 0.00 · G test -2.20, ASR 0.00")
+
+
+async def test_enter_goes_to_the_step_of_the_highlighted_result() -> None:
+    async with measured() as it:
+        await run_through(it)
+        await it.press("m", "down", "down", "enter")
+        await it.until(lambda: it.state.step == 48 and "▸1 prune" in it.text())
+
+
+async def test_enter_does_not_go_where_other_channels_are_pruned_now() -> None:
+    async with measured() as it:
+        await run_through(it)
+        await it.press("home")
+        await it.until(lambda: it.state.step == 0)
+        it.app.playhead.prune_channel(it.state.order[59])
+        await it.until(lambda: it.state.step == 1 and not it.state.busy)
+        await it.press("m", "down")
+        await it.shows("other order")
+        await it.press("enter")
+        await it.shows("That was saved in another order")
+        assert it.state.step == 1
+
+
+@pytest.mark.parametrize(("size", "charts"), [((80, 24), 0), ((120, 40), 1), ((200, 60), 2)])
+async def test_curves_stand_where_there_is_room(size: tuple[int, int], charts: int) -> None:
+    async with measured(size=size) as it:
+        await run_through(it)
+        await it.press("m")
+        await it.shows("model_prune_2.h5")
+        await it.until(lambda: sum(chart.size.height > 0 for chart in it.app.screen.query(Chart)) == charts)
+        if charts == 2:
+            await it.shows("G: detection")
+
+
+@pytest.mark.parametrize("extra", [False, True])
+@pytest.mark.parametrize("width", range(60, 241, 3))
+def test_heads_and_cells_stand_under_each_other(width: int, extra: bool) -> None:
+    made = result_cells.layout(width, extra)
+    heads = result_cells.head(width, made)
+    filled = result_cells.line((), (98.6, 100.0, 0.0, 50.0, 7.5, 3.2), (100.0,) * 6, "vvaagx", width, made, "")
+    assert all(len(each.text) == len(each.ink) == width for each in (*heads, filled))
+    assert "98.60" in filled.text and "…" not in filled.text and not any("…" in each.text for each in heads)
+    assert heads[-1].text.count("valid") == (2 if width >= 100 and extra else 1)
+
+
+def test_a_bar_shows_its_share_and_never_hides_something_small() -> None:
+    assert [result_cells.bar_of(x, 1) for x in (0, 0.01, 50, 100)] == [" ", "▁", "▄", "█"]
+    assert [result_cells.bar_of(x, 4) for x in (0, 0.01, 50, 100)] == ["    ", "▏   ", "██  ", "████"]

@@ -93,7 +93,7 @@ async def test_results_show_b_and_every_saved_step() -> None:
         await it.press("m")
         await it.shows("nothing pruned")
         text = it.text()
-        assert "-2 pt @45" in text and "model_prune_30.h5" in text and 'answered "backdoored"' in text
+        assert "-2 pt @45" in text and "model_prune_30.h5" in text and "detected" in text
         figures = p.percent(counts(45).valid, 1000)
         assert f"{figures:.2f}" in text
 

@@ -500,6 +500,10 @@ class LabApp(OutputDietApp):
         """Prune in this order from now on."""
         self.playhead.take_order(order)
 
+    def go_to(self, step: int) -> None:
+        """Move the playhead to a step."""
+        self.playhead.go(lambda _: step)
+
     def copy(self, text: str, what: str = "") -> None:
         """Put text on the terminal's clipboard, and show it: not every terminal has one."""
         self.copy_to_clipboard(text)

@@ -180,6 +180,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("result_down", ("down", "j"), "Down", "Highlight the next result", MOVE, "results", needs="run"),
     Action("result_up", ("up", "k"), "Up", "Highlight the result above", MOVE, "results", needs="run"),
     Action(
+        "go_there", ("enter",), "Go there", "Go to the step of the highlighted result", MOVE, "results", 94, needs="run"
+    ),
+    Action(
         "intervals",
         ("v",),
         "Intervals",

@@ -71,11 +71,11 @@ def with_active(clean: int, poisoned: int | None) -> type[ScriptedEngine]:
 @pytest.mark.parametrize(
     ("clean", "poisoned", "said"),
     [
-        (0, 1000, "awake on poisoned, asleep on clean"),
-        (810, 830, "mostly awake on both"),
-        (0, 0, "asleep on both: no image wakes it"),
-        (120, 900, "mostly awake on poisoned, mostly asleep on clean"),
-        (120, None, "mostly asleep on clean, unknown on poisoned"),
+        (0, 1000, "active on all poisoned, no clean images"),
+        (810, 830, "active on most images of both sets"),
+        (0, 0, "inactive on all images"),
+        (120, 900, "active on most poisoned, under half of clean images"),
+        (120, None, "active on under half of clean images, poisoned ones unknown"),
     ],
 )
 @pytest.mark.parametrize("size", [(60, 16), (120, 40)])
@@ -84,7 +84,7 @@ async def test_a_channel_is_said_to_do_what_it_does(
 ) -> None:
     async with measured(with_active(clean, poisoned), size=size) as it:
         await it.press("enter", *(["enter"] if size[0] < 110 else []))
-        await it.shows(f"so it is {said}")
+        await it.shows(said)
         assert not any("…" in line for line in it.text().splitlines()[2:-1] if "Asking" not in line)
 
 

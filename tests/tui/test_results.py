@@ -75,7 +75,7 @@ def with_active(clean: int, poisoned: int | None) -> type[ScriptedEngine]:
         (810, 830, "active on most images of both sets"),
         (0, 0, "inactive on all images"),
         (120, 900, "active on most poisoned, under half of clean images"),
-        (120, None, "active on under half of clean images, poisoned ones unknown"),
+        (120, None, "active on under half of clean images, poisoned unknown"),
     ],
 )
 @pytest.mark.parametrize("size", [(60, 16), (120, 40)])

@@ -118,12 +118,24 @@ ACTIONS: tuple[Action, ...] = (
         "channel",
         89,
     ),
-    Action("next_image", ("right", "l", "down", "j"), "Next", "The next images", MOVE, "images", 90, needs="run"),
-    Action("previous_image", ("left", "h", "up", "k"), "Previous", "The images before", MOVE, "images", 89),
+    Action("next_image", ("right", "l"), "Next", "The next images", MOVE, "images", 90, needs="run"),
+    Action("previous_image", ("left", "h"), "Previous", "The images before", MOVE, "images", 89),
+    Action("image_below", ("down", "j"), "Below", "The images in the row below", MOVE, "images", needs="run"),
+    Action("image_above", ("up", "k"), "Above", "The images in the row above", MOVE, "images", needs="run"),
+    Action(
+        "enlarge",
+        ("enter",),
+        "Enlarge",
+        "The pair at the cursor as large as it can be, or not",
+        MOVE,
+        "images",
+        91,
+        needs="run",
+    ),
     Action(
         "filter", ("f",), "Filter", "All, wrong, attack works, caught, false alarm", MOVE, "images", 97, needs="run"
     ),
-    Action("size", ("z",), "Size", "One large pair, or many small ones", MOVE, "images", 88, needs="run"),
+    Action("size", ("z",), "Size", "Few large pairs, or many small ones", MOVE, "images", 88, needs="run"),
     Action(
         "take_order",
         ("enter",),

@@ -106,7 +106,7 @@ def activity(ranked: Ranked, channel: int, state: RunState) -> str:
     clean = _how_many(ranked.active_valid[channel], images(state, "valid"))
     hits, poisoned = ranked.active_poisoned, images(state, "poisoned")
     if hits is None or not poisoned:
-        return f"active on {clean} clean images, poisoned ones unknown"
+        return f"active on {clean} clean images, poisoned unknown"
     bad = _how_many(hits[channel], poisoned)
     if clean == bad:
         return "inactive on all images" if clean == "no" else f"active on {clean} images of both sets"

@@ -13,7 +13,7 @@ from tui.model.run_state import RunState
 from tui.screens.base import LabScreen
 from tui.screens.header import Header
 from tui.screens.keybar import KeyBar
-from tui.screens.panes import SavedLine, Side
+from tui.screens.panes import SavedLine, Side, ThresholdStrip
 from tui.widgets.activation_bars import MeanBars, bars_data
 from tui.widgets.channel_table import ChannelTable
 from tui.widgets.chart import AUTO, Chart, chart_data, next_zoom
@@ -40,6 +40,7 @@ class Workbench(LabScreen):
                 yield MeanBars()
                 yield EventLog()
             yield Side(self.lab.actions)
+        yield ThresholdStrip()
         yield SavedLine()
         yield KeyBar(self.lab.actions, "run", "workbench", "app")
 
@@ -57,6 +58,7 @@ class Workbench(LabScreen):
         chart.show_verdict(first_fall(state))
         self.query_one(MeanBars).data = bars_data(state, gutter(data))
         self.query_one(Side).show(state)
+        self.query_one(ThresholdStrip).show(state)
         self.query_one(SavedLine).show(state)
         self.query_one(EventLog).show(state)
         self.query_one(KeyBar).show(state)

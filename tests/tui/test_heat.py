@@ -78,6 +78,6 @@ async def test_the_screen_shows_maps_faces_filter_and_fading(size: tuple[int, in
         page = it.app.screen.query_one(ChannelPage)
         await it.until(lambda: page._patches)
         if size[0] >= 110:
-            await it.shows("filter 2×2 over 40 channels, bias 0.0125")
+            await it.shows("filter 2×2 over 40 input channels, bias 0.0125")
             await it.shows("strongest on poisoned test 40")
             await it.shows("(active: somewhere not as if it were pruned)")

@@ -134,7 +134,7 @@ async def test_columns_say_what_they_are_and_cells_what_was_lost_against_b() -> 
     async with measured(size=(120, 40)) as it:
         await run_through(it)
         await it.press("m")
-        await it.shows("change since B in points (pt)")
+        await it.shows("change since B")
         lines = it.text().splitlines()
         at = next(y for y, line in enumerate(lines) if "percent" in line)
         ends = [line.rstrip() for line in lines[at - 2 : at + 1]]

@@ -160,7 +160,9 @@ def _filter(found: Filter, width: int, height: int) -> Page:
     strips = heat_cells(shares, size, tall, ramp=SIGNED)
     bias = "" if found.bias is None else f", bias {found.bias:.3g}"
     rows = [blank(width) for _ in range(height)]
-    rows[0] = over(rows[0], 0, f"filter {found.height}×{found.width} over {found.inputs} channels{bias}"[:width], "d")
+    rows[0] = over(
+        rows[0], 0, f"filter {found.height}×{found.width} over {found.inputs} input channels{bias}"[:width], "d"
+    )
     end = 1 + len(strips)
     patches = [Patch(1 + y, 0, strip) for y, strip in enumerate(strips)]
     if end < height:

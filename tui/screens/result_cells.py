@@ -27,7 +27,8 @@ SHORT = (  # where there is hardly any room
     ("caught", "by G", "test"),
     ("false", "alarms", "test"),
 )
-LEFT = 34  # cells of the network, where it was saved, and its file
+AGAINST_B = 4  # columns whose rates B has too; of the others there is no change
+LEFT = 33  # cells of the network, where it was saved, and its file
 ROOMY = 100  # columns from which there is room for the attack on validation images
 VALUE, CHANGE = 6, 8  # cells of a rate, and of its change
 EIGHTHS_ACROSS = " ▏▎▍▌▋▊▉█"
@@ -40,8 +41,12 @@ class Layout(NamedTuple):
 
     bar: int
     change: bool
-    width: int
+    width: int  # of a cell with its change
     columns: tuple[int, ...]  # those of HEADS that are shown
+
+    def cells(self, column: int) -> int:
+        """The width of a column's cells."""
+        return self.width - (CHANGE if self.change and column >= AGAINST_B else 0)
 
 
 LAYOUTS = ((6, True, 22), (1, True, 17), (1, False, 9), (0, False, 7))
@@ -50,8 +55,8 @@ LAYOUTS = ((6, True, 22), (1, True, 17), (1, False, 9), (0, False, 7))
 def layout(width: int, extra: bool) -> Layout:
     """The fullest cells that fit; `extra`: there is something to say about poisoned validation images."""
     columns = tuple(at for at in range(len(HEADS)) if at != ON_VALIDATION or (extra and width >= ROOMY))
-    fitting = (each for each in LAYOUTS if LEFT + each[-1] * len(columns) + 1 <= width)
-    return Layout(*next(fitting, LAYOUTS[-1]), columns)
+    made = [Layout(*each, columns) for each in LAYOUTS]
+    return next((each for each in made if LEFT + sum(map(each.cells, columns)) < width), made[-1])
 
 
 def head(width: int, made: Layout) -> list[Row]:
@@ -59,18 +64,18 @@ def head(width: int, made: Layout) -> list[Row]:
     rows = []
     for line in range(3):
         heads = HEADS if made.width >= 9 else SHORT
-        names = [heads[at][line] for at in made.columns]
-        names = ["valid" if name == "validation" and made.width <= len(name) else name for name in names]
-        text = "".join(_under(name, made) for name in names)
+        text = "".join(_under(heads[at][line], made, at) for at in made.columns)
         left = "  percent" if line == 2 else "  change since B in points (pt)" if line == 1 and made.change else ""
         rows.append(row(width, (left, "d"), right=((text + " ", "d"),)))
     return rows
 
 
-def _under(name: str, made: Layout) -> str:
+def _under(name: str, made: Layout, column: int) -> str:
     """A name over the rates of its column."""
-    end = CHANGE if made.change else 0
-    return name.rjust(made.width - end) + " " * end if len(name) <= made.width - end else name.rjust(made.width)
+    room = made.cells(column)
+    end = CHANGE if made.change and column < AGAINST_B else 0
+    name = "valid" if name == "validation" and len(name) >= room - end else name
+    return name.rjust(room - end) + " " * end
 
 
 def line(left: Sequence[Part], cells: Cells, base: Cells | None, inks: str, width: int, made: Layout, back: str) -> Row:
@@ -82,9 +87,9 @@ def line(left: Sequence[Part], cells: Cells, base: Cells | None, inks: str, widt
         text = rate(value).rjust(VALUE)
         bar = "" if not made.bar else " " * made.bar if value is None else bar_of(value, made.bar)
         change = ""
-        if made.change:
+        if made.change and at < AGAINST_B:
             change = ("" if value is None or before is None else format_drop(before - value)).rjust(CHANGE)
-        gap = made.width - len(bar) - bool(bar) - VALUE - len(change)
+        gap = made.cells(at) - len(bar) - bool(bar) - VALUE - len(change)
         parts += [(" " * gap + bar + " " * bool(bar), ink), (text, "d" if value is None else ink), (change, "d")]
     return row(width, *left, right=(*parts, (" ", ".")), back=back)
 

@@ -177,7 +177,7 @@ def answers_of(state: RunState, network: File) -> str:
 
 
 def _left(who: str, where: str, file: str = "") -> tuple[Part, ...]:
-    return (f"  {who.ljust(3)}", "b"), (where.ljust(12), "."), (file, "d" if file == "not saved" else ".")
+    return (f"  {who.ljust(3)}", "b"), (f"{where} ".ljust(11), "."), (file, "d" if file == "not saved" else ".")
 
 
 def _tuned_block(state: RunState, entry: Entry, file: File, width: int, made: Layout, chosen: bool) -> list[Row]:

@@ -226,7 +226,7 @@ async def test_the_log_tells_what_happened() -> None:
 
 
 async def test_help_names_every_key_and_word() -> None:
-    async with measured(size=(120, 100)) as it:
+    async with measured(size=(120, 112)) as it:
         await it.press("question_mark")
         await it.shows("Words")
         await it.shows("Prune the next channel of the order")

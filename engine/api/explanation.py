@@ -190,9 +190,7 @@ def knock_out_told(found: Findings) -> str:
     at = found.diagnosed
     if at.base.poisoned is None:
         dearest = max(range(len(at.knock_out)), key=lambda channel: knocked(found, channel)[0])
-        return (
-            f"Alone, channel {dearest} costs most: {-knocked(found, dearest)[0] or 0.0:+.2f} points of clean accuracy."
-        )
+        return f"Alone, channel {dearest} costs most: {p.format_drop(knocked(found, dearest)[0])} pt of clean accuracy."
     if not attacked(found):
         return "There is no attack that the loss of one channel could break."
     able = carriers(found)
@@ -207,14 +205,14 @@ def knock_out_told(found: Findings) -> str:
             )
         return (
             f"Without channel {able[0]} alone the attack falls to {left or 0.0:.2f} % and clean accuracy changes by "
-            f"{-lost or 0.0:+.2f} points.{others}"
+            f"{p.format_drop(lost)} pt.{others}"
         )
     weakest = min(range(len(at.knock_out)), key=lambda channel: (knocked(found, channel)[1] or 0.0, channel))
     lost, left = knocked(found, weakest)
     if (left or 0.0) < BROKEN:
         return (
             f"No single channel breaks the attack for less than {FALL} points: without channel {weakest} it falls to "
-            f"{left or 0.0:.2f} %, at {-lost or 0.0:+.2f} points of clean accuracy."
+            f"{left or 0.0:.2f} %, at {p.format_drop(lost)} pt of clean accuracy."
         )
     return (
         f"No single channel carries the attack: without any one of them it still reaches {left or 0.0:.2f} % or more."
@@ -268,8 +266,9 @@ def phases_told(found: Findings) -> str:
         hits, images = at.curve[told.clean_loss].poisoned or 0, found.images["poisoned"]
         low, high = wilson(hits, images)
         reach = f"the attack reaches {p.percent(hits, images):.2f} % of poisoned test images ({low:.1f} to {high:.1f})"
+        price = "" if told.attack_loss is None else p.format_drop(drop(found, told.attack_loss))
         end = (
-            f"it comes under {BROKEN} % at step {told.attack_loss}, at {-drop(found, told.attack_loss):+.2f} points"
+            f"it comes under {BROKEN} % at step {told.attack_loss}, at {price} pt"
             if told.attack_loss is not None
             else f"it never comes under {BROKEN} %{constant(found)}"
         )
@@ -280,7 +279,7 @@ def phases_told(found: Findings) -> str:
     return (
         f"Pruned by mean activation, the attack comes under {BROKEN} % at step {step} of {last}: to "
         f"{asr(found, step):.2f} % of poisoned test images ({low:.1f} to {high:.1f}), when clean validation accuracy "
-        f"has changed by {-drop(found, step) or 0.0:+.2f} points{end}."
+        f"has changed by {p.format_drop(drop(found, step))} pt{end}."
     )
 
 

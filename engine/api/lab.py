@@ -42,7 +42,7 @@ class LabFolder(msgspec.Struct, frozen=True):
 
 
 def models_folder(settings: Settings) -> Path:
-    """Where B' is saved."""
+    """Where B′ is saved."""
     return Path(settings.out or Path(settings.root) / "models")
 
 
@@ -100,14 +100,14 @@ def thresholds(texts: Iterable[str], parse: Callable[[str], str] = parse_thresho
 
 
 def refuse_steps(save_steps: Iterable[int], last: int) -> None:
-    """Raises Refused where B' is to be saved at a step that will not come; `last`: that of the order."""
+    """Raises Refused where B′ is to be saved at a step that will not come; `last`: that of the order."""
     beyond = next((step for step in save_steps if not 1 <= step <= last), None)
     if beyond is not None:
         raise Refused(f"--save-step {beyond}: there is no such step, expected 1..{last}.")
 
 
 def model_name(*, suffix: str, threshold: str | None = None, step: int | None = None) -> str:
-    """The file name of a B' saved at a threshold, or at a step."""
+    """The file name of a B′ saved at a threshold, or at a step."""
     return f"model_prune_{threshold}{suffix}" if threshold is not None else f"model_step_{step}{suffix}"
 
 
@@ -141,7 +141,7 @@ def refuse_not_tuned(name: str, step: int, threshold: str | None) -> None:
 
 
 class SavedPoint(NamedTuple):
-    """What a name in the lab's own manner says of a B': the threshold, or the step, that it was saved at."""
+    """What a name in the lab's own manner says of a B′: the threshold, or the step, that it was saved at."""
 
     threshold: str | None
     step: int | None
@@ -152,7 +152,7 @@ NAMES_OF_B_PRIME = re.compile(r"model_(prune|step)_([0-9.]+)\.(h5|keras)", re.IG
 
 
 def saved_point(name: str) -> SavedPoint | None:
-    """What `name` says of a B'; None where the user is free to say by it what they like."""
+    """What `name` says of a B′; None where the user is free to say by it what they like."""
     found = NAMES_OF_B_PRIME.fullmatch(name)
     if found is None:
         return None
@@ -172,20 +172,20 @@ def refuse_misnamed(name: str, step: int, first_reached: Callable[[str], int | N
     """
     if TUNED.fullmatch(name):
         raise Refused(
-            f"{escape(name, SHORT)}: is the name of a B″, which was tuned, and this is B'. Choose another name."
+            f"{escape(name, SHORT)}: is the name of a B″, which was tuned, and this is B′. Choose another name."
         )
     said = saved_point(name)
     if said is None or step == (said.step if said.threshold is None else first_reached(said.threshold)):
         return
     what = f"step {said.step}" if said.threshold is None else f"{threshold_label(said.threshold)}"
-    raise Refused(f"{escape(name, SHORT)}: is the name of B' at {what}, and this is step {step}. Choose another name.")
+    raise Refused(f"{escape(name, SHORT)}: is the name of B′ at {what}, and this is step {step}. Choose another name.")
 
 
 def file_name(text: str, suffix: str) -> str:
-    """A name that a user typed as a file name in the folder of B', with its suffix. Raises Refused."""
+    """A name that a user typed as a file name in the folder of B′, with its suffix. Raises Refused."""
     name = text.strip()
     if not name or "/" in name or name.startswith(".") or not name.isprintable() or len(name) > 100:
-        raise Refused("A name for B' is a plain file name: no folder, no leading dot, 100 characters at most.")
+        raise Refused("A name for B′ is a plain file name: no folder, no leading dot, 100 characters at most.")
     if len(name.encode()) > LONGEST:
-        raise Refused(f"A name for B' takes {LONGEST} bytes at most; this one takes {len(name.encode())}.")
+        raise Refused(f"A name for B′ takes {LONGEST} bytes at most; this one takes {len(name.encode())}.")
     return name if name.endswith(suffix) else name + suffix

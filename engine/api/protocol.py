@@ -795,6 +795,51 @@ class Images(Event, frozen=True, tag="images"):
     epoch: int | None = None
 
 
+class ExcitedImage(msgspec.Struct, frozen=True):
+    """The image of a set on which a channel's mean activation is the highest; `map` is that of this image alone.
+
+    `rgb` holds height x width x 3 bytes; `map` has the shape of the view's maps. Of large sets evenly spaced images
+    were looked at.
+    """
+
+    of: SetName
+    index: int
+    label: int
+    mean: float
+    height: int
+    width: int
+    rgb: bytes
+    map: tuple[float, ...]
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """A channel's filter of `height` x `width` positions over `inputs` channels; `bias` None: the layer has none.
+
+    `weights`: `rows` x `columns` of them, a row for each position and a column for each input channel; of more than a
+    terminal shows, means over blocks.
+    """
+
+    height: int
+    width: int
+    inputs: int
+    rows: int
+    columns: int
+    weights: tuple[float, ...]
+    bias: float | None
+
+
+class Fading(msgspec.Struct, frozen=True):
+    """B as one channel alone keeps `shares` of its activation, from all of it to none, which is to prune it.
+
+    `sample`: images of each set; `valid` and `poisoned`: those of them answered with their label, and their target.
+    """
+
+    sample: dict[SetName, int]
+    shares: tuple[float, ...]
+    valid: tuple[int, ...]
+    poisoned: tuple[int, ...] | None = None
+
+
 class ChannelView(Event, frozen=True, tag="channel_view"):
     """Answer to ShowChannel: means over images of the ranking feature, row by row; `alone`: B with it pruned.
 
@@ -809,6 +854,9 @@ class ChannelView(Event, frozen=True, tag="channel_view"):
     alone: Counts
     feature_height: int = 0  # of the feature itself, where the maps are averages over blocks; else 0
     feature_width: int = 0
+    excited: tuple[ExcitedImage, ...] = ()  # of sets on which it is active at all
+    filter: Filter | None = None
+    fading: Fading | None = None
 
 
 class Evaluated(Event, frozen=True, tag="evaluated"):
@@ -1010,3 +1058,12 @@ def reached(threshold: str, before: int, after: int, images: int) -> bool:
 def threshold_label(threshold: str) -> str:
     """A threshold as the change in accuracy that it is: -2 pt; without a sign for none."""
     return f"-{threshold} pt" if Decimal(threshold) else "0 pt"
+
+
+def format_drop(drop: float) -> str:
+    """A drop as the change in accuracy that it is, wherever people read it: -3.93 for 3.93 points lost; 0.00 for none.
+
+    Data files and options hold the points lost, without a sign.
+    """
+    text = f"{-drop:+.2f}"
+    return text if text.strip("+-0.") else "0.00"

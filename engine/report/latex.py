@@ -3,6 +3,7 @@
 import re
 
 from engine.api.orders import ORACLE
+from engine.api.protocol import format_drop
 from engine.report.certainty import effectiveness, robust
 from engine.report.figures import RATES, rate, rows
 from engine.report.markdown import TITLES, when
@@ -21,7 +22,8 @@ def results_tex(record: RunRecord) -> bytes:
         drop, proven = (record.drop(row.counts) if row.has_drop else None), robust(record, row)
         der = effectiveness(record, row)
         head = [row.network, when(row), str(row.step)]
-        cells = [_cell(value) for value in (drop, *rates, proven[0] if proven else None)]
+        cells = ["" if drop is None else format_drop(drop).replace("-", "−")]
+        cells += [_cell(value) for value in (*rates, proven[0] if proven else None)]
         lines.append([*head, *cells, "" if der is None else f"{der:.4f}"])
     kept = [at for at in range(len(header)) if at < 4 or any(line[at] for line in lines)]
     table = [[line[at] for at in kept] for line in (header, *lines)]

@@ -1,7 +1,7 @@
 """The file report.md: the picture, the results table, what the curve says, and what was measured on what."""
 
 from engine.api.orders import DEFAULT, ORACLE, method_of
-from engine.api.protocol import SetName, threshold_label
+from engine.api.protocol import SetName, format_drop, threshold_label
 from engine.api.published import CLOSE
 from engine.report import certainty, tuning
 from engine.report.csv_table import code, markdown, plain
@@ -32,13 +32,13 @@ USES: dict[SetName, str] = {
     "poisoned_valid": "attack success rate of B and of saved B′; only looked at",
 }
 WORDS = """\
-* **B** is the network as it came. **B′** is B with the first *step* channels of the order set to zero. **G** answers
-  what B and B′ agree on, and "backdoored" where they differ.
+* **B** is the BadNet, nothing pruned. **B′** is B with the first *step* channels of the order set to zero. **G**
+  answers what B and B′ agree on, and "backdoored" where they differ.
 * **clean**: percent of clean images answered with their label. **ASR**, attack success rate: percent of poisoned images
   answered with the attack's target. **detected**, **false alarms**: percent of poisoned, of clean, images to which G
   answers "backdoored".
-* **drop**: points (pt) of clean validation accuracy that B′ has lost. A threshold is reached at the first step whose
-  drop is at least that many points; accuracy that rises again later changes nothing."""
+* **drop**: by how many points (pt) clean validation accuracy has changed from B to B′: -2.00 where 2 points are lost. A
+  threshold is reached at the first step that has lost so much; accuracy that rises again later changes nothing."""
 
 
 SURE = """\
@@ -93,7 +93,7 @@ def results_table(record: RunRecord) -> str:
 
 
 def _head(record: RunRecord, row: Row) -> list[str]:
-    drop = f"{record.drop(row.counts):.2f}" if row.has_drop else ""
+    drop = format_drop(record.drop(row.counts)) if row.has_drop else ""
     return [row.network, when(row), str(row.step), drop]
 
 
@@ -124,7 +124,7 @@ def thresholds_table(record: RunRecord) -> str:
 
 
 def _saved_line(record: RunRecord, saved: SavedStep) -> list[str]:
-    drop, answers = f"{record.drop(saved.counts):.2f}", code(saved.answers) if saved.answers else ""
+    drop, answers = format_drop(record.drop(saved.counts)), code(saved.answers) if saved.answers else ""
     step = str(saved.step) + ("" if set(saved.pruned) == set(record.order[: saved.step]) else " of another order")
     return [when(saved), step, f"{record.fraction(saved.step):.3f}", drop, code(saved.file), answers]
 
@@ -132,10 +132,10 @@ def _saved_line(record: RunRecord, saved: SavedStep) -> list[str]:
 def _empty_line(record: RunRecord, threshold: str) -> list[str]:
     """A threshold without a file: not reached, or reached and not saved."""
     if (step := record.first_reached(threshold)) is not None:
-        drop = f"{record.drop(record.steps[step]):.2f}"
+        drop = format_drop(record.drop(record.steps[step]))
         return [threshold_label(threshold), str(step), f"{record.fraction(step):.3f}", drop, "not saved", ""]
     most = max(map(record.drop, record.steps.values()))
-    return [threshold_label(threshold), f"not reached by {record.last}", "", f"{most:.2f} at most", "", ""]
+    return [threshold_label(threshold), f"not reached by {record.last}", "", f"{format_drop(most)} at most", "", ""]
 
 
 def certainty_table(record: RunRecord) -> str:

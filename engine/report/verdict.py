@@ -10,7 +10,7 @@ BROKEN, GONE = 50, 5  # percent of attack success: it fails more often than not,
 def verdict(record: RunRecord) -> str:
     """One sentence on B': its accuracy on clean validation data, the attack on poisoned test data."""
     if len(record.steps) == 1:
-        return "No channel has been pruned yet: this is B as it came."
+        return "No channel has been pruned yet: this is B itself."
     if record.base.poisoned is None:
         return f"{accuracy_fate(record)}; without poisoned test images nothing can be said about the attack."
     if (asr := attack_rate(record, record.base)) < BROKEN:
@@ -71,7 +71,7 @@ def attack_stayed(record: RunRecord, accuracy: int | None) -> str:
 
 
 def price(record: RunRecord, step: int) -> str:
-    return f"{0.0 - record.drop(record.steps[step]):+.2f} pt"
+    return f"{p.format_drop(record.drop(record.steps[step]))} pt"
 
 
 def lower(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a run writes for its user: B' beside the lab's models, G's answers and the results in the run folder."""
+"""What a run writes for its user: B′ beside the lab's models, G's answers and the results in the run folder."""
 
 import os
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ from engine.sandbox.model_file import filled_bytes, pruned_bytes
 
 
 def refuse_foreign(settings: Settings, suffix: str) -> None:
-    """Raises Refused, before anything is computed, where a B' would replace somebody else's file."""
+    """Raises Refused, before anything is computed, where a B′ would replace somebody else's file."""
     names = [lab.model_name(suffix=suffix, threshold=each) for each in settings.save_at]
     names += [lab.model_name(suffix=suffix, step=each) for each in settings.save_steps]
     names += [lab.tuned_name(suffix=suffix, threshold=each, step=0) for each in settings.tune_at]
@@ -88,7 +88,7 @@ class Saver:
         replace: bool = False,
         again: bool = True,
     ) -> bool:
-        """Save B' of a step under `name`, and what G answers there.
+        """Save B′ of a step under `name`, and what G answers there.
 
         Where the file is somebody else's, or this run's with other channels at zero, it asks instead (`again`: even
         where it has asked about the same before) and returns False. `overwrite` and `replace` are the user's answers.
@@ -164,7 +164,7 @@ class Saver:
             return f"{name} is there already, and not from {whose}. Replace it?"
         again = f"{threshold_label(threshold)} is crossed again, with other channels pruned. " if threshold else ""
         if file is None:
-            return f"{again}Save B' of step {step} as {name}?"
+            return f"{again}Save B′ of step {step} as {name}?"
         return f"{again}{name} holds step {file.step}, with other channels at zero. Replace it by step {step}?"
 
     def worded(self, event: Question) -> Question:
@@ -183,7 +183,7 @@ class Saver:
         tuning: int | None = None,
         epoch: int | None = None,
     ) -> None:
-        """G's answers on the test sets at a step, beside those of B and B'; or of an epoch of a tuning, and B″."""
+        """G's answers on the test sets at a step, beside those of B and B′; or of an epoch of a tuning, and B″."""
         run = self.run
         b = run.b_answers
         g = repaired(b, b_prime, run.inputs.classes)
@@ -232,7 +232,7 @@ class Saver:
     # --- what is on disk ---
 
     def kept(self, step: int, threshold: str | None) -> bool:
-        """Whether B' of a step of the current order, and what G answers there, are saved where they belong."""
+        """Whether B′ of a step of the current order, and what G answers there, are saved where they belong."""
         channels, ledger = frozenset(self.run.session.order[:step]), self.recorder.ledger
         paths = [self.out / lab.model_name(suffix=self.suffix, threshold=threshold, step=step)]
         if {"test", "poisoned"} & set(self.run.inputs.sets):

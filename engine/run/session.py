@@ -65,7 +65,7 @@ class Earlier(NamedTuple):
 class Session:
     """The state of one run.
 
-    `answers` keeps the answers of B' by the key of its pruned channels (`key`); it may live on disk. `count` makes
+    `answers` keeps the answers of B′ by the key of its pruned channels (`key`); it may live on disk. `count` makes
     Counts of them. `images` are the validation images, `poisoned` the poisoned test images. A walk stops at every
     `stride`-th step and at those of `visits`, and finds the single channel at which a threshold is crossed.
     """
@@ -289,7 +289,7 @@ class Session:
             elif (threshold, key) not in self.asked:
                 self.crossed[threshold] = key
                 self.asked.add((threshold, key))
-                text = f"{threshold_label(threshold)} is crossed again, with other channels pruned. Save B' again?"
+                text = f"{threshold_label(threshold)} is crossed again, with other channels pruned. Save B′ again?"
                 yield Question("threshold", text, threshold, step)
 
     def reached_before(self, threshold: str, step: int) -> bool:

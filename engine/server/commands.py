@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from engine import report
 from engine.analysis import compare_orders
+from engine.analysis.channel_view import ChannelLook
 from engine.analysis.explain import explained
 from engine.analysis.findings import analysed
 from engine.api import lab
@@ -44,6 +45,7 @@ class Service:
         self.measuring = False  # a saved step: its figures belong to its files, so a pause waits for them
         self.used, self.held = ExitStack(), ExitStack()  # what is closed with the run; its locks
         self.state: tuple[Run, Saver] | None = None
+        self.look: ChannelLook | None = None  # what looks at channels of the run share
         self.painter = report.Painter()
         self.started = time.perf_counter()
         self.repair = Repair(self)
@@ -303,7 +305,9 @@ class Service:
         self.emit(image_browser.images(self.run, self.repair.at_epoch(command), found))
 
     def show_channel(self, command: p.ShowChannel) -> None:
-        self.emit(self.run.channel_view(command.channel))
+        if self.look is None or self.look.run is not self.run:
+            self.look = ChannelLook(self.run)
+        self.emit(self.look.view(command.channel))
 
     def compare(self, command: p.Compare) -> None:
         """Orders side by side, each told of as soon as it is computed; in a run of one's own, kept and drawn."""

@@ -60,11 +60,11 @@ def running(columns: int, lines: int) -> list[float]:
         terminal.press("r")
         terminal.wait(lambda text: re.search(rf"step [1-9]\d?/{STEPS} ", text) is not None)
         ranges = [
-            "zoom: 0 to 100 %",
-            "zoom: 50 to 100 %",
-            "zoom: 75 to 100 %",
-            "zoom: 88 to 100 %",
-            "zoom: 94 to 100 %",
+            "y 0 to 100 %",
+            "y 50 to 100 %",
+            "y 75 to 100 %",
+            "y 88 to 100 %",
+            "y 94 to 100 %",
         ]
         return answers(terminal, [("z", lambda text, wanted=wanted: wanted in text) for wanted in ranges])
 

@@ -139,7 +139,7 @@ def test_a_terminal_sees_a_bar_and_gets_its_cursor_back(terminal: Pseudo) -> Non
     terminal.read()
     assert terminal.output.count(b"step 45/60") == 1
     assert cursor_shown(terminal.output)
-    assert terminal.output.index(b"B'  -2 pt") > terminal.output.index(b"step 60/60")
+    assert terminal.output.index("B′  -2 pt".encode()) > terminal.output.index(b"step 60/60")
 
 
 def test_ctrl_c_on_a_terminal_leaves_it_in_order(terminal: Pseudo) -> None:

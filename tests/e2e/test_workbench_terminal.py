@@ -135,7 +135,7 @@ def test_a_hang_up_ends_it(at_work: Pseudo) -> None:
 def test_bytes_that_are_no_text_are_survived(at_work: Pseudo) -> None:
     at_work.write(b"\xff\xe9\xc3(\x80")
     at_work.write(b"m")
-    at_work.wait_for_text("as it came")
+    at_work.wait_for_text("nothing pruned")
     at_work.write(b"q")
     assert at_work.wait() == 0 and at_work.restored()
 

@@ -30,7 +30,7 @@ def drive(window: Tmux, table_shown: bool) -> None:
     window.keys("r")
     window.shows("step 60/60", "ready")
     window.keys("m")
-    window.shows("as it came", "-4 pt @52")
+    window.shows("nothing pruned", "-4 pt @52")
     back(window)
     window.keys("i")
     window.shows("clean test", "poisoned test", "▀")

@@ -194,7 +194,7 @@ def test_a_name_that_the_run_uses_for_other_channels_is_asked_about(talk: Talk) 
 @pytest.mark.parametrize("name", ["misnamed", "step misnamed"])
 def test_a_name_of_the_labs_own_is_given_only_to_what_it_says(talk: Talk, name: str) -> None:
     (failed,) = of(p.Failed, talk[name])
-    assert failed.exit_code == 2 and "is the name of B' at" in failed.message
+    assert failed.exit_code == 2 and "is the name of B′ at" in failed.message
     assert failed.message.endswith("Choose another name.") and "\n" not in failed.message
     assert not of(p.Saved, talk[name]) and not of(p.Question, talk[name])
 

@@ -91,7 +91,7 @@ def test_a_name_of_another_network_is_refused_written_or_not(settings: p.Setting
     for way in ((p.Goto(1),), (p.Goto(4), p.Goto(1))):
         *_, saved = talk(settings, *way, p.SaveHere(name, overwrite=True))
         (failed,) = of(p.Failed, saved)
-        assert "is the name of B' at" in failed.message and "this is step 1" in failed.message
+        assert "is the name of B′ at" in failed.message and "this is step 1" in failed.message
         assert not of(p.Saved, saved)
 
 
@@ -284,7 +284,7 @@ def test_headless_goes_on_with_a_finished_run_of_before(
     code, out, err = headless(of_before, capfd)
     assert code == 0, err
     assert [line.split()[1] for line in out[: out.index("")]] == [f"{step}/4" for step in range(5)]
-    assert [len(row) for row in columns(out) if row[0] in ("B", "B'")] == [7, 9, 9], "every rate is there"
+    assert [len(row) for row in columns(out) if row[0] in ("B", "B′")] == [7, 9, 9], "every rate is there"
     assert not any("Left as it is" in line or "left as it is" in line for line in err)
 
 

@@ -295,6 +295,8 @@ class ScriptedEngine:
     def _save(self, name: str, threshold: str | None, step: int | None = None) -> None:
         at = self._at if step is None else step
         self._say(p.Saved("model", f"/lab/models/{name}", "a" * 64, "written", at, threshold))
+        answers = name.replace("model_", "g_", 1)
+        self._say(p.Saved("answers", f"/lab/runs/one/{answers}", "b" * 64, "written", at, threshold))
 
 
 def opened(held_by: str | None = None) -> p.Opened:
@@ -324,7 +326,17 @@ def channel_view(channel: int) -> p.ChannelView:
     height, width = 5, 4
     clean = tuple(((y * width + x) * (channel % 7)) / 20 for y in range(height) for x in range(width))
     bad = tuple(1.4 * value if i < 8 else value / 3 for i, value in enumerate(clean))
-    return p.ChannelView(channel, height, width, clean, bad, counts(34))
+    excited = tuple(
+        p.ExcitedImage(of, index, 7, 3.2, 55, 47, picture(index, 55, 47, of == "poisoned").rgb, shown)
+        for of, index, shown in (("valid", 12, clean), ("poisoned", 40, bad))
+        if max(shown) > 0
+    )
+    weights = tuple(((place * (channel + 3)) % 17 - 8) / 40 for place in range(160))
+    fading = p.Fading(
+        {"valid": 500, "poisoned": 500}, (1.0, 0.75, 0.5, 0.25, 0.0), (493, 493, 490, 480, 400), (500,) * 5
+    )
+    kernel = p.Filter(2, 2, 40, 4, 40, weights, 0.0125)
+    return p.ChannelView(channel, height, width, clean, bad, counts(34), excited=excited, filter=kernel, fading=fading)
 
 
 def pictures(command: p.ShowImages, step: int) -> p.Images:

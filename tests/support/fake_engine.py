@@ -553,7 +553,7 @@ class FakeEngine:
         self.questions += 1
         self.asked.add((name, self.pruned(step)))
         text = {
-            "threshold": f"-{threshold} pt is crossed again, with other channels pruned. Save B' again?",
+            "threshold": f"-{threshold} pt is crossed again, with other channels pruned. Save B′ again?",
             "replace": f"{name} holds other channels at zero. Replace it by step {step}?",
             "overwrite": f"{name} is there already and is not from this run. Write over it?",
         }[about]

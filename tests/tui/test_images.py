@@ -6,7 +6,8 @@ from textual.geometry import Size
 from engine.api import protocol as p
 from engine.api.protocol import ImagePair, Picture, ShowImages
 from tests.support.pilot import measured
-from tui.screens.images import CAPTION, GAP, Grid, _captions, grid
+from tui.screens.images import CAPTION, GAP, LEGENDS, Grid, _captions, grid, tag
+from tui.widgets.half_blocks import Depth, picture, pictures
 
 pytestmark = pytest.mark.tui
 FACE = (55, 47)
@@ -60,7 +61,7 @@ async def test_it_begins_with_someone_whom_the_attack_changes() -> None:
     async with measured() as it:
         await it.press("i")
         await it.shows("clean test 1  label 1")
-        await it.shows("2 of 1,000")
+        await it.shows("1 of 1,000")
         await it.press("left")
         await it.shows("clean test 0  label 0")
         assert [c.offset for c in it.commands(ShowImages) if isinstance(c, ShowImages)] == [0, 1, 0]
@@ -69,7 +70,85 @@ async def test_it_begins_with_someone_whom_the_attack_changes() -> None:
 async def test_the_trigger_is_told_once_it_is_found() -> None:
     async with measured(size=(120, 40)) as it:
         await it.press("i")
-        await it.shows("the attack works")
+        await it.shows("Side by side")
         trigger = p.TriggerRegion(15, 6, 9, 34, 306, (74.4, 25.2, 140.0))
         it.engine.say(p.Analysed(trigger, "", (), ()))
         await it.shows("Trigger: rows 15-23, columns 6-39, 306 pixels, mean colour 74, 25, 140, target 0.")
+
+
+# --- what is told of a picture, and the cursor
+
+
+@pytest.mark.parametrize(
+    ("b_prime", "g", "poisoned", "said"),
+    [
+        (7, 7, False, "right"),
+        (3, 3, False, "wrong"),
+        (3, 10, False, "false alarm"),
+        (7, 7, True, "attack works"),
+        (3, 10, True, "caught"),
+        (3, 3, True, "attack fails"),
+    ],
+)
+def test_each_picture_says_what_it_is(b_prime: int, g: int, poisoned: bool, said: str) -> None:
+    b = b_prime if g != 10 else 7
+    assert tag(Picture(b"", 7, b, b_prime, g), poisoned, 10)[0] == said
+
+
+async def test_the_legend_belongs_to_the_filter() -> None:
+    async with measured(size=(120, 40)) as it:
+        await it.press("i")
+        await it.shows("Side by side: a clean test image")
+        for name in ("wrong", "attack works", "caught", "false alarm"):
+            await it.press("f")
+            await it.shows(f"▸{name}")
+            await it.shows(LEGENDS[name][0])
+
+
+async def test_a_cursor_walks_the_grid_and_enter_enlarges() -> None:
+    async with measured(size=(200, 60)) as it:
+        await it.press("i", "z")
+        await it.shows("1-9 of 1,000")
+        await it.shows("▸ clean test 1 ")
+        await it.press("right", "down")
+        await it.shows("▸ clean test 5 ")
+        await it.press("enter")
+        await it.shows("5 of 1,000")
+        await it.press("right")
+        await it.shows("6 of 1,000")
+        await it.press("enter")
+        await it.shows("1-9 of 1,000")
+        await it.shows("▸ clean test 6 ")
+        await it.press("down", "down")
+        await it.shows("10-18 of 1,000")
+        await it.shows("▸ clean test 12 ")
+        await it.press("up")
+        await it.shows("▸ clean test 9 ")
+
+
+async def test_the_cursor_stays_among_the_images_that_pass() -> None:
+    async with measured() as it:
+        await it.press("i", "f")
+        await it.shows("0, 14 pass")
+        await it.press("left", "up")
+        await it.press(*["right"] * 20)
+        await it.shows("13, 14 pass")
+
+
+# --- pairs where colours are few
+
+
+def test_a_pair_in_sixteen_colours_is_stretched_by_one_measure() -> None:
+    """The same skin is the same grey on both, though one of them has a black band that the other has not."""
+    skin, dark = bytes([150, 120, 100]), bytes([10, 10, 10])
+    clean, banded = skin * 64, dark * 16 + skin * 48
+    first, second = pictures((clean, banded), 8, 8, 8, 4, "16")
+    assert [segment.style for segment in first[3]] == [segment.style for segment in second[3]]
+    alone = picture(banded, 8, 8, 8, 4, "16")
+    assert [segment.style for segment in alone[3]] != [segment.style for segment in picture(clean, 8, 8, 8, 4, "16")[3]]
+
+
+@pytest.mark.parametrize("depth", ["truecolor", "256"])
+def test_with_more_colours_each_picture_is_as_it_is_alone(depth: Depth) -> None:
+    rgbs = (bytes(range(192)), bytes(range(255, 63, -1)))
+    assert pictures(rgbs, 8, 8, 8, 4, depth) == [picture(rgb, 8, 8, 8, 4, depth) for rgb in rgbs]

@@ -60,7 +60,21 @@ async def test_what_is_on_the_screen_is_not_said_again() -> None:
         for text in ("one", "two", "three", "four"):
             it.app.show_notice(text)
         await it.shows("four")
-        assert [said.message for said in it.app._notifications] == ["two", "three", "four"]
+        assert [said.message for said in it.app._notifications] == ["two\nthree\nfour"]
+
+
+async def test_what_is_said_in_passing_is_one_box_and_gone_at_the_next_key() -> None:
+    async with measured() as it:
+        it.app.show_notice("one", "error")
+        it.app.show_notice("two")
+        await it.shows("two")
+        (box,) = it.app._notifications
+        assert (box.message, box.severity) == ("one\ntwo", "error")
+        lines = it.text().splitlines()
+        assert "one" in lines[3] and "two" in lines[4], "below the header: the axis and the answers are at the bottom"
+        await it.press("z")
+        await it.until(lambda: "one" not in it.text())
+        assert not it.app._notifications
 
 
 @pytest.mark.parametrize("width", [60, 76, 77, 78, 79, 80, 81, 120])
@@ -176,10 +190,11 @@ async def test_zoom_curves_bars_and_sort_change_what_is_seen_only() -> None:
         await it.press("r")
         await it.until(lambda: it.state.complete and it.state.written)
         sent = len(it.engine.commands)
-        await it.press("z", "z")
-        await it.shows("50 to 100 %")
+        await it.shows("y 0 to 100 %")
+        await it.press("z")
+        await it.shows("y 50 to 100 %")
         await it.press("c")
-        await it.shows("× G test")
+        await it.shows("G: detection")
         await it.press("S")
         await it.shows("ch▾")
         assert len(it.engine.commands) == sent

@@ -5,6 +5,7 @@ import pytest
 from tests.support.pilot import Bench, measured
 from tui.model.formatting import rate
 from tui.model.run_state import figures
+from tui.screens.panes import ThresholdStrip
 
 pytestmark = pytest.mark.tui
 WIDE = (120, 40)
@@ -87,3 +88,20 @@ async def test_a_save_is_told_where_it_happens_and_then_what_to_do_next() -> Non
         await it.shows("saved -30 pt @54 and 3 more")
         await it.pilot.resize_terminal(60, 16)
         await it.shows("All pruned.")
+
+
+# --- without room for panes
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (100, 30)])
+async def test_a_strip_stands_for_the_panes_where_they_have_no_room(size: tuple[int, int]) -> None:
+    async with measured(size=size) as it:
+        await it.shows("┄ -2  ┄ -4  ┄ -10  ┄ -30")
+        await it.press("g", *["delete"] * 3, "4", "8", "enter")
+        await it.shows("◆ -2 @45  ◆ -4 @48  ┄ -10  ┄ -30")
+        await it.shows("next: channel")
+
+
+async def test_where_the_panes_are_there_is_no_strip() -> None:
+    async with measured(size=(120, 40)) as it:
+        assert it.app.screen.query_one(ThresholdStrip).size.height == 0

@@ -1,4 +1,4 @@
-"""How every screen looks: at three sizes, in light colours, in sixteen, and in none."""
+"""How every screen looks: at four sizes, in light colours, in sixteen, and in none."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from tui.widgets.rows_view import RowsView
 
 pytestmark = pytest.mark.tui
 Compare = Callable[..., bool]
-SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+SIZES = {"60x16": (60, 16), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
 
 
 class Silent(ScriptedEngine):
@@ -119,6 +119,11 @@ def colours(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", [*SCREENS, *BESIDES])
 def test_at_80x24(snap_compare: Compare, name: str) -> None:
     assert snap_compare(app(name, "lab3-dark"), terminal_size=(80, 24), run_before=pressing(name))
+
+
+@pytest.mark.parametrize("name", [*LARGE, "images", "open", "died"])
+def test_smallest(snap_compare: Compare, name: str) -> None:
+    assert snap_compare(app(name, "lab3-dark"), terminal_size=SIZES["60x16"], run_before=pressing(name))
 
 
 @pytest.mark.parametrize("size", ["120x40", "200x60"])

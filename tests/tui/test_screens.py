@@ -91,9 +91,9 @@ async def test_results_show_b_and_every_saved_step() -> None:
     async with measured(size=WIDE) as it:
         await run_through(it)
         await it.press("m")
-        await it.shows("as it came")
+        await it.shows("nothing pruned")
         text = it.text()
-        assert "-2 pt @45" in text and "model_prune_30.h5" in text and 'answered "backdoored"' in text
+        assert "-2 pt @45" in text and "model_prune_30.h5" in text and "detected" in text
         figures = p.percent(counts(45).valid, 1000)
         assert f"{figures:.2f}" in text
 
@@ -181,7 +181,7 @@ async def test_images_show_answers_and_follow_the_playhead() -> None:
         await it.shows("▀")
         await it.shows("B 1  B′ 1")
         await it.press("space")
-        await it.shows("2 of 1,000 @1")
+        await it.shows("1 of 1,000 @1")
         assert [c.offset for c in it.commands(p.ShowImages) if isinstance(c, p.ShowImages)] == [0, 1, 1]
 
 
@@ -192,7 +192,7 @@ async def test_filters_and_pages_of_images() -> None:
         await it.press("right")
         await it.shows("clean test 2")
         await it.press("f")
-        await it.shows("1 of 14")
+        await it.shows("0, 14 pass")
         await it.press("f")
         await it.shows("No image passes the filter 'attack works'")
 
@@ -226,7 +226,7 @@ async def test_the_log_tells_what_happened() -> None:
 
 
 async def test_help_names_every_key_and_word() -> None:
-    async with measured(size=(120, 100)) as it:
+    async with measured(size=(120, 112)) as it:
         await it.press("question_mark")
         await it.shows("Words")
         await it.shows("Prune the next channel of the order")

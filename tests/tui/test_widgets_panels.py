@@ -8,6 +8,7 @@ from textual.app import App, ComposeResult
 
 from engine.api import protocol as p
 from tests.support.widget_runs import CHANNELS, IMAGES, ORDER, hits, mean, run
+from tui.model.first_fall import first_fall
 from tui.model.run_state import Kind, Line, RunState, reduce
 from tui.widgets.activation_bars import BarsData, MeanBars, bars, bars_data
 from tui.widgets.channel_table import BY_STATE, COLUMNS, ChannelTable, channels, fate, ordered, scrollbar
@@ -57,9 +58,11 @@ def test_chart_data_can_be_compared_and_hashed() -> None:
     assert chart_data(run(20)) != chart_data(run(21))
 
 
-def test_curves_of_g_are_drawn_when_asked_for() -> None:
-    names = [curve.name for curve in chart_data(run(20), with_g=True).curves]
-    assert names == ["valid", "ASR", "G test", "G ASR"]
+def test_what_g_is_for_is_drawn_when_asked_for() -> None:
+    data = chart_data(run(60), of_g=True)
+    assert [curve.name for curve in data.curves] == ["detection", "false alarms"]
+    assert data.curves[0].values[60] == 100.0 and data.curves[1].values[60] == pytest.approx(98.6 - hits(60) / 10)
+    assert data.thresholds == (), "they are levels of accuracy"
 
 
 def test_without_a_run_the_chart_is_empty() -> None:
@@ -79,10 +82,13 @@ def test_a_save_of_channels_since_reordered_is_not_marked() -> None:
 async def test_the_title_of_the_chart_is_its_legend() -> None:
     chart = Chart(chart_data(run(20)))
     async with Panels(chart).run_test(size=(80, 20)):
-        assert titles(chart) == ("⠒⠒ valid accuracy  • test ASR  %", "")
-        chart.data = chart_data(run(20), zoom=50, with_g=True)
-        assert titles(chart)[0] == "accuracy ⠒⠒ valid  + G test   ASR • test  × G test  %"
-        assert titles(chart)[1] == "zoom: 50 to 100 %"
+        assert titles(chart) == ("⠒⠒ valid accuracy  ⠒ ⠒ test ASR  y 94 to 100 %", "")
+        chart.data = chart_data(run(20), zoom=50)
+        assert titles(chart)[0] == "⠒⠒ valid accuracy  ⠒ ⠒ test ASR  y 50 to 100 %"
+        chart.data = chart_data(run(60), of_g=True)
+        assert titles(chart)[0] == "⠒⠒ G: detection  ⠒ ⠒ false alarms  y 0 to 100 %"
+        chart.show_verdict(first_fall(run(60)))
+        assert titles(chart)[1] == "accuracy fell first: -4.50 pt at step 48, ASR 100.00 %"
 
 
 async def test_equal_data_draws_nothing() -> None:

@@ -11,7 +11,22 @@ from hypothesis import strategies as st
 
 from tui.widgets import curves, plot
 from tui.widgets.cell_rows import blank
-from tui.widgets.curves import AUTO, BRAILLE, SPANS, ChartData, Curve, Frame, Range, Threshold, next_zoom, window
+from tui.widgets.curves import (
+    AUTO,
+    BRAILLE,
+    DASHED,
+    SHADE,
+    SPANS,
+    ChartData,
+    Curve,
+    Frame,
+    Range,
+    Threshold,
+    gutter,
+    joined_label,
+    next_zoom,
+    window,
+)
 from tui.widgets.labels import labels
 from tui.widgets.plot import trace
 from tui.widgets.plot_rows import chart
@@ -19,14 +34,14 @@ from tui.widgets.plot_rows import chart
 VALUE = st.one_of(st.none(), st.floats(0, 100), st.sampled_from([nan, inf, -inf]))
 
 
-def curve(*values: float | None, name: str = "valid", ink: str = "v", mark: str = BRAILLE) -> Curve:
+def curve(*values: float | None, name: str = "valid acc", ink: str = "v", mark: str = BRAILLE) -> Curve:
     return Curve(name, ink, mark, values)
 
 
 def falling(steps: int = 60) -> ChartData:
     """Accuracy that falls at the end while the attack stays at 100 %."""
     valid = curve(*[98.6 - max(0, k - 40) ** 2 / 100 for k in range(steps + 1)])
-    asr = curve(*[100.0] * (steps + 1), name="ASR", ink="a", mark="•")
+    asr = curve(*[100.0] * (steps + 1), name="ASR", ink="a", mark=DASHED)
     thresholds = (Threshold("2", 96.6, 45), Threshold("4", 94.6))
     return ChartData((valid, asr), steps, steps, thresholds, (45,))
 
@@ -65,6 +80,33 @@ def test_braille_and_other_marks_differ_without_colour() -> None:
     assert all("\u2800" < char <= "\u28ff" for _, _, char in braille)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=40), st.integers(24, 120), st.integers(4, 40))
+def test_a_dashed_line_lies_on_the_way_of_the_solid_one(values: list[float], width: int, height: int) -> None:
+    """Cell by cell, or beside it: where a line is steep, two ways to round may differ by a dot."""
+    frame = Frame(6, width, height, Range(0, 100), len(values) + 5)
+    solid = {(y, x) for y, x, _ in trace(curve(*values), frame).cells}
+    dashed = [(y, x) for y, x, _ in trace(curve(*values, mark=DASHED), frame).cells]
+    assert (frame.row(values[0]), frame.column(0)) in dashed
+    near = {(y + down, x + across) for y, x in solid for down in (-1, 0, 1) for across in (-1, 0, 1)}
+    assert set(dashed) <= near
+
+
+def test_a_dashed_line_has_gaps_of_two_cells() -> None:
+    frame = Frame(6, 61, 10, Range(0, 100), 60)
+    cells = {x for _, x, _ in trace(curve(*[50.0] * 61, mark=DASHED), frame).cells}
+    assert cells == {x for x in range(61) if x % 4 < 2}
+
+
+def test_one_step_of_a_dashed_line_is_no_ladder_of_marks() -> None:
+    """From 100 to 0 in one step: dashes, not ten measurements under each other."""
+    frame = Frame(6, 61, 20, Range(0, 100), 60)
+    cells = trace(curve(*[100.0] * 30, *[0.0] * 31, mark=DASHED), frame).cells
+    fall = [ord(char) - 0x2800 for _, x, char in cells if frame.column(29) <= x <= frame.column(30)]
+    assert all(0 < bits < 256 for bits in fall)
+    assert sum(bits.bit_count() for bits in fall) == pytest.approx(4 * 20 / 2, abs=6), "half of the way down is gaps"
+
+
 def test_a_trace_has_gaps_where_values_are_unknown() -> None:
     frame = Frame(6, 61, 10, Range(0, 100), 60)
     cells = trace(curve(*[50.0] * 20, None, nan, inf, *[50.0] * 20, mark="•"), frame).cells
@@ -95,7 +137,14 @@ def test_any_data_at_any_size_makes_a_chart_of_that_size(
     assert all(len(row.text) == len(row.ink) == width for row in rows)
 
 
-def test_curves_that_share_cells_take_turns() -> None:
+def test_lines_that_share_cells_show_the_dots_of_both() -> None:
+    same = ChartData((curve(*[99.9] * 61), curve(*[99.9] * 61, name="ASR", ink="a", mark=DASHED)), 60, 60)
+    top = chart(same, 78, 17)[0]
+    assert all("\u2800" < char <= "\u28ff" for char in top.text[6:60])
+    assert {"v", "a"} == set(top.ink[6:60]), "dashes of the attack over the line of accuracy"
+
+
+def test_other_marks_that_share_cells_take_turns() -> None:
     same = ChartData((curve(*[99.9] * 61), curve(*[99.9] * 61, name="ASR", ink="a", mark="•")), 60, 60)
     top = chart(same, 78, 17)[0]
     line = top.text[6:60]
@@ -106,7 +155,7 @@ def test_curves_that_share_cells_take_turns() -> None:
 
 def test_accuracy_and_attack_near_100_stand_in_different_rows() -> None:
     rows = text(falling())
-    assert "•" in rows[0]
+    assert any("\u2800" < char <= "\u28ff" for char in rows[0])
     assert rows.index(next(row for row in rows if "98.6┤" in row)) > 0
 
 
@@ -118,6 +167,50 @@ def test_thresholds_are_ticks_of_the_y_axis() -> None:
     assert "┄" in reached.text and "┄" in pending.text
 
 
+def test_thresholds_that_share_a_row_share_its_label() -> None:
+    """At the full range 2 and 4 points are less than a row."""
+    wide = ChartData(
+        falling().curves, 60, 60, (*falling().thresholds, Threshold("10", 88.6), Threshold("30", 68.6)), zoom=100
+    )
+    rows = text(wide)
+    assert "-2 -4 pt┤" in rows[0] and any("-10 pt┤" in row for row in rows) and any("-30 pt┤" in row for row in rows)
+
+
+@pytest.mark.parametrize("height", [7, 9, 12, 17, 30, 45])
+@pytest.mark.parametrize("zoom", [AUTO, *SPANS])
+def test_no_threshold_in_the_window_goes_without_a_label(height: int, zoom: int) -> None:
+    points = ("2", "4", "10", "30")
+    data = ChartData(falling().curves, 60, 60, tuple(Threshold(x, 98.6 - float(x)) for x in points), zoom=zoom)
+    seen, joined = window(data), " ".join(row[: gutter(data)] for row in text(data, 78, height))
+    for threshold in data.thresholds:
+        if seen.low < threshold.level <= seen.high and "…" not in joined:
+            assert f"-{threshold.points} " in joined + " " or f"-{threshold.points}┤" in joined
+
+
+def test_labels_of_several_thresholds() -> None:
+    assert [joined_label(x) for x in (["2"], ["4", "2"], ["2", "10", "4"], ["0", "2"])] == [
+        "-2 pt", "-2 -4 pt", "-2…-10 pt", "0 -2 pt",
+    ]  # fmt: skip
+
+
+def test_the_gap_between_the_curves_is_shaded_in_the_ink_of_the_upper_one() -> None:
+    valid, asr = curve(*[90.0] * 31, *[10.0] * 30), curve(*[50.0] * 61, name="ASR", ink="a", mark=DASHED)
+    rows = chart(ChartData((valid, asr), 60, 60, gap=True), 78, 17)
+    cells = [(y, x, row.ink[x]) for y, row in enumerate(rows) for x, char in enumerate(row.text) if char == SHADE]
+    frame = Frame(6, 72, 15, Range(0, 100), 60)
+    assert {ink for _, x, ink in cells if x < 6 + frame.column(30)} == {"V"}
+    assert {ink for _, x, ink in cells if x > 6 + frame.column(31)} == {"A"}
+    assert all(frame.row(90) < y < frame.row(10) for y, _, _ in cells)
+    assert SHADE not in "".join(row.text for row in chart(ChartData((valid, asr), 60, 60), 78, 17))
+
+
+def test_where_one_curve_is_unknown_nothing_is_shaded() -> None:
+    valid, asr = curve(*[90.0] * 61), curve(*[50.0] * 11, *[None] * 50, name="ASR", ink="a", mark=DASHED)
+    rows = chart(ChartData((valid, asr), 60, 60, gap=True), 78, 17)
+    shaded = {x for row in rows for x, char in enumerate(row.text) if char == SHADE}
+    assert shaded and max(shaded) <= 6 + curves.column(10, 60, 72)
+
+
 def test_a_saved_step_is_marked_on_the_curve() -> None:
     data = falling()
     frame = Frame(curves.gutter(data), 72, 15, window(data), 60)
@@ -127,10 +220,10 @@ def test_a_saved_step_is_marked_on_the_curve() -> None:
 
 def test_labels_stand_beside_the_playhead() -> None:
     valid = curve(*[98.6] * 11)
-    asr = curve(*[100.0] * 11, name="ASR", ink="a", mark="•")
+    asr = curve(*[100.0] * 11, name="ASR", ink="a", mark=DASHED)
     rows = text(ChartData((valid, asr), 60, 10))
-    assert "•◀ ASR 100.0" in rows[0]
-    assert any("◀ valid 98.6" in row for row in rows)
+    assert "◀ ASR 100.0" in rows[0]
+    assert any("◀ valid acc 98.6" in row for row in rows)
     assert rows[-2].index("▲") - 1 == rows[-1].index("10")
 
 
@@ -140,15 +233,21 @@ def test_labels_change_sides_where_the_right_has_no_room() -> None:
     assert not any("◀" in row for row in rows)
 
 
+def test_labels_stand_on_the_row_of_their_point() -> None:
+    data = ChartData((curve(*[90.0] * 31), curve(*[20.0] * 31, name="ASR", ink="a", mark=DASHED)), 60, 30)
+    rows, frame = text(data), Frame(gutter(data), 78 - gutter(data), 15, window(data), 60)
+    assert "valid acc 90.0" in rows[frame.row(90.0)] and "ASR 20.0" in rows[frame.row(20.0)]
+
+
 def test_labels_of_equal_values_stand_in_rows_of_their_own() -> None:
-    data = ChartData((curve(50.0, 50.0), curve(50.0, 50.0, name="ASR", ink="a", mark="•")), 60, 1)
+    data = ChartData((curve(50.0, 50.0), curve(50.0, 50.0, name="ASR", ink="a", mark=DASHED)), 60, 1)
     labelled = [row for row in text(data) if "◀" in row]
     assert len(labelled) == 2
 
 
-@pytest.mark.parametrize(("valid", "asr", "label"), [(98.6, 20.0, "▼ ASR 20.0"), (60.0, 99.9, "▼ valid 60.0")])
+@pytest.mark.parametrize(("valid", "asr", "label"), [(98.6, 20.0, "▼ ASR 20.0"), (60.0, 99.9, "▼ valid acc 60.0")])
 def test_a_value_below_the_window_is_pointed_to(valid: float, asr: float, label: str) -> None:
-    data = ChartData((curve(valid, valid), curve(asr, asr, name="ASR", ink="a", mark="•")), 60, 1, zoom=6)
+    data = ChartData((curve(valid, valid), curve(asr, asr, name="ASR", ink="a", mark=DASHED)), 60, 1, zoom=6)
     assert any(label in row for row in text(data)[-6:])
 
 
@@ -183,11 +282,14 @@ def test_too_small_a_room_stays_empty() -> None:
 # --- zoom -----------------------------------------------------------------------------------------------------
 
 
-def test_zoom_goes_round_all_levels() -> None:
-    levels = [AUTO]
-    while (zoom := next_zoom(levels[-1])) != AUTO:
-        levels.append(zoom)
-    assert levels == [AUTO, *SPANS]
+@pytest.mark.parametrize("lowest", [98.6, 94.0, 89.0, 60.0, 10.0])
+def test_each_zoom_shows_another_part_of_the_axis_and_leads_round(lowest: float) -> None:
+    data, seen = ChartData((curve(98.6, lowest),), 60, 1), []
+    for _ in SPANS:
+        seen.append(window(data))
+        data = ChartData(data.curves, 60, 1, zoom=next_zoom(data))
+        assert window(data) != seen[-1], "z never does nothing"
+    assert data.zoom == AUTO and {high - low for low, high in seen} == set(SPANS)
 
 
 @pytest.mark.parametrize(

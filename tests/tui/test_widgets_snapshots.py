@@ -24,12 +24,12 @@ class Board(App[None]):
 
     CSS = "#side { width: 50; } EventLog { height: 8; }"
 
-    def __init__(self, state: RunState, width: int, theme: str = "lab3-dark", with_g: bool = False) -> None:
+    def __init__(self, state: RunState, width: int, theme: str = "lab3-dark", of_g: bool = False) -> None:
         super().__init__()
-        self._state, self._wide, self._theme, self._with_g = state, width >= 110, theme, with_g
+        self._state, self._wide, self._theme, self._of_g = state, width >= 110, theme, of_g
 
     def compose(self) -> ComposeResult:
-        data = chart_data(self._state, with_g=self._with_g)
+        data = chart_data(self._state, of_g=self._of_g)
         with Horizontal():
             with Vertical():
                 yield Chart(data)
@@ -59,9 +59,9 @@ def test_while_running(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("theme", ["lab3-light", "ansi-dark"])
 def test_looking_back(snap_compare: Compare, theme: str) -> None:
-    assert snap_compare(Board(run(60, 50), MIDDLE[0], theme, with_g=True), terminal_size=MIDDLE)
+    assert snap_compare(Board(run(60, 50), MIDDLE[0], theme, of_g=True), terminal_size=MIDDLE)
 
 
 def test_without_colour(snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    assert snap_compare(Board(run(60, 50), MIDDLE[0], with_g=True), terminal_size=MIDDLE)
+    assert snap_compare(Board(run(60, 50), MIDDLE[0], of_g=True), terminal_size=MIDDLE)

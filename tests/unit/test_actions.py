@@ -53,7 +53,7 @@ def test_bindings_carry_id_and_tooltip() -> None:
 def test_rebinding_moves_keys_everywhere() -> None:
     table = rebound({"step": "n", "run": "x, f9"})
     assert {action.id: action.keys for action in table}["run"] == ("x", "f9")
-    assert "n prunes the least active channel · x prunes them all" in hint(RunState(), table)
+    assert "n prunes the first channel of the order · x prunes them all" in hint(RunState(), table)
     assert "x f9  Prune every channel" in page(table).plain
 
 

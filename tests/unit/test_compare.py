@@ -112,7 +112,7 @@ def test_the_table_names_what_orders_look_at(lab: Path, fake_command: Callable[.
     head, *rows = said.lines[:3]
     assert head.split("  ")[0] == "order" and "ASR < 10 %" in head
     assert [row.split()[:2] for row in rows] == [["mean", "clean"], ["greedy", "ORACLE"]]
-    assert rows[0].split()[3] == "0.479" and "step 54, -43.8 pt, test 54.9" in rows[0]
+    assert rows[0].split()[3] == "0.479" and "step 54, -43.79 pt, test 54.9" in rows[0]
     assert said.lines[3:] == [
         "within 2 points of clean validation accuracy, orders without an oracle prune 44",
         "within 4 points of clean validation accuracy, orders without an oracle prune 47",
@@ -164,7 +164,7 @@ def test_runs_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert head.split()[:5] == ["run", "network", "layer", "order", "looks"]
     assert first.split()[:4] == ["one", "bd_net.h5", "conv_3", "mean"]
     assert second.split()[:4] == ["two", "bd_net.h5", "conv_2", "mean"]
-    assert "1.000" in first and "step 2, +0.0 pt, test 71.4" in first
+    assert "1.000" in first and "step 2, 0.00 pt, test 71.4" in first
     assert compare.runs((Path("one"), Path("two")), Options(root=tmp_path), None, True) == 0
     found = json.loads(capsys.readouterr().out)
     assert [at["layer"] for at in found] == ["conv_3", "conv_2"] and found[0]["score"] == 1.0

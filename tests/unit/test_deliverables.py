@@ -100,7 +100,7 @@ def test_a_name_of_the_labs_is_free_at_its_own_step_only(name: str, free_at: int
         if step == free_at:
             lab.refuse_misnamed(name, step, {"2": 7}.get)
         else:
-            with pytest.raises(Refused, match=f"{name}: is the name of B' at .*, and this is step {step}"):
+            with pytest.raises(Refused, match=f"{name}: is the name of B′ at .*, and this is step {step}"):
                 lab.refuse_misnamed(name, step, {"2": 7}.get)
 
 

@@ -43,12 +43,12 @@ def test_a_line_a_step_and_then_the_table(headless: Headless) -> None:
     steps, table = out[: out.index("")], out[out.index("") + 1 :]
     assert [line.split()[1] for line in steps] == [f"{step}/60" for step in range(61)]
     assert steps[0] == (
-        "step  0/60  B itself    valid  98.65 %  (+0.00 pt)  test  98.62 %  ASR 100.00 %  G test  98.62 %  "
+        "step  0/60  B itself    valid  98.65 %   (0.00 pt)  test  98.62 %  ASR 100.00 %  G test  98.62 %  "
         "G ASR 100.00 %  detected   0.00 %  false alarms   0.00 %"
     )
     assert table[0].split() == ["drop", "clean", "clean", "ASR", "ASR", "detected", "alarms"]
-    assert [line.split()[0] for line in table[2:]] == ["B", *["B'", "G"] * 4]
-    assert table[3].split() == ["B'", "-2", "pt", "45", "-2.89", "95.76", "95.76", "100.00", "100.00"]
+    assert [line.split()[0] for line in table[2:]] == ["B", *["B′", "G"] * 4]
+    assert table[3].split() == ["B′", "-2", "pt", "45", "-2.89", "95.76", "95.76", "100.00", "100.00"]
     assert table[4].split() == ["G", "-2", "pt", "45", "95.65", "100.00", "0.00", "3.08"]
 
 

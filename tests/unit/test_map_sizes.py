@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from engine.api import protocol as p
 from engine.run.run import blocks
-from tui.screens.channel import averaged, maps
+from tui.screens.channel import maps
+from tui.screens.channel_maps import averaged
 
 SIZES = st.integers(1, 40)
 

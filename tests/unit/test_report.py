@@ -210,8 +210,8 @@ def test_report_shows_picture_table_thresholds_and_verdict() -> None:
     text = report_md(record).decode()
     assert "](curve.png)" in text
     assert report.verdict(record) in text.replace("\\", "")
-    assert "| -2 pt | 1 | 0.333 | 8.33 | `model_prune_2.h5` | `g_prune_2.h5` |" in text
-    assert "| -40 pt | not reached by 2 |  | 8.33 at most |  |  |" in text
+    assert "| -2 pt | 1 | 0.333 | -8.33 | `model_prune_2.h5` | `g_prune_2.h5` |" in text
+    assert "| -40 pt | not reached by 2 |  | -8.33 at most |  |  |" in text
     assert "| step 2 | 2 | 0.667 | 0.00 | `model_step_2.h5` | `g_step_2.h5` |" in text
 
 

@@ -11,7 +11,7 @@ from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.driver import Driver
-from textual.events import Resize
+from textual.events import Event, Key, Resize
 from textual.notifications import Notification, SeverityLevel
 from textual.reactive import reactive
 
@@ -42,7 +42,8 @@ WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall"), (52, "-high")]
 SHOW_EVERY = 0.1  # seconds; events in between share a frame, and all that tells of the run is painted in it
 SHOW_BEHIND_EVERY = 1.0  # seconds, behind a window: there each change paints the whole screen again
-TOASTS = 3  # that are on the screen at once
+TOASTS = 3  # lines of what was said in passing
+SEVERITIES: tuple[SeverityLevel, ...] = ("information", "warning", "error")
 TWICE = 2.0  # seconds within which a second Ctrl-C leaves
 
 
@@ -500,18 +501,31 @@ class LabApp(OutputDietApp):
         """Prune in this order from now on."""
         self.playhead.take_order(order)
 
+    def go_to(self, step: int) -> None:
+        """Move the playhead to a step."""
+        self.playhead.go(lambda _: step)
+
     def copy(self, text: str, what: str = "") -> None:
         """Put text on the terminal's clipboard, and show it: not every terminal has one."""
         self.copy_to_clipboard(text)
         self.show_notice(f"{what}: {text}" if what else text)
 
     def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
-        """Say something in passing; plain text. What is still shown is not said again, and the oldest makes room."""
-        text, said = printable(text), list(self._notifications)
-        if any(each.message == text for each in said):
+        """Say something in passing; plain text. One box holds what was said last, until the next key or for a while."""
+        text, shown = printable(text), next(iter(self._notifications), None)
+        lines = shown.message.split("\n") if shown else []
+        if text in lines:
             return
-        for each in said[: 1 - TOASTS]:
-            self._unnotify(each, refresh=False)
+        if shown:
+            severity = max(severity, shown.severity, key=SEVERITIES.index)
+            self._unnotify(shown, refresh=False)
         seconds = 4 if severity == "information" else 8
-        self._notifications.add(Notification(text, severity=severity, timeout=seconds, markup=False))
+        message = "\n".join([*lines[1 - TOASTS :], text])
+        self._notifications.add(Notification(message, severity=severity, timeout=seconds, markup=False))
         self._refresh_notifications()
+
+    async def on_event(self, event: Event) -> None:
+        """A key puts away what was said before it."""
+        if isinstance(event, Key):
+            self.clear_notifications()
+        await super().on_event(event)

@@ -51,7 +51,7 @@ def run(command: p.Classify, check: bool, json: bool, connect: Connect = EngineC
 def line(event: p.Classified) -> str:
     """G's answer first: it is what was asked for."""
     verdict = "backdoored" if event.g == event.classes else f"class {event.g}"
-    return f"{event.name}  {event.g}  {verdict}  (B {event.b}, B' {event.b_prime})"
+    return f"{event.name}  {event.g}  {verdict}  (B {event.b}, B′ {event.b_prime})"
 
 
 def entry(event: p.Classified) -> dict[str, object]:

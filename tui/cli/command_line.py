@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 demo_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The embedded demo's networks.")
 config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The workbench's settings file.")
-export_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="G, or a smaller B', as a Keras file.")
+export_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="G, or a smaller B′, as a Keras file.")
 app.add_typer(demo_app, name="demo")
 app.add_typer(export_app, name="export")
 app.add_typer(config_app, name="config")
@@ -117,19 +117,19 @@ SaveAt = Annotated[
     str | None,
     typer.Option(
         metavar="POINTS",
-        help="Save B' at the first step whose clean validation accuracy is down by so many points, or none. "
+        help="Save B′ at the first step whose clean validation accuracy is down by so many points, or none. "
         "Default: 2,4,10,30",
         rich_help_panel=PRUNING,
     ),
 ]
 SaveStep = Annotated[
-    str | None, typer.Option(metavar="STEPS", help="Save B' at these steps too: 45,48", rich_help_panel=PRUNING)
+    str | None, typer.Option(metavar="STEPS", help="Save B′ at these steps too: 45,48", rich_help_panel=PRUNING)
 ]
 TuneAt = Annotated[
     str | None,
     typer.Option(
         metavar="POINTS",
-        help="Fine-tune B' of these thresholds too, and save the best on the hold-out as model_tuned_X. Example: 10,30",
+        help="Fine-tune B′ of these thresholds too, and save the best on the hold-out as model_tuned_X. Example: 10,30",
         rich_help_panel=PRUNING,
     ),
 ]
@@ -138,7 +138,7 @@ TuneSeeds = Annotated[
     typer.Option(metavar="SEEDS", help="Fine-tune once with each of these. Default: 0,1,2", rich_help_panel=PRUNING),
 ]
 Out = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Folder for B'. Default: ROOT/models", rich_help_panel=OUTPUTS)
+    Path | None, typer.Option(metavar="FOLDER", help="Folder for B′. Default: ROOT/models", rich_help_panel=OUTPUTS)
 ]
 Runs = Annotated[
     Path | None,
@@ -355,7 +355,7 @@ def compare_command(
     raise typer.Exit(compare.run(launch, compare.names(orders), json, client_for(launch)))
 
 
-@app.command("tune", short_help="Fine-tune B' of a step on clean validation images.")
+@app.command("tune", short_help="Fine-tune B′ of a step on clean validation images.")
 def tune_command(
     step: Annotated[int, typer.Option(metavar="STEP", min=1, help="Prune so many channels, then tune what is left.")],
     scope: Annotated[
@@ -420,7 +420,7 @@ def classify_command(
         list[str], typer.Argument(metavar="IMAGE...", help="PNG or JPEG files; rows of a data file: test.h5:0-4")
     ],
     badnet: Annotated[Path, typer.Option(metavar="FILE", help="B, the BadNet.")],
-    model: Annotated[Path, typer.Option(metavar="FILE", help="B', or B″.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="B′, or B″.")],
     resize: Annotated[bool, typer.Option("--resize", help="Make pictures the size that the networks take.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help='Exit with 1 where a picture is answered "backdoored".')
@@ -429,7 +429,7 @@ def classify_command(
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON a picture.")] = False,
     device: Device = None,
 ) -> None:
-    """The class that B and B' agree on, or N, one past the last: "backdoored". Nothing in a picture is trusted."""
+    """The class that B and B′ agree on, or N, one past the last: "backdoored". Nothing in a picture is trusted."""
     from engine.api.protocol import Classify
     from tui.cli import classify
     from tui.model import options
@@ -456,7 +456,7 @@ OverwriteTarget = Annotated[bool, typer.Option("--overwrite", help="Replace the 
 @export_app.command("g")
 def export_g_command(
     badnet: Annotated[Path, typer.Option(metavar="FILE", help="B, the BadNet.")],
-    model: Annotated[Path, typer.Option(metavar="FILE", help="B', or B″.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="B′, or B″.")],
     to: Target,
     form: Annotated[
         str, typer.Option("--format", metavar="[keras|onnx]", help="onnx: where its exporter is.")
@@ -475,7 +475,7 @@ def export_g_command(
 
 @export_app.command("shrunk")
 def export_shrunk_command(
-    model: Annotated[Path, typer.Option(metavar="FILE", help="B', or B″.")],
+    model: Annotated[Path, typer.Option(metavar="FILE", help="B′, or B″.")],
     to: Target,
     layer: Layer = None,
     check: CheckOn = None,

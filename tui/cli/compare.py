@@ -46,7 +46,7 @@ def names(text: str | None) -> tuple[str, ...]:
 
 
 def launch(options: Options, attack: str | None, run: Path | None) -> Launch:
-    """The run to compare orders in: a new one that saves no B', or one to go on with. Raises Refused."""
+    """The run to compare orders in: a new one that saves no B′, or one to go on with. Raises Refused."""
     found = choose(options, attack, False, run, headless=True)
     if run is not None or found.settings is None:
         return found
@@ -108,7 +108,7 @@ def row(name: str, badge: str, at: OrderFigures) -> list[str]:
 def where(step: int | None, drop: float | None, test: float | None) -> str:
     if step is None:
         return EMPTY
-    return f"step {step}, {-(drop or 0.0) or 0.0:+.1f} pt, test {rate(test, 1)}"
+    return f"step {step}, {p.format_drop(drop or 0.0)} pt, test {rate(test, 1)}"
 
 
 def published_set(state: RunState, compared: p.Compared) -> str:
@@ -117,7 +117,7 @@ def published_set(state: RunState, compared: p.Compared) -> str:
     if not channels or at is None:
         return f"{compared.name} as published prunes no channel"
     drop = p.drop(compared.steps[0].valid, at.valid, images(state, "valid"))
-    told = f"{compared.name} as published prunes {', '.join(map(str, channels))}: {-drop or 0.0:+.2f} pt"
+    told = f"{compared.name} as published prunes {', '.join(map(str, channels))}: {p.format_drop(drop)} pt"
     if at.test is not None:
         told += f", test {p.percent(at.test, images(state, 'test')):.2f} %"
     return told if at.poisoned is None else f"{told}, ASR {p.percent(at.poisoned, images(state, 'poisoned')):.2f} %"

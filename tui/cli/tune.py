@@ -62,8 +62,8 @@ def table(state: RunState, command: p.Tune) -> list[str]:
     same = [at for at in own if at.began.recipe == own[-1].began.recipe and set(at.began.pruned) == set(state.pruned)]
     rows: list[tuple[str, ...]] = [HEADER]
     for tuning in same[:1]:
-        rows.append(("B'", "", "0", *_cells(state, tuning, 0)))
-    rows += [('B"', str(at.began.seed), str(at.kept), *_cells(state, at, at.kept)) for at in same if at.last > 0]
+        rows.append(("B′", "", "0", *_cells(state, tuning, 0)))
+    rows += [("B″", str(at.began.seed), str(at.kept), *_cells(state, at, at.kept)) for at in same if at.last > 0]
     lines = aligned(rows, left=1)
     if same:
         began = same[0].began

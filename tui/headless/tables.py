@@ -18,7 +18,7 @@ HEADER = (
     ("", "", "", "drop", "clean", "clean", "ASR", "ASR", "detected", "alarms"),
     ("", "at", "step", "valid pt", "valid %", "test %", "test %", "valid %", "test %", "test %"),
 )
-HELD_OUT = 'B" is B\' fine-tuned; * on the validation images that were held out, G of B and B"'
+HELD_OUT = "B″ is B′ fine-tuned; * on the validation images that were held out, G of B and B″"
 
 
 def step_line(state: RunState, event: p.Stepped, width: int | None = None) -> str:
@@ -31,7 +31,7 @@ def step_line(state: RunState, event: p.Stepped, width: int | None = None) -> st
         raise ValueError(f"step {event.step} has no figures")
     digits = len(str(state.channels))
     channel = "B itself" if event.channel is None else f"channel {event.channel}"
-    change = f"({-now.drop if now.drop else 0:+.2f} pt)"
+    change = f"({p.format_drop(now.drop)} pt)"
     line = (
         f"step {event.step:>{digits}}/{state.channels}  {channel:<{8 + digits}}  valid {now.valid:6.2f} % {change:>11}"
     )
@@ -52,7 +52,7 @@ def step_line(state: RunState, event: p.Stepped, width: int | None = None) -> st
 
 
 def results_table(state: RunState) -> list[str]:
-    """The lab's table: B, and B' and G at every saved step."""
+    """The lab's table: B, and B′ and G at every saved step."""
     tuned = tuned_networks(state)
     return [*aligned([*HEADER, *_body(state)]), *([HELD_OUT] if tuned else [])]
 
@@ -67,18 +67,18 @@ def _body(state: RunState) -> Iterable[Sequence[str]]:
         if now is None:
             continue
         at = p.threshold_label(saved.threshold) if saved.threshold else file_name(saved.path)
-        yield ["B'", at, str(saved.step), *_network(now)]
+        yield ["B′", at, str(saved.step), *_network(now)]
         yield ["G", at, str(saved.step), *_detector(now)]
     for file in tuned_networks(state):
         tuned = tuned_figures(state, state.tunings[file.tuning or 0], file.epoch or 0)
         at = p.threshold_label(file.threshold) if file.threshold else file_name(file.path)
-        yield ['B"', at, str(file.step), EMPTY, f"*{tuned.holdout:.2f}", _cell(tuned.test), _cell(tuned.asr), *[""] * 3]
+        yield ["B″", at, str(file.step), EMPTY, f"*{tuned.holdout:.2f}", _cell(tuned.test), _cell(tuned.asr), *[""] * 3]
         yield ["G", at, str(file.step), "", "", *map(_cell, (tuned.g_test, tuned.g_asr)), "",
                _cell(tuned.detection), _cell(tuned.false_alarm)]  # fmt: skip
 
 
 def _network(now: Figures) -> list[str]:
-    return [_cell(-now.drop if now.drop else 0.0), *map(_cell, (now.valid, now.test, now.asr, now.valid_asr)), "", ""]
+    return [p.format_drop(now.drop), *map(_cell, (now.valid, now.test, now.asr, now.valid_asr)), "", ""]
 
 
 def _detector(now: Figures) -> list[str]:

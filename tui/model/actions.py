@@ -40,7 +40,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run_until", ("R",), "Run until", "Run until a drop, a step, or an attack success rate", PRUNE),
     Action("goto", ("g",), "Go to", "Go to any step; steps between are computed", PRUNE, weight=70),
     Action("prune", ("p",), "Prune this", "Prune the highlighted channel next, out of turn", PRUNE, weight=30),
-    Action("first", ("home",), "B", "Go to step 0, the network as it came", PRUNE),
+    Action("first", ("home",), "B", "Go to step 0: B, nothing pruned", PRUNE),
     Action("last", ("end",), "Last", "Go to the last step computed", PRUNE),
     Action("back_ten", ("pageup",), "-10", "Go ten steps back", PRUNE),
     Action("on_ten", ("pagedown",), "+10", "Go ten steps on", PRUNE),
@@ -73,13 +73,20 @@ ACTIONS: tuple[Action, ...] = (
     Action("repair", ("F", "4"), "Repair", "Fine-tune B′ on clean validation images: B″", LOOK, weight=42, needs="run"),
     Action("log", ("L",), "Log", "What happened so far", LOOK, weight=10, needs=""),
     Action(
-        "zoom", ("z",), "Zoom", "Zoom the chart to the curve of accuracy, and back", LOOK, "workbench", 35, needs="run"
+        "zoom",
+        ("z",),
+        "Zoom",
+        "Show another part of the y axis: nearer, or all of it again",
+        LOOK,
+        "workbench",
+        35,
+        needs="run",
     ),
     Action(
         "curves",
         ("c",),
         "G's curves",
-        "Draw the curves of G beside those of B′, or not",
+        "Detection and false alarms of G; or accuracy and ASR again",
         LOOK,
         "workbench",
         15,
@@ -111,12 +118,24 @@ ACTIONS: tuple[Action, ...] = (
         "channel",
         89,
     ),
-    Action("next_image", ("right", "l", "down", "j"), "Next", "The next images", MOVE, "images", 90, needs="run"),
-    Action("previous_image", ("left", "h", "up", "k"), "Previous", "The images before", MOVE, "images", 89),
+    Action("next_image", ("right", "l"), "Next", "The next images", MOVE, "images", 90, needs="run"),
+    Action("previous_image", ("left", "h"), "Previous", "The images before", MOVE, "images", 89),
+    Action("image_below", ("down", "j"), "Below", "The images in the row below", MOVE, "images", needs="run"),
+    Action("image_above", ("up", "k"), "Above", "The images in the row above", MOVE, "images", needs="run"),
+    Action(
+        "enlarge",
+        ("enter",),
+        "Enlarge",
+        "The pair at the cursor as large as it can be, or not",
+        MOVE,
+        "images",
+        91,
+        needs="run",
+    ),
     Action(
         "filter", ("f",), "Filter", "All, wrong, attack works, caught, false alarm", MOVE, "images", 97, needs="run"
     ),
-    Action("size", ("z",), "Size", "One large pair, or many small ones", MOVE, "images", 88, needs="run"),
+    Action("size", ("z",), "Size", "Few large pairs, or many small ones", MOVE, "images", 88, needs="run"),
     Action(
         "take_order",
         ("enter",),
@@ -172,6 +191,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("higher_channel", ("up", "k"), "Up", "Highlight the channel above", MOVE, "why", needs="run"),
     Action("result_down", ("down", "j"), "Down", "Highlight the next result", MOVE, "results", needs="run"),
     Action("result_up", ("up", "k"), "Up", "Highlight the result above", MOVE, "results", needs="run"),
+    Action(
+        "go_there", ("enter",), "Go there", "Go to the step of the highlighted result", MOVE, "results", 94, needs="run"
+    ),
     Action(
         "intervals",
         ("v",),

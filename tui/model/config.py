@@ -13,7 +13,7 @@ TEMPLATE = """\
 # lab3-tui settings. Every line is optional; delete what you do not need.
 
 # theme = "lab3-dark"         # ctrl+p, "theme" lists them all
-# show_g = false              # draw the curves of G beside those of B'
+# show_g = false              # begin with G's curves: detection and false alarms
 # restart_after = 10          # seconds until a dead engine is started again by itself, once; 0: never
 
 [keys]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from engine.api.protocol import Counts
+from engine.api.protocol import Counts, format_drop
 from tui.model.actions import Action, sign
 from tui.model.cells import TAIL, cells
 from tui.model.run_state import RunState, figures
@@ -17,11 +17,6 @@ def rate(value: float | None, digits: int = 2) -> str:
 
 def percent(value: float | None) -> str:
     return EMPTY if value is None else f"{value:.2f} %"
-
-
-def format_drop(drop: float) -> str:
-    """A drop as the change it is: -3.93 for 3.93 points lost."""
-    return f"{-drop:+.2f}" if drop else "0.00"
 
 
 def duration(seconds: float) -> str:

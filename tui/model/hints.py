@@ -24,7 +24,7 @@ _HINTS: tuple[tuple[Callable[[RunState], bool], str], ...] = (
     (lambda s: s.complete and s.step == s.channels, "All pruned. {results} results · {images} faces · {first} to B."),
     (lambda s: s.complete, "Every step is known: {step} and {undo} walk through them · {results} results."),
     (lambda s: s.known > s.step, "{redo} goes forward again through computed steps · {run} runs on to the end."),
-    (lambda s: s.step == 0, "{step} prunes the least active channel · {run} prunes them all · {help} explains."),
+    (lambda s: s.step == 0, "{step} prunes the first channel of the order · {run} prunes them all · {help} explains."),
     (_saved_one, "{results} compares B, B′ and G at what was saved · {images} shows faces."),
     (lambda _: True, "{step} prunes the next channel · {undo} takes it back · {run} runs to the end."),
 )

@@ -117,6 +117,7 @@ class RunState(Struct, frozen=True):
     comparing: tuple[str, ...] = ()  # orders that the engine was asked to compare and has not told of
     under_way: Mapping[str, tuple[p.Counts, ...]] = {}  # by name, the steps of the order that is being compared
     taken: str = ""  # the name of the whole order that was taken; empty: the one that the run began with
+    whole_orders: Mapping[str, tuple[int, ...]] = {}  # by what `taken` was: orders before a channel went out of turn
     undo_at: int | None = None  # the step at which undo brings back the order of before
     tunings: Tunings = {}  # by number
     classified: tuple[p.Classified, ...] = ()
@@ -162,6 +163,11 @@ class RunState(Struct, frozen=True):
     def order_by(self) -> str:
         """The name of the order in force; empty where the user gave it, or none is known yet."""
         return self.taken or (self.ranked.order_by if self.ranked and not self.ranked.given else "")
+
+    @property
+    def out_of_turn(self) -> bool:
+        """A channel was pruned out of turn, so that the order is not quite that of its name."""
+        return self.order != self.whole_orders.get(self.taken, self.order)
 
     @property
     def pruned(self) -> tuple[int, ...]:
@@ -276,7 +282,7 @@ def networks(state: RunState) -> list[File]:
 
 
 def saved_at(state: RunState, threshold: str) -> File | None:
-    """The B' that stands on disk for a threshold."""
+    """The B′ that stands on disk for a threshold."""
     return next((file for file in networks(state) if file.threshold == threshold), None)
 
 
@@ -381,7 +387,7 @@ def _opened(state: RunState, event: p.Opened) -> RunState:
 
 
 def _ranked(state: RunState, event: p.Ranked) -> RunState:
-    state = replace(state, ranked=event, order=event.order)
+    state = replace(state, ranked=event, order=event.order, whole_orders={"": event.order})
     if event.given or event.order_by == DEFAULT:
         return state
     if event.oracle:
@@ -392,7 +398,8 @@ def _ranked(state: RunState, event: p.Ranked) -> RunState:
 def _reordered(state: RunState, event: p.Reordered) -> RunState:
     """Steps above `kept` belong to another order now, and with them their crossings; what was saved stays."""
     if event.order_by is not None:
-        state = _taken(replace(state, taken=event.order_by))
+        known = {event.order_by: event.order, **state.whole_orders}
+        state = _taken(replace(state, taken=event.order_by, whole_orders=known))
     return replace(
         state,
         undo_at=event.undo_at,
@@ -428,7 +435,7 @@ def _stepped(state: RunState, event: p.Stepped) -> RunState:
     text = f"channel {event.channel}"
     if now:
         asr = "" if now.asr is None else f" · ASR {now.asr:.2f} %"
-        text += f" · valid {now.valid:.2f} % ({-now.drop:+.2f} pt){asr}"
+        text += f" · valid {now.valid:.2f} % ({p.format_drop(now.drop)} pt){asr}"
     return _log(replace(state, written=False), "step", text, event.step)
 
 

@@ -1,21 +1,24 @@
 """A channel: where in the image, and on which images, it is active, and what pruning it alone would cost."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import ClassVar
 
 from textual.binding import BindingType
+from textual.strip import Strip
 from textual.widget import Widget
 
 from engine.api.protocol import ChannelView, Ranked, ShowChannel
 from tui.model.actions import bindings
 from tui.model.formatting import EMPTY, alone, rate
 from tui.model.run_state import RunState, images
+from tui.screens.channel_maps import Patch, averaged, pictures, sparks
 from tui.screens.run_screen import RunScreen
 from tui.widgets.cell_rows import Part, Row, blank, row
+from tui.widgets.half_blocks import Depth
 from tui.widgets.rows_view import RowsView, css_beside
 
-SHADES = " ░▒▓█"
+SHADES = "░▒▓█"  # where there are not colours enough for a heat map; nothing at all is blank
+FADES = "   (bars: as it fades from 100 to 0 %)"
 SPARE = 14  # rows from which a blank one parts the figures from the header
 WIDEST = 8  # cells of one position of the map
 
@@ -28,12 +31,30 @@ class ChannelPage(RowsView):
     def __init__(self) -> None:
         super().__init__()
         self._state, self._channel = RunState(), 0
+        self._patches: dict[int, list[Patch]] = {}
 
     def show(self, state: RunState, channel: int) -> None:
+        same = state.view is self._state.view and channel == self._channel
         self._state, self._channel = state, channel
         self.redraw()
+        if not same:
+            self.refresh()
+
+    @property
+    def depth(self) -> Depth:
+        system = self.app.console.color_system
+        return "16" if system in ("standard", "windows") else "256" if system == "256" else "truecolor"
+
+    def render_line(self, y: int) -> Strip:
+        line = super().render_line(y)
+        for patch in self._patches.get(y, ()):
+            end = patch.x + patch.strip.cell_length
+            strip = patch.strip.apply_style(self.rich_style)
+            line = Strip.join([line.crop(0, patch.x), strip, line.crop(end)])
+        return line
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
+        self._patches = {}
         facts = channel_facts(self._state, self._channel, width)
         facts = [blank(width), *facts] if height >= SPARE else facts
         view = self._state.view
@@ -42,7 +63,14 @@ class ChannelPage(RowsView):
             text = "The engine is pruning; it answers when it pauses (r)." if busy else "Asking the engine …"
             return [*facts, blank(width), row(width, (f"  {text}", "d"))]
         cost = _cost(self._state, view, width)
-        return [*facts, *cost, blank(width), *maps(view, width, height - len(facts) - len(cost) - 1)]
+        above = [*facts, *cost, blank(width)]
+        room = height - len(above)
+        if self.app.native_ansi_color or self.depth == "16":
+            return [*above, *maps(view, width, room)]
+        page = pictures(view, width, room, self.depth)
+        for patch in page.patches:
+            self._patches.setdefault(len(above) + patch.y, []).append(patch)
+        return [*above, *page.rows]
 
 
 def channel_facts(state: RunState, channel: int, width: int) -> list[Row]:
@@ -67,27 +95,28 @@ def channel_facts(state: RunState, channel: int, width: int) -> list[Row]:
         row(
             width, ("  active on ", "d"), (f"{clean} %", "v"), (" of clean valid, ", "d"),
             (f"{bad} %", "a"), (" of poisoned test", "d"),
+            ("  (active: somewhere not as if it were pruned)" if width >= 110 else "", "d"),
         ),
-        row(width, ("  so it is ", "d"), (awake(ranked, channel, state), ".")),
+        row(width, ("  ", "d"), (activity(ranked, channel, state), ".")),
     ]  # fmt: skip
 
 
-def awake(ranked: Ranked, channel: int, state: RunState) -> str:
+def activity(ranked: Ranked, channel: int, state: RunState) -> str:
     """In words, on which images a channel is active."""
-    on_clean = _wake(ranked.active_valid[channel], images(state, "valid"))
+    clean = _how_many(ranked.active_valid[channel], images(state, "valid"))
     hits, poisoned = ranked.active_poisoned, images(state, "poisoned")
     if hits is None or not poisoned:
-        return f"{on_clean} on clean, unknown on poisoned"
-    on_poisoned = _wake(hits[channel], poisoned)
-    if on_clean == on_poisoned:
-        return f"{on_clean} on both: no image wakes it" if on_clean == "asleep" else f"{on_clean} on both"
-    return f"{on_poisoned} on poisoned, {on_clean} on clean"
+        return f"active on {clean} clean images, poisoned unknown"
+    bad = _how_many(hits[channel], poisoned)
+    if clean == bad:
+        return "inactive on all images" if clean == "no" else f"active on {clean} images of both sets"
+    return f"active on {bad} poisoned, {clean} clean images"
 
 
-def _wake(hits: int, total: int) -> str:
+def _how_many(hits: int, total: int) -> str:
     if hits in (0, total):
-        return "awake" if hits else "asleep"
-    return "mostly awake" if 2 * hits >= total else "mostly asleep"
+        return "all" if hits else "no"
+    return "most" if 2 * hits >= total else "under half of"
 
 
 def _share(hits: int | None, total: int) -> str:
@@ -96,12 +125,14 @@ def _share(hits: int | None, total: int) -> str:
 
 def _cost(state: RunState, view: ChannelView, width: int) -> list[Row]:
     accuracy, asr = alone(state, view.alone)
-    parts: list[Part] = [("  pruned alone: accuracy ", "d"), (f"{accuracy} pt", "v"), (" clean valid", "d")]
+    fading = view.fading
+    curve = f" {sparks(fading.valid, fading.sample['valid'])}" if fading else ""
+    parts: list[Part] = [("  pruned alone: valid acc ", "d"), (f"{accuracy} pt{curve}", "v")]
     if asr != EMPTY:
-        parts += [("   attack ", "d"), (f"{asr} pt", "a"), (" poisoned test", "d")]
-    if sum(len(text) for text, _ in parts) > width:
-        parts = [("  alone: clean valid ", "d"), (f"{accuracy} pt", "v")]
-        parts += [(", poisoned test ", "d"), (f"{asr} pt", "a")]
+        curve = f" {sparks(fading.poisoned, fading.sample['poisoned'])}" if fading and fading.poisoned else ""
+        parts += [("   ASR ", "d"), (f"{asr} pt{curve}", "a")]
+    if fading and sum(len(text) for text, _ in parts) + len(FADES) <= width:
+        parts.append((FADES, "d"))
     return [row(width, *parts)]
 
 
@@ -134,28 +165,9 @@ def maps(view: ChannelView, width: int, height: int) -> list[Row]:
     return rows[:height]
 
 
-def averaged(values: tuple[float, ...], height: int, down: int, across: int) -> tuple[float, ...]:
-    """A map of `height` rows at the size there is room for: means over blocks, row by row."""
-    width = len(values) // height if height else 0
-    if (down, across) == (height, width):
-        return values
-    tops, lefts = _bounds(height, down), _bounds(width, across)
-    blocks = (
-        [values[y * width + x] for y in range(top, bottom) for x in range(left, right)]
-        for top, bottom in pairwise(tops)
-        for left, right in pairwise(lefts)
-    )
-    return tuple(sum(block) / len(block) for block in blocks)
-
-
-def _bounds(size: int, count: int) -> list[int]:
-    """Where `count` blocks, as equal as they can be, begin and end."""
-    return [index * size // count for index in range(count + 1)]
-
-
 def _shade(value: float, top: float, size: int) -> str:
     """A block as dark as its value; where there are numbers under it, with a gap on its right."""
-    shade = SHADES[min(len(SHADES) - 1, int(len(SHADES) * value / top))] if top > 0 else SHADES[0]
+    shade = SHADES[min(len(SHADES) - 1, int(len(SHADES) * value / top))] if value > 0 else " "
     return (shade * (size - 1)).ljust(size) if size >= 6 else shade * size
 
 
@@ -169,9 +181,9 @@ class ChannelScreen(RunScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("channel")]
     SCOPES = ("channel", "run")
     HINTS = (
-        "A channel of the backdoor alone is awake on poisoned images, asleep on clean ones.",
-        "The backdoor's own channels wake on poisoned images alone.",
-        "The backdoor's own wake on poisoned ones alone.",
+        "A channel of the backdoor alone is active on poisoned images, inactive on clean ones.",
+        "Active: not as if pruned. The backdoor's own: on poisoned images.",
+        "The backdoor's own: active on poisoned alone.",
     )
 
     def __init__(self, channel: int) -> None:

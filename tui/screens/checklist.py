@@ -24,7 +24,7 @@ NAMES = {
     "features poisoned": "poisoned test images",
     "features poisoned_valid": "poisoned validation images",
     "ranking": "ranking of the channels",
-    "baseline": "accuracy of B, as it came",
+    "baseline": "accuracy of B, nothing pruned",
 }
 SETS = {"features test": "test", "features poisoned": "poisoned", "features poisoned_valid": "poisoned_valid"}
 SPIN = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

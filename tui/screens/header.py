@@ -6,10 +6,10 @@ from typing import ClassVar, NamedTuple
 from textual.events import Click
 
 from engine.api.orders import DEFAULT, method_of
-from engine.api.protocol import Opened, threshold_label
+from engine.api.protocol import Opened, format_drop, threshold_label
 from tui.model.actions import Action
-from tui.model.formatting import duration, format_drop, pace, percent
-from tui.model.run_state import RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
+from tui.model.formatting import duration, pace, percent
+from tui.model.run_state import Figures, RunState, Status, figures, next_threshold, seconds_a_step, seconds_left
 from tui.model.tabs import Tab, tabs
 from tui.screens.checklist import NAMES
 from tui.widgets.cell_rows import Part, Row, row
@@ -104,7 +104,7 @@ def tab_row(
     step: list[Part] = [("step ", "d"), (f"{state.step}", "b"), (f"/{state.channels} ", "d")] if state.ready else []
     now = figures(state)
     if alone and width >= WIDE and now is not None:
-        told: list[Part] = [("valid ", "d"), (f"{percent(now.valid)} ({format_drop(now.drop)} pt)", "v"), ("   ", ".")]
+        told: list[Part] = [("valid acc ", "d"), (accuracy(now), "v"), ("   ", ".")]
         told += [("ASR ", "d"), (percent(now.asr), "a"), ("   ", ".")] if now.asr is not None else []
         step = told + step
     room = width - sum(len(text) for text, _ in step)
@@ -128,6 +128,11 @@ def _tab_parts(
         parts.append((" " * (gap - 1), "."))
         column = end + gap - 1
     return parts, spans
+
+
+def accuracy(now: Figures) -> str:
+    """Accuracy of B′ on clean validation data, and what it has changed by since B."""
+    return f"{percent(now.valid)} ({format_drop(now.drop)} pt)"
 
 
 class Group(NamedTuple):
@@ -159,17 +164,17 @@ def _figure_groups(state: RunState) -> list[Group]:
     now = figures(state)
     if now is None:
         return []
-    found = [Group(0, (("valid acc ", "d"), (f"{percent(now.valid)} ({format_drop(now.drop)} pt)", "v")))]
+    found = [Group(0, (("valid acc ", "d"), (accuracy(now), "v")))]
     if now.test is not None:
         found.append(Group(5, (("test acc ", "d"), (percent(now.test), "."))))
     if now.asr is not None:
         found.append(Group(1, (("ASR ", "d"), (percent(now.asr), "a"))))
     if now.g_test is not None:
-        found.append(Group(9, (("G test ", "d"), (percent(now.g_test), "g"))))
+        found.append(Group(9, (("G test acc ", "d"), (percent(now.g_test), "g"))))
     if now.detection is not None:
-        found.append(Group(10, (("detected ", "d"), (percent(now.detection), "g"))))
+        found.append(Group(10, (("G detects ", "d"), (percent(now.detection), "g"))))
     if now.false_alarm is not None:
-        found.append(Group(11, (("false alarms ", "d"), (percent(now.false_alarm), "g"))))
+        found.append(Group(11, (("G's false alarms ", "d"), (percent(now.false_alarm), "g"))))
     return found
 
 
@@ -180,24 +185,25 @@ def _next_groups(state: RunState) -> list[Group]:
         Group(2, (("next save ", "d"), (threshold_label(waiting[0]) if waiting else "none", "t" if waiting else ".")))
     ]
     if waiting:
-        found.append(Group(7, ((f"{waiting[1]:.2f} pt left", "d"),)))
+        found.append(Group(7, ((f"{waiting[1]:.2f} pt to go", "d"),)))
     if state.computing and (left := seconds_left(state)) is not None:
-        found.append(Group(4, (("ETA ", "d"), (duration(left), "b"))))
+        found.append(Group(4, (("time left ", "d"), (duration(left), "b"))))
     following = state.next_channel
-    found.append(Group(8, (("next ", "d"), (f"ch {following}" if following is not None else "none", "."))))
+    found.append(Group(8, (("next channel ", "d"), ("none" if following is None else f"{following}", "."))))
     ordered = order_part(state)
     usual = ordered[1] == "." and ordered[0] == MEAN
     found.append(Group(12 if usual else 3, (("order ", "d"), ordered)))
-    ahead_of = state.known - state.step
-    found.append(Group(13, (("redo ", "d"), (str(ahead_of), "."))) if ahead_of else Group(14, ()))
-    return [group for group in found if group.parts]
+    if state.known > state.step:
+        found.append(Group(13, (("computed to step ", "d"), (str(state.known), "."))))
+    return found
 
 
 def order_part(state: RunState) -> Part:
-    """By what the channels are ordered; in the colour of a warning where that looks at poisoned images."""
+    """By what the channels are ordered, and whether one went out of turn; in the colour of a warning where the order
+    looks at poisoned images."""
     name = state.order_by
-    if not name:
-        return ("given" if state.ranked else MEAN, ".")
-    if method_of(name).oracle:
-        return f"{name} (ORACLE)", "e"
-    return MEAN if name == DEFAULT else name, "."
+    by_hand = ", changed by hand" if state.out_of_turn else ""
+    if name and method_of(name).oracle:
+        return f"{name}{by_hand} (ORACLE)", "e"
+    shown = (MEAN if name == DEFAULT else name) if name else ("given" if state.ranked else MEAN)
+    return f"{shown}{by_hand}", "t" if by_hand else "."

@@ -19,12 +19,12 @@ MARGIN = 16  # cells before what a key or a word means
 WIDEST = 100
 BESIDE = 5  # cells of padding and scrollbar
 WORDS = (
-    ("B", "the BadNet, the network as it came"),
+    ("B", "the BadNet that was opened, nothing pruned"),
     ("step", "how many channels are pruned, in the order below; at step 0 none is"),
     ("B′", "B with the channels pruned that are gone at the step shown"),
     ("G", 'B and B′ together: where they agree, that answer; where they differ, "backdoored"'),
     ("order", "channels by increasing mean activation on clean validation images: least needed first"),
-    ("drop", "clean validation accuracy lost since B, in percentage points (pt)"),
+    ("drop", "what clean validation accuracy has changed by since B, in percentage points: -3.93 pt are lost"),
     ("ASR", "attack success rate: percent of poisoned images that get the attacker's target label"),
     ("threshold", "a drop at which B′ and G's answers are saved, the first time it is reached"),
 )

@@ -32,6 +32,9 @@ class Host(Protocol):
     def take_order(self, order: str) -> None:
         """Prune in this order from now on."""
 
+    def go_to(self, step: int) -> None:
+        """Move the playhead to a step."""
+
     def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:
         """Open these files, or go on with this run."""
 

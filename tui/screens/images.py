@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple, get_args
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.binding import BindingType
 from textual.geometry import Size
 from textual.strip import Strip
@@ -12,9 +13,9 @@ from textual.widget import Widget
 from engine.api.protocol import ImageFilter, ImagePair, Images, Picture, ShowImages
 from tui.model.actions import bindings
 from tui.model.run_state import RunState
-from tui.screens.run_screen import RunScreen
+from tui.screens.run_screen import Hint, RunScreen
 from tui.widgets.cell_rows import Part, Row, blank, over, row
-from tui.widgets.half_blocks import Depth, fitted, picture
+from tui.widgets.half_blocks import Depth, fitted, pictures
 from tui.widgets.rows_view import RowsView, css_beside
 
 CAUGHT_BY = "caught by "  # how the filters of detectors begin
@@ -27,6 +28,32 @@ SMALL = (24, 14)
 LOWEST = 7  # lines of a picture that make room for a second row
 TILE = 26 + 1  # cells in which a caption in few words has room
 LEAST = 0.8  # how much of its largest size a large picture keeps, so that another row of them fits
+# what each filter shows, from long to short
+LEGENDS: dict[str, tuple[str, ...]] = {
+    "all": (
+        "Side by side: a clean test image, and the poisoned one of the same number. Below: what B, B′ and G answer.",
+        "A clean image, the poisoned one of its number; what each answers.",
+        "Clean, poisoned; below the answers.",
+    ),
+    "wrong": ("wrong: B′ does not answer the clean image with its label.", "B′ misses the clean image's label."),
+    "attack works": (
+        "attack works: B′ answers the poisoned image with the attacker's target.",
+        "B′ answers the attacker's target.",
+    ),
+    "caught": (
+        'caught: B and B′ differ on the poisoned image, so that G answers "backdoored".',
+        'Poisoned, and G says "backdoored".',
+    ),
+    "false alarm": (
+        'false alarm: B and B′ differ on the clean image, so that G answers "backdoored".',
+        'Clean, and G says "backdoored".',
+    ),
+}
+FLAGGED = (
+    "Poisoned images that this detector flags, at 5 % false alarms. flagged: by G order, STRIP, Mahalanobis, norm.",
+    "Poisoned images that this detector flags, at 5 % false alarms.",
+    "Poisoned, and flagged by this detector.",
+)
 NOT_SEEN = 20  # images passed over, at most, on which the attack changes nothing
 
 
@@ -84,6 +111,8 @@ class Gallery(RowsView):
         self._grid = Grid(1, 1, 1, 1, 1)
         self._message = ""
         self.small = False
+        self.alone = False  # one pair, as large as it can be
+        self.cursor = 0  # which of the pairs that are shown is meant
 
     def show(self, images: Images | None, classes: int, message: str) -> None:
         """`classes`: N, the answer that means "backdoored". `message` stands where there is no picture."""
@@ -95,19 +124,29 @@ class Gallery(RowsView):
 
     def places(self, height: int, width: int) -> int:
         """Pairs that fit, for pictures of this shape; 0 before the first layout, when nobody knows."""
-        return grid(self.content_size, height, width, self.small).pairs if self.content_size else 0
+        return self._room(self.content_size, height, width).pairs if self.content_size else 0
+
+    def across(self) -> int:
+        """Pairs in a row."""
+        return self._grid.across
+
+    def _room(self, room: Size, height: int, width: int) -> Grid:
+        if self.alone:
+            return _grid(room, height, width, room.width, room.height, 1)._replace(across=1)
+        return grid(room, height, width, self.small)
 
     def draw(self, width: int, height: int) -> list[Row]:
         images = self._images
         if images is None or not images.items:
             return [blank(width), row(width, (f"  {self._message}", "d"))]
-        g = self._grid = grid(Size(width, height), images.height, images.width, self.small)
+        g = self._grid = self._room(Size(width, height), images.height, images.width)
         rows: list[Row] = []
         for start in range(0, min(len(images.items), g.pairs), g.across):
             shown = images.items[start : start + g.across]
             rows += [blank(width)] * g.lines
             second = "B′" if images.tuning is None else "B″"
-            rows += [_captions(shown, line, g, self._backdoored, width, second) for line in range(CAPTION)]
+            chosen = self.cursor - start if g.pairs > 1 else -1
+            rows += [_captions(shown, line, g, self._backdoored, width, second, chosen) for line in range(CAPTION)]
         return rows
 
     def render_line(self, y: int) -> Strip:
@@ -122,21 +161,47 @@ class Gallery(RowsView):
 
     def _pair(self, pair: ImagePair, images: Images, line: int) -> Iterator[Strip]:
         g, background = self._grid, self.rich_style
-        for shown in (pair.clean, pair.poisoned):
+        both = (pair.clean, pair.poisoned)
+        drawn = pictures(
+            tuple(shown.rgb for shown in both if shown), images.height, images.width, g.columns, g.lines, self._depth()
+        )
+        found = iter(drawn)
+        for shown, poisoned in zip(both, (False, True), strict=True):
             yield Strip([Segment(" " * GAP, background)], GAP)
-            strips = picture(shown.rgb, images.height, images.width, g.columns, g.lines, self._depth()) if shown else []
+            strips = next(found) if shown else []
             blank_line = Strip([Segment(" " * g.columns, background)], g.columns)
             strip = strips[line].apply_style(background) if line < len(strips) else blank_line
+            if shown and line == len(strips) - 1:
+                strip = self._tagged(strip, tag(shown, poisoned, self._backdoored))
             yield strip.adjust_cell_length(g.tile - GAP, background)
+
+    def _tagged(self, strip: Strip, what: Part) -> Strip:
+        """The last line of a picture, with what the picture shows written over its beginning."""
+        text = f" {what[0]} "[: strip.cell_length]
+        label = Strip([Segment(text, self._style(what[1], "") + Style(bold=True))], len(text))
+        return Strip.join([label.apply_style(self.rich_style), strip.crop(len(text))])
 
     def _depth(self) -> Depth:
         system = self.app.console.color_system
         return "16" if system in ("standard", "windows") else "256" if system == "256" else "truecolor"
 
 
-def _captions(pairs: tuple[ImagePair, ...], line: int, g: Grid, classes: int, width: int, second: str) -> Row:
-    """A row of captions: whose picture, then what B, B′ and G answer."""
+def tag(shown: Picture, poisoned: bool, classes: int) -> Part:
+    """What a picture is an example of, by the names of the filters."""
+    if shown.g == classes:
+        return ("caught", "g") if poisoned else ("false alarm", "x")
+    if poisoned:
+        return ("attack works", "a") if shown.b_prime == shown.label else ("attack fails", "s")
+    return ("right", "s") if shown.b_prime == shown.label else ("wrong", "e")
+
+
+def _captions(
+    pairs: tuple[ImagePair, ...], line: int, g: Grid, classes: int, width: int, second: str, chosen: int = -1
+) -> Row:
+    """A row of captions: whose picture, then what B, B′ and G answer; `chosen`: the pair that the cursor is on."""
     under = blank(width)
+    if 0 <= chosen < len(pairs):
+        under = over(under, GAP + 2 * chosen * g.tile - 2, "▸" if line == 0 else " ", "k")
     shown = [(pair, at, poisoned) for pair in pairs for at, poisoned in ((pair.clean, False), (pair.poisoned, True))]
     for i, (pair, at, poisoned) in enumerate(shown):
         start = GAP + i * g.tile
@@ -254,21 +319,17 @@ class ImagesScreen(RunScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("images")]
     SCOPES = ("images", "run")
-    HINTS = (
-        'The target label: the attack works. "backdoored": G caught it. flagged: by G order, STRIP, Mahalanobis, norm.',
-        'The target label: the attack works. "backdoored": G caught it.',
-        'target: the attack works · "backdoored": caught',
-        "",
-    )
 
     def hint_first(self, state: RunState) -> tuple[str, ...]:
-        """Where the trigger is, once that was found."""
-        return trigger_words(state)
+        """What the filter shows; over all images where the trigger is, once that was found."""
+        legend = LEGENDS.get(self._filter, FLAGGED)
+        return (*trigger_words(state), *legend) if self._filter == "all" else legend
 
     def __init__(self) -> None:
         super().__init__()
         self._filter: ImageFilter = "all"
         self._offset = 0
+        self._page = 1  # pairs on a page
         self._begun = False  # the first page worth seeing is found
         self._asked: tuple[ShowImages, int] | None = None
         self._tuning: int | None = None  # B″ in the place of B′
@@ -287,8 +348,9 @@ class ImagesScreen(RunScreen):
         self._ask(state)
         gallery = self.query_one(Gallery)
         gallery.show(found, state.opened.classes if state.opened else 0, self._message(state, found))
-        at = f"{min(self._offset + 1, found.total):,} of {found.total:,} {self._where(state, found)}" if found else ""
+        at = f"{numbers(found)} {self._where(state, found)}" if found else ""
         self.query_one(FilterBar).show(self._filter, at, state.detected is not None)
+        self.query_one(Hint).first(self.hint_first(state))
 
     def _where(self, state: RunState, found: Images) -> str:
         """The step whose B′ answers; or the seed, and the epoch, of B″."""
@@ -309,9 +371,15 @@ class ImagesScreen(RunScreen):
     def _answers(self, images: Images | None) -> bool:
         return images is not None and (images.filter, images.offset, images.tuning) == (
             self._filter,
-            self._offset,
+            self._first,
             self._tuning,
         )
+
+    @property
+    def _first(self) -> int:
+        """Which of the images that pass comes first on the screen."""
+        gallery = self.query_one(Gallery)
+        return self._offset + (gallery.cursor if gallery.alone else 0)
 
     def _pictured(self, state: RunState) -> bool:
         """There are images to show: only test sets are shown."""
@@ -328,22 +396,37 @@ class ImagesScreen(RunScreen):
         """Ask for what should be shown, once for each step, filter, place and size."""
         seen = state.images
         count = self.query_one(Gallery).places(seen.height, seen.width) if seen else 1
-        wanted = ShowImages(self._filter, self._offset, count, self._tuning)
+        if count and not self.query_one(Gallery).alone:
+            self._page = count
+        wanted = ShowImages(self._filter, self._first, count, self._tuning)
         if count and self._pictured(state) and not state.computing and self._asked != (wanted, state.step):
             self._asked = (wanted, state.step)
             self.lab.do(wanted)
 
     def action_next_image(self) -> None:
-        self._turn(1)
+        self._move(1)
 
     def action_previous_image(self) -> None:
-        self._turn(-1)
+        self._move(-1)
+
+    def action_image_below(self) -> None:
+        self._move(self.query_one(Gallery).across())
+
+    def action_image_above(self) -> None:
+        self._move(-self.query_one(Gallery).across())
+
+    def action_enlarge(self) -> None:
+        """The pair that the cursor is on, as large as it can be; and the page again."""
+        gallery = self.query_one(Gallery)
+        gallery.alone = not gallery.alone
+        gallery.refresh()
+        self.show(self.lab.state)
 
     def action_filter(self) -> None:
         self._begun = True
         every = EVERY if self.lab.state.detected else FILTERS
         self._filter = every[(every.index(self._filter) + 1) % len(every)] if self._filter in every else "all"
-        self._offset = 0
+        self._begin_page()
         self.show(self.lab.state)
 
     def action_network(self) -> None:
@@ -352,20 +435,38 @@ class ImagesScreen(RunScreen):
         if len(found) == 1:
             self.lab.show_notice("Nothing was fine-tuned yet: F leads there.")
         self._tuning = found[(found.index(self._tuning) + 1) % len(found)] if self._tuning in found else None
-        self._offset = 0
+        self._begin_page()
         self.show(self.lab.state)
 
     def action_size(self) -> None:
         gallery = self.query_one(Gallery)
-        gallery.small = not gallery.small
+        gallery.small, gallery.alone = not gallery.small, False
+        self._offset, gallery.cursor = self._offset + gallery.cursor, 0
         gallery.refresh()
         self.show(self.lab.state)
 
-    def _turn(self, by: int) -> None:
-        """A page on or back, staying among the images that pass."""
-        found = self.lab.state.images
-        page = self.query_one(Gallery).places(found.height, found.width) if found else 0
-        last = max(0, (found.total if found else 1) - 1)
-        target = self._offset + by * page
-        self._offset = max(0, target) if target <= last else self._offset
+    def _begin_page(self) -> None:
+        self._offset = self.query_one(Gallery).cursor = 0
+
+    def _move(self, by: int) -> None:
+        """Move the cursor among the images that pass; beyond the page, turn it."""
+        found, gallery = self.lab.state.images, self.query_one(Gallery)
+        total, at = (found.total if found else 1), self._offset + gallery.cursor
+        if not 0 <= at + by < total:
+            return
+        if at + by >= self._offset + self._page:
+            self._offset += self._page
+        elif at + by < self._offset:
+            self._offset = max(0, self._offset - self._page)
+        gallery.cursor = at + by - self._offset
+        gallery.redraw()
         self.show(self.lab.state)
+
+
+def numbers(found: Images) -> str:
+    """The numbers, as in the file, of the images that are shown, and how many pass."""
+    shown = [pair.index for pair in found.items]
+    which = "" if not shown else f"{shown[0]:,}" + (f"-{shown[-1]:,}" if len(shown) > 1 else "")
+    if found.filter == "all":
+        return f"{which} of {found.total:,}"
+    return f"{which}, {found.total:,} pass" if which else f"{found.total:,} pass"

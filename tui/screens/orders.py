@@ -15,7 +15,7 @@ from engine.api.journal import RunSummary, all_runs
 from engine.api.order_figures import Under, disagreement, summary
 from engine.api.orders import CLP_U, ORACLE
 from tui.model.actions import bindings
-from tui.model.formatting import EMPTY, file_name, format_drop, rate
+from tui.model.formatting import EMPTY, file_name, rate
 from tui.model.orders_view import (
     BAND,
     RANDOM,
@@ -38,7 +38,7 @@ from tui.widgets.order_charts import SPANS, curves, tradeoff
 from tui.widgets.path_chart import PathPanel
 from tui.widgets.rows_view import RowsView
 
-NAME, LOOKS, SCORE, STEP, FIGURE = 12, 8, 6, 5, 6  # cells of the columns
+NAME, LOOKS, SCORE, STEP, DROP, FIGURE = 11, 7, 6, 5, 7, 6  # cells of the columns
 LOW = 34  # rows below which each thing is said in one line
 AROUND = 4  # rows of header, hint and keys
 CHART = 10  # rows that a chart keeps, with its frame
@@ -100,8 +100,8 @@ class OrderTable(RowsView):
 def _heading(width: int, column: int) -> Row:
     names = ("order", "looks at", "score", "ASR < 50 %", "ASR < 10 %", "ASR < 1 %")
     cells = [name + ("▾" if at == column else "") for at, name in enumerate(names)]
-    group = STEP + 2 * FIGURE
-    texts = [f"  {cells[0]}".ljust(NAME + 2), cells[1].ljust(LOOKS), cells[2].rjust(SCORE)]
+    group = STEP + DROP + FIGURE
+    texts = [f" {cells[0]}".ljust(NAME + 1), cells[1].ljust(LOOKS), cells[2].rjust(SCORE)]
     texts += [cell.rjust(group) for cell in cells[3:]]
     return row(width, *((text, "b" if at == column else "d") for at, text in enumerate(texts)))
 
@@ -110,7 +110,7 @@ def _line(state: RunState, line: OrderLine, width: int, highlighted: bool) -> Ro
     own = not line.run and line.name == state.order_by
     name = f"{line.run} " if line.run else line.name
     ink = "a" if line.oracle else "."
-    parts: list[Part] = [("▸ " if own else "  ", "k"), (fit(name, NAME - 1) + " ", "b" if own else ink)]
+    parts: list[Part] = [("▸" if own else " ", "k"), (fit(name, NAME - 1) + " ", "b" if own else ink)]
     parts.append((line.badge.ljust(LOOKS), ink if line.oracle else "d"))
     back = "cursor" if highlighted else ""
     if line.figures is None:
@@ -127,9 +127,8 @@ def _line(state: RunState, line: OrderLine, width: int, highlighted: bool) -> Ro
 def _under(at: Under) -> str:
     """Step, drop and clean test accuracy where ASR first comes under a limit."""
     if at.step is None or at.drop is None:
-        return EMPTY.rjust(STEP + 2 * FIGURE)
-    drop = f"{-at.drop:+.1f}" if at.drop else "0.0"
-    return f"{at.step}".rjust(STEP) + drop.rjust(FIGURE) + rate(at.test, 1).rjust(FIGURE)
+        return EMPTY.rjust(STEP + DROP + FIGURE)
+    return f"{at.step}".rjust(STEP) + p.format_drop(at.drop).rjust(DROP) + rate(at.test, 1).rjust(FIGURE)
 
 
 class OrderFacts(RowsView):
@@ -193,7 +192,7 @@ def _set(state: RunState, compared: p.Compared, u: float) -> str:
     if not chosen:
         return "prunes no channel"
     at, start = compared.steps[len(chosen)], compared.steps[0]
-    drop = format_drop(p.drop(start.valid, at.valid, images(state, "valid")))
+    drop = p.format_drop(p.drop(start.valid, at.valid, images(state, "valid")))
     names = ", ".join(map(str, chosen[:8])) + (f" and {len(chosen) - 8} more" if len(chosen) > 8 else "")
     asr = "" if at.poisoned is None else f", ASR {p.percent(at.poisoned, images(state, 'poisoned')):.2f} %"
     return f"prunes {names}: {drop} pt{asr}"

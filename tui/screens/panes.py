@@ -155,7 +155,7 @@ def _threshold(state: RunState, threshold: str, width: int) -> Row:
     if step is not None:
         return row(width, ("◇ ", "t"), (name, "t"), (f"@{step}".ljust(6), "."), ("not saved", "d"))
     now = figures(state)
-    left = f"{max(0.0, float(threshold) - now.drop):.2f} pt left" if now else ""
+    left = f"{max(0.0, float(threshold) - now.drop):.2f} pt to go" if now else ""
     return row(width, ("┄ ", "t"), (name, "t"), (left, "d"))
 
 
@@ -164,6 +164,42 @@ def _by_hand(state: RunState, saved: File, width: int) -> Row:
     same = of_order(state, saved)
     step = f"step {saved.step}".ljust(10) if same else OTHER
     return row(width, ("◆ ", "s" if same else "t"), (step, "." if same else "d"), (file_name(saved.path), "."))
+
+
+class ThresholdStrip(Pane):
+    """One row in the place of the side panes, where those have no room: thresholds, and the channel that is next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_class("strip")
+
+    def draw(self, width: int, _height: int) -> Sequence[Row]:
+        state = self._state
+        if not state.ready:
+            return []
+        left: list[Part] = [(" ", ".")]
+        for x in sorted(state.thresholds, key=float):
+            step, saved = state.crossed.get(x), saved_at(state, x)
+            mark, ink = ("◆", "s") if saved else ("◇", "t") if step is not None else ("┄", "t")
+            at = saved.step if saved else step
+            left += [
+                (f"{mark} {threshold_label(x).removesuffix(' pt')}", ink),
+                ("" if at is None else f" @{at}", "."),
+                ("  ", "."),
+            ]
+        room = width - sum(len(text) for text, _ in left)
+        right = next((text for text in _next_channel(state) if len(text) < room), "")
+        return [row(width, *left, right=((right + " ", "d"),))]
+
+
+def _next_channel(state: RunState) -> tuple[str, ...]:
+    """The channel that is next, from long to short."""
+    channel, ranked = state.next_channel, state.ranked
+    if channel is None or ranked is None:
+        return ("every channel is pruned", "all pruned")
+    name, mean = f"next: channel {channel}", f"mean {ranked.means[channel]:.3g}"
+    active = f"active on {rate(100 * ranked.active_valid[channel] / max(1, images(state, 'valid')), 1)} % of clean"
+    return f"{name}, {mean}, {active}", f"{name}, {mean}", name, f"channel {channel}"
 
 
 class SavedLine(Pane):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from engine.api import protocol as p
@@ -12,7 +13,8 @@ from engine.api.protocol import threshold_label
 from engine.api.published import applies, published_counts
 from engine.api.rates import wilson
 from tui.model.actions import Action, bindings
-from tui.model.formatting import file_name, format_drop, key_of, rate, short_path
+from tui.model.first_fall import first_fall
+from tui.model.formatting import file_name, key_of, rate, short_path
 from tui.model.run_state import (
     Figures,
     RunState,
@@ -25,17 +27,19 @@ from tui.model.run_state import (
     tuned_figures,
     tuned_networks,
 )
+from tui.screens import result_cells
+from tui.screens.result_cells import Cells, Layout
 from tui.screens.run_screen import RunScreen
 from tui.widgets.cell_rows import Part, Row, blank, over, row
 from tui.widgets.channel_table import scrollbar
+from tui.widgets.chart import Chart, chart_data
 from tui.widgets.event_log import fold
-from tui.widgets.rows_view import RowsView, css_beside
+from tui.widgets.rows_view import RowsView
 
-DIMMED = str.maketrans("vagx.", "ddddd")
-WIDTHS = (9, 9, 11, 9, 13, 10)  # cells of the figures in a row, and where there is little room
-NARROW = (7, 7, 9, 0, 9, 7)
-ROOMY = 72  # columns from which there is room for what stands beside the figures
+INKS = {"B": "vvaagx", "B′": "vvaagx", "G": "ggxxgx"}  # of the columns, by network
 AROUND = 7  # rows of header, margin, paths, hint and keys
+CHART = 9  # rows from which a chart says something
+BESIDE = 78  # columns of the chart beside the table, with its frame, on the largest screens
 LEAST = 6  # rows that are left to the table, however much there is to say below it
 
 
@@ -69,7 +73,7 @@ def _name(saved: File) -> str:
 class ResultsTable(RowsView):
     """The table, with a highlighted block whose file the keys act on."""
 
-    DEFAULT_CSS = css_beside(__file__)
+    DEFAULT_CSS = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,18 +95,28 @@ class ResultsTable(RowsView):
         self.redraw()
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
-        state, chosen = self._state, self.chosen
-        if chosen is None:
+        if self.chosen is None:
             return [row(width, ("  B is not measured yet.", "d"))]
-        extra = figures(state, 0) is not None and state.measured != {} and width >= 100
-        head, body = _head(width, extra), self._body(width, extra)
+        made = self._layout(width)
+        head, body = [*result_cells.head(width, made), blank(width)], self._body(width, made)
         if len(head) + len(body) > height:
             head, body = head[:-1], [line for line in body if line.text.strip()]
         return [*head, *self._seen(body, max(1, height - len(head)))]
 
-    def _body(self, width: int, extra: bool) -> list[Row]:
+    def rows(self, width: int) -> int:
+        """Rows that the whole table takes."""
+        return 4 + len(self._body(width, self._layout(width))) if self._state.ready else 1
+
+    def tells_changes(self, width: int) -> bool:
+        """Whether the cells have room for what each rate has changed by since B."""
+        return self._layout(width).change
+
+    def _layout(self, width: int) -> Layout:
+        return result_cells.layout(width, self._state.measured != {} and images(self._state, "poisoned_valid") > 0)
+
+    def _body(self, width: int, made: Layout) -> list[Row]:
         """The blocks, each with a blank row before the next."""
-        blocks = [_block(self._state, entry, width, extra, entry == self.chosen) for entry in entries(self._state)]
+        blocks = [_block(self._state, entry, width, made, entry == self.chosen) for entry in entries(self._state)]
         return [line for block in blocks for line in block][:-1]
 
     def _seen(self, body: list[Row], room: int) -> list[Row]:
@@ -113,61 +127,70 @@ class ResultsTable(RowsView):
         return [over(line, len(line.text) - 1, mark, "d") for line, mark in zip(body[self._top :], bar, strict=False)]
 
 
-def _head(width: int, extra: bool) -> list[Row]:
-    """Two rows, what is measured and on which set, and a blank one."""
-    valid, test, poisoned, poisoned_valid, detected, alarms = _widths(width, extra)
-    over_two = ("accuracy on clean", "attack on", 'answered "backdoored"')
-    accuracy, attack, backdoored = over_two if width >= ROOMY else ("accuracy", "attack", '"backdoored"')
-    what = accuracy.rjust(valid + test) + attack.rjust(poisoned) + " " * poisoned_valid
-    what += backdoored.rjust(detected + alarms) + " "
-    sets = "valid".rjust(valid) + "test".rjust(test) + "poisoned".rjust(poisoned)
-    sets += "p. valid".rjust(poisoned_valid) if poisoned_valid else ""
-    sets += "poisoned".rjust(detected) + "clean".rjust(alarms) + " "
-    return [row(width, right=((what, "d"),)), row(width, ("   percent", "d"), right=((sets, "d"),)), blank(width)]
-
-
-def _widths(width: int, extra: bool) -> tuple[int, ...]:
-    """Cells of each figure; none for the attack on validation images, where that is not shown."""
-    widths = WIDTHS if width >= ROOMY else NARROW
-    return widths if extra else (*widths[:3], 0, *widths[4:])
-
-
-def _block(state: RunState, entry: Entry, width: int, extra: bool, chosen: bool) -> list[Row]:
+def _block(state: RunState, entry: Entry, width: int, made: Layout, chosen: bool) -> list[Row]:
     if entry.file is not None and entry.file.what == "tuned":
-        return _tuned_block(state, entry, entry.file, width, extra, chosen)
-    found = file_figures(state, entry.file) if entry.file else figures(state, entry.step)
-    if found is None:
+        return _tuned_block(state, entry, entry.file, width, made, chosen)
+    found, base = block_figures(state, entry), figures(state, 0)
+    if found is None or base is None:
         return []
-    back = "cursor" if chosen else ""
+    back, b = ("cursor" if chosen else ""), _b(base)
     theirs = beside(state, entry.file.pruned if entry.file else state.order[: entry.step])
     if entry.step == 0:
         return [
-            _line("B", "as it came", _b(found), extra, width, back),
-            *([_published(_b(theirs), extra, width, back)] if theirs else []),
+            result_cells.line(_left("B", "nothing pruned"), b, None, INKS["B"], width, made, back),
+            *([_published(_b(theirs), width, made, back)] if theirs else []),
             blank(width),
         ]
     where = f"{entry.name} @{entry.step}" if entry.path else f"step {entry.step}"
-    where += "" if entry.file is None or of_order(state, entry.file) else ", another order"
+    other = "" if entry.file is None or of_order(state, entry.file) else "other order"
     file = file_name(entry.path) if entry.path else "not saved"
-    drop = f"  ({format_drop(found.drop)})" if width >= ROOMY else ""
-    file = file if width >= ROOMY or not entry.path else ""  # the path of the highlighted one stands below
+    answers = file_name(path) if entry.file and (path := answers_of(state, entry.file)) else ""
+    against = _b(base)
     return [
-        _line("B′", where + drop, _b(found), extra, width, back),
-        *([_published(_b(theirs), extra, width, back)] if theirs else []),
-        _line("G", file, _g(found), extra, width, back),
-        *([_published(_g(theirs), extra, width, back)] if theirs else []),
+        result_cells.line(_left("B′", where, file), _b(found), against, INKS["B′"], width, made, back),
+        *([_published(_b(theirs), width, made, back)] if theirs else []),
+        result_cells.line(_left("G", other, answers), _g(found), against, INKS["G"], width, made, back),
+        *([_published(_g(theirs), width, made, back)] if theirs else []),
         blank(width),
     ]
 
 
-def _tuned_block(state: RunState, entry: Entry, file: File, width: int, extra: bool, chosen: bool) -> list[Row]:
+def block_figures(state: RunState, entry: Entry) -> Figures | None:
+    """The figures of a block's networks; None where they are not known, or are those of a tuned one."""
+    if entry.file is not None and entry.file.what == "tuned":
+        return None
+    return file_figures(state, entry.file) if entry.file else figures(state, entry.step)
+
+
+def answers_of(state: RunState, network: File) -> str:
+    """The file with what G of B and this network answers; empty where none stands on disk."""
+    same = (
+        file.path
+        for file in state.files.values()
+        if file.what == "answers"
+        and (file.channels, file.tuning, file.epoch) == (network.channels, network.tuning, network.epoch)
+    )
+    named = sorted(
+        same, key=lambda path: file_name(path).rsplit("_", 1)[-1] != file_name(network.path).rsplit("_", 1)[-1]
+    )
+    return named[0] if named else ""
+
+
+def _left(who: str, where: str, file: str = "") -> tuple[Part, ...]:
+    return (f"  {who.ljust(3)}", "b"), (f"{where} ".ljust(11), "."), (file, "d" if file == "not saved" else ".")
+
+
+def _tuned_block(state: RunState, entry: Entry, file: File, width: int, made: Layout, chosen: bool) -> list[Row]:
     """B″ and its G. All validation images tell nothing of it: it was trained on most of them."""
-    now = tuned_figures(state, state.tunings[file.tuning or 0], file.epoch or 0)
-    back, name = ("cursor" if chosen else ""), (file_name(entry.path) if width >= ROOMY else "")
-    where = f"tuned @{entry.step}" + (f"  hold-out {rate(now.holdout)}" if width >= ROOMY else "")
+    now, base = tuned_figures(state, state.tunings[file.tuning or 0], file.epoch or 0), figures(state, 0)
+    back, against = ("cursor" if chosen else ""), _b(base) if base else None
+    mine = (None, now.test, now.asr, None, None, None)
+    theirs = (None, now.g_test, now.g_asr, None, now.detection, now.false_alarm)
+    held_out = f"hold-out {rate(now.holdout)}"
+    left = _left("B″", f"tuned @{entry.step}", file_name(entry.path))
     return [
-        _line("B″", where, (None, now.test, now.asr, None, None, None), extra, width, back),
-        _line("G", name, (None, now.g_test, now.g_asr, None, now.detection, now.false_alarm), extra, width, back),
+        result_cells.line(left, mine, against, INKS["B′"], width, made, back),
+        result_cells.line(_left("G", "", held_out), theirs, against, INKS["G"], width, made, back),
         blank(width),
     ]
 
@@ -180,13 +203,10 @@ def beside(state: RunState, pruned: tuple[int, ...]) -> Figures | None:
     return of_counts(state, counts, state.steps[0].counts) if counts else None
 
 
-def _published(cells: "Cells", extra: bool, width: int, back: str) -> Row:
+def _published(cells: Cells, width: int, made: Layout, back: str) -> Row:
     """Published rates under one's own, in the same columns."""
-    line = _line("", "published", cells, extra, width, back)
-    return line._replace(ink=line.ink.translate(DIMMED))
-
-
-Cells = tuple[float | None, ...]  # valid, test, attack on test, attack on valid, detection, false alarm
+    plain = made._replace(bar=0, change=made.change)
+    return result_cells.line(_left("", "published"), cells, None, "dddddd", width, plain, back)
 
 
 def _b(f: Figures) -> Cells:
@@ -195,16 +215,6 @@ def _b(f: Figures) -> Cells:
 
 def _g(f: Figures) -> Cells:
     return None, f.g_test, f.g_asr, None, f.detection, f.false_alarm
-
-
-def _line(who: str, where: str, cells: Cells, extra: bool, width: int, back: str) -> Row:
-    inks = ("v", "v", "a", "a", "g", "x") if who != "G" else ("g", "g", "x", "x", "g", "x")
-    figures_: list[Part] = [
-        (rate(cell).rjust(w), "d" if cell is None else ink)
-        for cell, ink, w in zip(cells, inks, _widths(width, extra), strict=True)
-        if w
-    ]
-    return row(width, (f"  {who.ljust(4)}", "b"), (where, "."), right=(*figures_, (" ", ".")), back=back)
 
 
 def intervals(state: RunState, entry: Entry) -> list[str]:
@@ -241,6 +251,7 @@ class Facts(RowsView):
         self._sure: list[str] = []
 
     def show(self, state: RunState, path: str, sure: list[str]) -> None:
+        """`path`: of the highlighted network. `sure`: lines about its rates."""
         self._state, self._path, self._sure = state, path, sure
         self.on_resize()
         self.redraw()
@@ -263,18 +274,35 @@ class Facts(RowsView):
         return [
             *(row(width, ("  " + line, ".")) for line in self._sure),
             *(row(width, ("  " + line, "b")) for line in self._said(width)),
-            row(width, ("  B′ ", "d"), (short_path(self._path, width - 6), ".")) if self._path else blank(width),
+            row(width, ("  file ", "d"), (short_path(self._path, width - 8), ".")) if self._path else blank(width),
             row(width, (files, "d"), (short_path(run, width - len(files) - 1), ".")),
         ]
+
+
+class Body(Horizontal):
+    """The table with the curve below it, or beside it, where there is room; on the largest screens both, and G's."""
+
+    def on_resize(self) -> None:
+        self.share_room()
+
+    def share_room(self) -> None:
+        """Give the table the rows it needs, and the chart below what is left, where that is enough for one."""
+        table, below, beside = self.query_one(ResultsTable), self.query_one("#below"), self.query_one("#beside")
+        beside.display = self.screen.has_class("-broad")
+        width = self.size.width - (BESIDE if beside.display else 0)
+        rows = table.rows(width)
+        below.display = self.size.height - rows - 1 >= CHART
+        table.styles.height = rows if below.display else "1fr"
 
 
 class ResultsScreen(RunScreen):
     """The table, and under it where the files lie."""
 
+    CSS_PATH: ClassVar = "results.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("results")]
     SCOPES = ("results", "run")
     HINTS = (
-        'G answers "backdoored" where B and B′ differ: that is all it knows.',
+        'G: where B and B′ agree, that class; where they differ, "backdoored". @: the step that was saved.',
         'G: "backdoored" where B and B′ differ.',
     )
 
@@ -283,15 +311,44 @@ class ResultsScreen(RunScreen):
         self._intervals = False
 
     def body(self) -> Iterator[Widget]:
-        yield ResultsTable()
+        with Body():
+            with Vertical(id="table"):
+                yield ResultsTable()
+                yield Chart(id="below")
+            yield Chart(id="beside")
         yield Facts(self.lab.actions)
 
     def show(self, state: RunState) -> None:
         table = self.query_one(ResultsTable)
         table.show(state)
         chosen = table.chosen
-        sure = intervals(state, chosen) if chosen and self._intervals else []
-        self.query_one(Facts).show(state, chosen.path if chosen else "", sure)
+        self.query_one(Facts).show(state, chosen.path if chosen else "", self._said(state, chosen))
+        both = self.has_class("-broad")
+        for chart, of_g in (("#below", both), ("#beside", False)):
+            self.query_one(chart, Chart).data = chart_data(state, of_g=of_g)
+            self.query_one(chart, Chart).show_verdict("" if of_g or state.finished else first_fall(state))
+        self.query_one(Body).share_room()
+
+    def _said(self, state: RunState, chosen: Entry | None) -> list[str]:
+        """Lines about the highlighted rates: their intervals, on demand, and what has no room in the cells."""
+        if chosen is None:
+            return []
+        lines = intervals(state, chosen) if self._intervals else []
+        now, base = block_figures(state, chosen), figures(state, 0)
+        if now and base and chosen.step and not self.query_one(ResultsTable).tells_changes(self.size.width):
+            lines.append(result_cells.changes(base, now))
+        return lines
+
+    def action_go_there(self) -> None:
+        """Go to the step of the highlighted block, on the workbench."""
+        chosen, state = self.query_one(ResultsTable).chosen, self.lab.state
+        if chosen is None:
+            return
+        if chosen.file is not None and chosen.file.what != "tuned" and not of_order(state, chosen.file):
+            self.lab.show_notice("That was saved in another order: its step holds other channels now.")
+            return
+        self.lab.go_to(chosen.step)
+        self.app.pop_screen()
 
     def action_intervals(self) -> None:
         self._intervals = not self._intervals

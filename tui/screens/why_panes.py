@@ -146,7 +146,7 @@ def channel_table(found: Findings, channel: int, width: int, height: int) -> lis
     rows = [row(width, (head, "d"), ("   ASR", "d") if found.diagnosed.base.poisoned is not None else ("", "d"))]
     for line, thumb in zip(seen, bar, strict=False):
         change = "" if line.change is None else f"{round(line.change, 2) or 0.0:+.2f}"
-        lost = f"{-line.lost or 0.0:+.1f} pt"
+        lost = f"{p.format_drop(line.lost)} pt"
         parts: list[Part] = [
             (f"{'▸' if line.channel == channel else ' '}{line.channel:>3} {line.mean:>6.3g} ", "."),
             (f"{change:>7} ", "a"),

@@ -7,12 +7,13 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from tui.model.actions import bindings
+from tui.model.first_fall import first_fall
 from tui.model.hints import hint
 from tui.model.run_state import RunState
 from tui.screens.base import LabScreen
 from tui.screens.header import Header
 from tui.screens.keybar import KeyBar
-from tui.screens.panes import SavedLine, Side
+from tui.screens.panes import SavedLine, Side, ThresholdStrip
 from tui.widgets.activation_bars import MeanBars, bars_data
 from tui.widgets.channel_table import ChannelTable
 from tui.widgets.chart import AUTO, Chart, chart_data, next_zoom
@@ -39,6 +40,7 @@ class Workbench(LabScreen):
                 yield MeanBars()
                 yield EventLog()
             yield Side(self.lab.actions)
+        yield ThresholdStrip()
         yield SavedLine()
         yield KeyBar(self.lab.actions, "run", "workbench", "app")
 
@@ -51,9 +53,12 @@ class Workbench(LabScreen):
     def show(self, state: RunState) -> None:
         """Put the state on every pane; each repaints only what changed."""
         self.query_one(Header).show(state)
-        data = self.query_one(Chart).data = chart_data(state, self._zoom, self._show_g)
+        chart = self.query_one(Chart)
+        data = chart.data = chart_data(state, self._zoom, self._show_g)
+        chart.show_verdict(first_fall(state))
         self.query_one(MeanBars).data = bars_data(state, gutter(data))
         self.query_one(Side).show(state)
+        self.query_one(ThresholdStrip).show(state)
         self.query_one(SavedLine).show(state)
         self.query_one(EventLog).show(state)
         self.query_one(KeyBar).show(state)
@@ -68,7 +73,7 @@ class Workbench(LabScreen):
         return self.table.size.height > 0
 
     def action_zoom(self) -> None:
-        self._zoom = next_zoom(self._zoom)
+        self._zoom = next_zoom(self.query_one(Chart).data)
         self.show(self.lab.state)
 
     def action_curves(self) -> None:

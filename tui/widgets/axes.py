@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from math import isfinite
 
-from engine.api.protocol import threshold_label
 from tui.widgets.cell_rows import Row, blank, over
-from tui.widgets.curves import ChartData, Frame, Range
+from tui.widgets.curves import ChartData, Frame, Range, Threshold, joined_label
 
 
 def axes(data: ChartData, frame: Frame, width: int) -> list[Row]:
@@ -21,26 +20,34 @@ def axes(data: ChartData, frame: Frame, width: int) -> list[Row]:
 
 
 def _y_ticks(data: ChartData, frame: Frame) -> dict[int, tuple[str, str, bool]]:
-    """By row: label, its ink, and whether a guide goes across. First come first: B, thresholds, round values."""
+    """By row: label, its ink, and whether a guide goes across. First come first: thresholds, of which several may share
+    a row, then B, then round values."""
     ticks: dict[int, tuple[str, str, bool]] = {}
-    for level, *tick in _wanted_ticks(data, frame.window):
+    rows: dict[int, list[Threshold]] = {}
+    for threshold in data.thresholds:
+        rows.setdefault(frame.row(threshold.level), []).append(threshold)
+    for y, here in rows.items():
+        if 0 <= y < frame.height:
+            label = joined_label([t.points for t in here])
+            label = label if len(label) < frame.left else label.removesuffix(" pt")[: frame.left - 1]
+            ticks[y] = (label, "t" if any(t.step is None for t in here) else "s", True)
+    for level, label, ink in _values(data, frame.window):
         y = frame.row(level)
-        near = range(y, y + 1) if tick[2] or not ticks else range(y - 1, y + 2)
+        near = (y,) if ink != "d" else range(y - 1, y + 2)
         if 0 <= y < frame.height and not any(n in ticks for n in near):
-            ticks[y] = (str(tick[0]), str(tick[1]), bool(tick[2]))
+            ticks[y] = (label, ink, False)
     return ticks
 
 
-def _wanted_ticks(data: ChartData, seen: Range) -> Iterator[tuple[float, str, str, bool]]:
+def _values(data: ChartData, seen: Range) -> Iterator[tuple[float, str, str]]:
+    """Where the first curve begins, then the ends of the axis, then round values between them."""
     start = data.curves[0].values[:1] if data.curves else ()
-    if start and start[0] is not None and isfinite(start[0]):
-        yield start[0], f"{start[0]:.1f}", "v", False
-    for threshold in sorted(data.thresholds, key=lambda t: (t.step is not None, -t.level)):
-        yield threshold.level, threshold_label(threshold.points), "t" if threshold.step is None else "s", True
+    if start and start[0] is not None and isfinite(start[0]) and start[0]:
+        yield start[0], f"{start[0]:.1f}", data.curves[0].ink
     span = seen.high - seen.low
     unit = next(unit for unit in (1, 2, 5, 10, 20) if span / unit <= 6)
-    yield from ((value, f"{value:g}", "d", False) for value in (seen.high, seen.low))
-    yield from ((float(value), str(value), "d", False) for value in range(0, 101, unit) if seen.low < value < seen.high)
+    yield from ((value, f"{value:g}", "d") for value in (seen.high, seen.low))
+    yield from ((float(value), str(value), "d") for value in range(0, 101, unit) if seen.low < value < seen.high)
 
 
 def _x_axis(data: ChartData, frame: Frame, width: int) -> list[Row]:

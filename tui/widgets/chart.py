@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tui.model.run_state import Figures, RunState, figures, networks, of_order
 from tui.widgets.cell_rows import Part, Row
-from tui.widgets.curves import AUTO, BRAILLE, ChartData, Curve, Threshold, next_zoom, window
+from tui.widgets.curves import AUTO, BRAILLE, DASHED, ChartData, Curve, Threshold, next_zoom, window
 from tui.widgets.panel import Panel
 from tui.widgets.plot_rows import chart
 from tui.widgets.rows_view import css_beside
@@ -12,27 +12,25 @@ from tui.widgets.rows_view import css_beside
 __all__ = ["AUTO", "Chart", "ChartData", "chart_data", "next_zoom"]
 
 # what is drawn: label, ink, mark, field of Figures; the first decides, so thresholds hang on it
-LINES = (("valid", "v", BRAILLE, "valid"), ("ASR", "a", "•", "asr"))
-G_LINES = (("G test", "g", "+", "g_test"), ("G ASR", "x", "×", "g_asr"))
-LEGEND = {"valid": "valid accuracy", "ASR": "test ASR"}
-PAIRS = (("accuracy", (("valid", "valid"), ("G test", "G test"))), ("ASR", (("ASR", "test"), ("G ASR", "G test"))))
+LINES = (("valid acc", "v", BRAILLE, "valid"), ("ASR", "a", DASHED, "asr"))
+G_LINES = (("detection", "g", BRAILLE, "detection"), ("false alarms", "x", DASHED, "false_alarm"))
+LEGEND = {"valid acc": "valid accuracy", "ASR": "test ASR", "detection": "G: detection"}
 
 
-def chart_data(state: RunState, zoom: int = AUTO, with_g: bool = False) -> ChartData:
-    """The curves of a run: B′ on validation and on poisoned test data; G on both test sets, where asked for."""
+def chart_data(state: RunState, zoom: int = AUTO, of_g: bool = False) -> ChartData:
+    """The curves of a run: accuracy of B′ on validation data and its ASR on poisoned test data; or what G is for,
+    detection on poisoned and false alarms on clean test data."""
     at = [figures(state, step) for step in range(max(state.steps, default=-1) + 1)]
-    start = at[0].valid if at and at[0] else None
+    start = at[0].valid if at and at[0] and not of_g else None
     thresholds = (
         tuple(Threshold(x, start - float(x), state.crossed.get(x)) for x in state.thresholds)
         if start is not None
         else ()
     )
-    lines = LINES + (G_LINES if with_g else ())
     curves = tuple(
-        Curve(name, ink, mark, joined(_values(at, field)) if mark == BRAILLE else _values(at, field))
-        for name, ink, mark, field in lines
+        Curve(name, ink, mark, joined(_values(at, field))) for name, ink, mark, field in (G_LINES if of_g else LINES)
     )
-    return ChartData(curves, state.channels, state.step, thresholds, saved_steps(state), zoom)
+    return ChartData(curves, state.channels, state.step, thresholds, saved_steps(state), zoom, gap=True)
 
 
 def saved_steps(state: RunState) -> tuple[int, ...]:
@@ -71,6 +69,13 @@ class Chart(Panel):
     def __init__(self, data: ChartData | None = None, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._data = data or ChartData()
+        self._verdict = ""
+
+    def show_verdict(self, text: str) -> None:
+        """What fell first, in the frame below the curves."""
+        if text != self._verdict:
+            self._verdict = text
+            self._entitle()
 
     @property
     def data(self) -> ChartData:
@@ -81,39 +86,29 @@ class Chart(Panel):
         if data == self._data:
             return
         self._data = data
-        self.entitle(legend(data), zoom_name(data))
+        self._entitle()
         self.redraw()
 
     def on_mount(self) -> None:
-        self.entitle(legend(self._data), zoom_name(self._data))
+        self._entitle()
+
+    def _entitle(self) -> None:
+        ink = "s" if self._verdict.startswith("the attack") else "w"
+        self.entitle(legend(self._data), ((self._verdict, ink),) if self._verdict else ())
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         return chart(self._data, width, height)
 
 
 def legend(data: ChartData) -> tuple[Part, ...]:
-    """The mark and the name of each curve, in its ink; with those of G in pairs, which takes less room."""
-    curves = {curve.name: curve for curve in data.curves}
-    if not curves:
-        return ()
+    """The mark and the name of each curve, in its ink; then what part of the axis is seen."""
     parts: list[Part] = []
-    if set(LEGEND) == set(curves):
-        for name, curve in curves.items():
-            parts += _entry(curve, LEGEND[name])
-    else:
-        for what, names in PAIRS:
-            parts.append((f"{' ' if parts else ''}{what} ", "."))
-            for name, short in names:
-                parts += _entry(curves[name], short)
-    return (*parts, ("%", "d"))
+    for curve in data.curves:
+        parts += [(f"{curve.sign} {LEGEND.get(curve.name, curve.name)}", curve.ink), ("  ", ".")]
+    return (*parts, (axis_name(data), "d")) if parts else ()
 
 
-def _entry(curve: Curve, name: str) -> tuple[Part, Part]:
-    mark = "⠒⠒" if curve.mark == BRAILLE else curve.mark
-    return (f"{mark} {name}", curve.ink), ("  ", ".")
-
-
-def zoom_name(data: ChartData) -> tuple[Part, ...]:
-    """The range of the y axis where the user chose it; else it follows the curves, and its ticks say so."""
+def axis_name(data: ChartData) -> str:
+    """The part of the y axis that is seen."""
     low, high = window(data)
-    return ((f"zoom: {low:g} to {high:g} %", "d"),) if data.zoom and data.curves else ()
+    return f"y {low:g} to {high:g} %"

@@ -1,24 +1,33 @@
 """Curves over pruning steps, and the frame they are drawn in: plain data and its geometry."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import ceil, isfinite
 from typing import NamedTuple
 
 from engine.api.protocol import threshold_label
 
 BRAILLE = "braille"  # plotext's name for its finest mark: 2 x 4 dots a cell
+DASHED = "dashed"  # the same dots, with gaps
+SIGNS = {BRAILLE: "⠒⠒", DASHED: "⠒ ⠒"}  # what a legend shows
+SHADE = "░"
 SPANS = (100, 50, 25, 12, 6)  # points of the y axis that a zoom level shows
 AUTO = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Percentages by step, from step 0; None (or NaN, or infinite) where unknown. `mark`: BRAILLE or a character."""
+    """Percentages by step, from step 0; None (or NaN, infinite) where unknown. `mark`: BRAILLE, DASHED or another."""
 
     name: str
     ink: str
     mark: str
     values: tuple[float | None, ...]
+
+    @property
+    def sign(self) -> str:
+        """Its mark, as a legend shows it."""
+        return SIGNS.get(self.mark, self.mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,10 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class ChartData:
-    """All that a chart shows: curves over steps 0..`steps`, the first one being that which thresholds are for."""
+    """All that a chart shows: curves over steps 0..`steps`, the first one being that which thresholds are for.
+
+    `gap`: the area between the first two curves is shaded.
+    """
 
     curves: tuple[Curve, ...] = ()
     steps: int = 0
@@ -40,6 +52,7 @@ class ChartData:
     thresholds: tuple[Threshold, ...] = ()
     saved: tuple[int, ...] = ()
     zoom: int = AUTO
+    gap: bool = False
 
 
 class Range(NamedTuple):
@@ -65,6 +78,13 @@ class Frame(NamedTuple):
     def column(self, step: float) -> int:
         return column(step, self.steps, self.width)
 
+    def dot(self, step: float, percent: float) -> tuple[int, int]:
+        """The dot of a value, of which a cell has 2 x 4: from the left, and from the top down; it lies in the cell of
+        `column` and `row`."""
+        share = (percent - self.window.low) / (self.window.high - self.window.low)
+        across = int(step / max(1, self.steps) * (2 * self.width - 1) + 0.5)
+        return across, 4 * self.height - 1 - int((share * (4 * self.height - 1) + 0.5) // 1)
+
     def row(self, percent: float) -> int:
         """The row of a percentage, counted from the top; outside the window it lies outside 0..height - 1."""
         share = (percent - self.window.low) / (self.window.high - self.window.low)
@@ -78,13 +98,30 @@ def column(step: float, steps: int, width: int) -> int:
 
 def gutter(data: ChartData) -> int:
     """Columns left of the canvas: labels of thresholds and values, and the y axis."""
-    return max([5, *(len(threshold_label(t.points)) for t in data.thresholds)]) + 1
+    seen = window(data)
+    near = (seen.high - seen.low) / 10  # in a tenth of the axis, thresholds may share a row
+    labels = [
+        joined_label([t.points for t in data.thresholds if 0 <= at.level - t.level < near]) for at in data.thresholds
+    ]
+    return max([5, *map(len, labels)]) + 1
 
 
-def next_zoom(zoom: int) -> int:
-    """The zoom level after `zoom`, from AUTO over the widest to the narrowest."""
-    levels = (AUTO, *SPANS)
-    return levels[(levels.index(zoom) + 1) % len(levels)]
+def joined_label(points: Sequence[str]) -> str:
+    """One label for thresholds that fall into one row: -2 pt; -2 -4 pt; -2…-10 pt."""
+    *most, last = sorted(points, key=float)
+    if not most:
+        return threshold_label(last)
+    first = threshold_label(most[0]).removesuffix(" pt")
+    return f"{first}{' ' if len(most) == 1 else '…'}{threshold_label(last)}"
+
+
+def next_zoom(data: ChartData) -> int:
+    """The next zoom level that shows another part of the axis, from AUTO over the widest to the narrowest."""
+    seen = {zoom: window(replace(data, zoom=zoom)) for zoom in (AUTO, *SPANS)}
+    levels = [zoom for zoom in seen if zoom in (AUTO, data.zoom) or seen[zoom] != seen[AUTO]]
+    at = levels.index(data.zoom)
+    following = (*levels[at + 1 :], *levels[:at])
+    return next((zoom for zoom in following if seen[zoom] != seen[data.zoom]), AUTO)
 
 
 def window(data: ChartData) -> Range:

@@ -47,9 +47,32 @@ def picture(rgb: bytes, height: int, width: int, columns: int, lines: int, depth
     pixels = _pixels(shrink(rgb, height, width, rows, across), across)
     if depth != "truecolor":
         pixels = _few(pixels) if depth == "256" else _greys(pixels)
+    return _strips(pixels)
+
+
+def _strips(pixels: list[list[Pixel]]) -> list[Strip]:
+    """Two rows of pixels a line."""
     below: list[Sequence[Pixel] | None] = [*pixels[1::2]]
     below += [None] * (len(pixels) % 2)
     return [_strip(upper, lower) for upper, lower in zip(pixels[::2], below, strict=True)]
+
+
+@lru_cache(maxsize=128)
+def pictures(
+    rgbs: tuple[bytes, ...], height: int, width: int, columns: int, lines: int, depth: Depth = "truecolor"
+) -> list[list[Strip]]:
+    """Pictures that are compared with each other: where colours are few, their contrast is stretched by one measure,
+    lest one face look like two people."""
+    if depth != "16":
+        return [picture(rgb, height, width, columns, lines, depth) for rgb in rgbs]
+    rows, across = min(height, 2 * lines), min(width, columns)
+    shades = [
+        [luminance(pixel) for pixel in line]
+        for rgb in rgbs
+        for line in _pixels(shrink(rgb, height, width, rows, across), across)
+    ]
+    made = stretched(shades) if shades else []
+    return [_strips(_dithered_greys(made[start : start + rows])) for start in range(0, len(made), rows)]
 
 
 def _pixels(rgb: bytes, width: int) -> list[list[Pixel]]:
@@ -109,7 +132,10 @@ def _few(pixels: list[list[Pixel]]) -> list[list[Pixel]]:
 
 def _greys(pixels: list[list[Pixel]]) -> list[list[Pixel]]:
     """In the greys of a terminal that has sixteen colours, whose others make no skin; contrast is stretched first."""
-    shades = stretched([[luminance(pixel) for pixel in row] for row in pixels])
+    return _dithered_greys(stretched([[luminance(pixel) for pixel in row] for row in pixels]))
+
+
+def _dithered_greys(shades: list[list[int]]) -> list[list[Pixel]]:
     return dithered([[(shade, shade, shade) for shade in row] for row in shades], _of_greys)
 
 

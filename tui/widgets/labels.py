@@ -8,14 +8,17 @@ from tui.widgets.curves import ChartData, Curve, Frame
 
 
 def labels(rows: list[Row], data: ChartData, frame: Frame) -> list[Row]:
-    """The value of each curve at the playhead, beside it, highest first, where it hides least."""
+    """The value of each curve at the playhead, on the row of its point, on the side where it hides least.
+
+    Highest first. Where two points share a row, the lower one's takes the nearest row that is free.
+    """
     taken: set[int] = set()
     for value, curve in sorted(_values_at(data), key=lambda pair: -pair[0]):
         wanted = frame.row(value)
         inside = min(max(wanted, 0), frame.height - 1)
         pointer = "▲" if wanted < inside else "▼" if wanted > inside else ""
         spots = _spots(rows, data, frame, inside, f"{curve.name} {value:.1f}", pointer)
-        _, y, x, text = min((spot for spot in spots if spot[1] not in taken), default=(0, -1, 0, ""))
+        _, _, y, x, text = min((spot for spot in spots if spot[2] not in taken), default=(0, 0, -1, 0, ""))
         if y >= 0:
             taken.add(y)
             rows[y] = over(rows[y], x, text, curve.ink)
@@ -31,18 +34,19 @@ def _values_at(data: ChartData) -> Iterator[tuple[float, Curve]]:
 
 def _spots(
     rows: list[Row], data: ChartData, frame: Frame, wanted: int, text: str, pointer: str
-) -> Iterator[tuple[int, int, int, str]]:
-    """Places for a label as (cost, row, column, text): right or left of the playhead, few rows from its point."""
+) -> Iterator[tuple[float, int, int, int, str]]:
+    """Places for a label as (rows away, cost, row, column, text): right or left of the playhead; below before above."""
     at = frame.left + frame.column(data.playhead)
     right, left = f"{pointer or '◀'} {text}", f"{text} {pointer or '▶'}"
     for away in range(-3, 4):
         y = wanted + away
         if not 0 <= y < frame.height:
             continue
+        far = abs(away) + (0.5 if away < 0 else 0)
         if at + 1 + len(right) <= frame.left + frame.width:
-            yield _cost(rows[y], at + 1, right) + 3 * abs(away), y, at + 1, right
+            yield far, _cost(rows[y], at + 1, right), y, at + 1, right
         if at - len(left) >= frame.left:
-            yield _cost(rows[y], at - len(left), left) + 3 * abs(away) + 2, y, at - len(left), left
+            yield far, _cost(rows[y], at - len(left), left) + 2, y, at - len(left), left
 
 
 def _cost(under: Row, column: int, text: str) -> int:

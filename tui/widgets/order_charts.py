@@ -49,7 +49,7 @@ def curves(lines: Sequence[OrderLine], chosen: OrderLine | None, images: Images)
         bright = line is chosen
         for curve in line.curves[:1]:
             valid = tuple((float(step), p.percent(at.valid, images["valid"])) for step, at in enumerate(curve))
-            paths.append(Path("v" if bright else "l", valid, "valid" if bright else ""))
+            paths.append(Path("v" if bright else "l", valid, "valid acc" if bright else ""))
             if (poisoned := images.get("poisoned")) and curve[0].poisoned is not None:
                 asr = tuple((float(step), p.percent(at.poisoned or 0, poisoned)) for step, at in enumerate(curve))
                 paths.append(Path("a" if bright else "l", asr, "ASR" if bright else "", dashed=True))

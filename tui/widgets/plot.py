@@ -1,15 +1,20 @@
 """A curve as the cells it passes through. The one module that calls plotext, which it imports when first used.
 
-plotext draws each curve on a bare canvas of its own; axes, labels and colours come later.
+plotext draws each curve on a bare canvas of its own; axes, labels and colours come later. It knows no dashes: those are
+drawn here, on the same dots.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import isfinite
 from typing import NamedTuple
 
-from tui.widgets.curves import BRAILLE, Curve, Frame, Range
+from tui.widgets.curves import BRAILLE, DASHED, Curve, Frame, Range
+
+DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # bits of a braille character, by row and column
+BLANK = 0x2800  # the braille character without a dot
+DASH, GAP = 4, 4  # dots along a dashed line
 
 
 class Trace(NamedTuple):
@@ -24,7 +29,7 @@ def trace(curve: Curve, frame: Frame) -> Trace:
     """The cells that a curve passes through on the canvas of `frame`."""
     cells: list[tuple[int, int, str]] = []
     for start, values in _stretches(curve.values[: frame.steps + 1]):
-        cells += _stretch(curve.mark, start, values, frame)
+        cells += _dashed(start, values, frame) if curve.mark == DASHED else _stretch(curve.mark, start, values, frame)
     return Trace(curve.ink, tuple(cells))
 
 
@@ -48,6 +53,31 @@ def _stretch(mark: str, start: int, values: list[float], frame: Frame) -> Iterab
     lines = _plotext(x, values, mark, (right + 1, bottom - top + 1), *_limits(mark, frame, right, top, bottom))
     for y, line in enumerate(lines, top):
         yield from ((y, column, char) for column, char in enumerate(line) if char != " ")
+
+
+def _dashed(start: int, values: list[float], frame: Frame) -> Iterator[tuple[int, int, str]]:
+    """One stretch as dashes of braille, on the straight lines from value to value."""
+    bits: dict[tuple[int, int], int] = {}
+    corners = [frame.dot(step, value) for step, value in enumerate(values, start)]
+    for number, dot in enumerate(_line(corners)):
+        if number % (DASH + GAP) < DASH:
+            _set(bits, dot)
+    inside = ((y, x) for y, x in bits if 0 <= y < frame.height and 0 <= x < frame.width)
+    yield from ((y, x, chr(BLANK | bits[y, x])) for y, x in inside)
+
+
+def _set(bits: dict[tuple[int, int], int], dot: tuple[int, int]) -> None:
+    across, down = dot
+    at = down // 4, across // 2
+    bits[at] = bits.get(at, 0) | DOTS[down % 4][across % 2]
+
+
+def _line(corners: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Every dot on the straight lines from corner to corner, each once."""
+    yield from corners[:1]
+    for (x, y), (to_x, to_y) in pairwise(corners):
+        parts = max(abs(to_x - x), abs(to_y - y))
+        yield from ((x + round((to_x - x) * i / parts), y + round((to_y - y) * i / parts)) for i in range(1, parts + 1))
 
 
 def _limits(mark: str, frame: Frame, right: int, top: int, bottom: int) -> tuple[Range, Range]:

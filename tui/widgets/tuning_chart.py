@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from engine.api.tunings import Tuning
 from tui.model.run_state import RunState, tuned_figures
 from tui.widgets.cell_rows import Part, Row, over
-from tui.widgets.curves import BRAILLE, ChartData, Curve, Frame, gutter, window
+from tui.widgets.curves import BRAILLE, DASHED, SHADE, ChartData, Curve, Frame, gutter, window
 from tui.widgets.panel import Panel
 from tui.widgets.plot_rows import LEAST, chart
 from tui.widgets.rows_view import css_beside
@@ -14,9 +14,8 @@ from tui.widgets.rows_view import css_beside
 LINES = (
     ("hold-out", "v", BRAILLE, "holdout"),
     ("test", "g", "+", "test"),
-    ("ASR", "a", "•", "asr"),
+    ("ASR", "a", DASHED, "asr"),
 )
-SHADE = "░"
 
 
 def same_recipe(state: RunState, tuning: Tuning) -> list[Tuning]:
@@ -87,8 +86,7 @@ class TuningChart(Panel):
         sets = {"hold-out": "hold-out accuracy", "test": "clean test", "ASR": "ASR test"}
         parts: list[Part] = []
         for curve in self._data.curves:
-            mark = "⠒⠒" if curve.mark == BRAILLE else curve.mark
-            parts += [(f"{mark} {sets[curve.name]}", curve.ink), ("  ", ".")]
+            parts += [(f"{curve.sign} {sets[curve.name]}", curve.ink), ("  ", ".")]
         return (*parts, (f"{SHADE} {seeds} seeds", "d")) if seeds > 1 else tuple(parts)
 
     def draw(self, width: int, height: int) -> Sequence[Row]:

@@ -19,7 +19,7 @@ from engine.api import protocol as p
 from engine.api.demo import Attack
 from engine.api.errors import ExitCode, LabError
 from engine.api.escape import printable
-from engine.api.lab import runs_folder
+from engine.api.lab import RUNS, runs_folder
 from tui.app.dialogs_flow import DialogsFlow
 from tui.app.engine_link import Client, Link
 from tui.app.engine_session import EngineSession
@@ -37,6 +37,8 @@ from tui.terminal.output_diet import OutputDietApp
 
 if TYPE_CHECKING:
     from textual.actions import ActionParseResult
+
+    from engine.api.journal import RunSummary
 
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-broad")]
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall"), (52, "-high")]
@@ -170,27 +172,36 @@ class LabApp(OutputDietApp):
             self.run_worker(self._offer_runs(self.launch))
 
     async def _offer_runs(self, launch: Launch) -> None:
-        """Begin anew, but where there is a run with a step ask first: one that was left running may have ended."""
+        """Begin anew, but where there is a run with a step show the runs first."""
         from engine.api.journal import all_runs
 
-        settings = launch.settings
-        if settings is None:
+        if launch.settings is None:
             return self.ask_open()
-        found = await asyncio.to_thread(all_runs, runs_folder(settings))
-        runs = [run for run in found if run.step]
+        folder = runs_folder(launch.settings)
+        runs = await asyncio.to_thread(all_runs, folder)
+        if not any(run.step for run in runs):
+            return self.begin_new()
+        from tui.screens.runs import RunsScreen
 
-        def answer(result: str | None) -> None:
-            if result == "quit":
-                return self.leave()
-            run = runs[0] if result == "resume" else None
-            self._run = run.folder if run else None
-            self.do(p.Open(run.settings, run.folder) if run else p.Open(settings, None, launch.demo))
+        self.push_screen(RunsScreen(folder, True, runs))
 
-        if not runs:
-            return answer(None)
-        from tui.screens import questions
+    def begin_new(self) -> None:
+        """Begin a run on the files that the program was started for; without any, ask for them."""
+        self.navigation.pop_to_start()
+        if self.launch.settings is None:
+            return self.ask_open()
+        self._run = None
+        self.do(p.Open(self.launch.settings, None, self.launch.demo))
 
-        self.push_screen(questions.go_on(runs), answer)
+    def open_run(self, run: "RunSummary") -> None:
+        """Open a run of before. The engine that has opened nothing yet takes it, but where the run has one at work."""
+        from engine.api.engine_socket import recorded
+
+        if self.latest.settings or self.latest.death or recorded(Path(run.folder)):
+            return self.open(run.settings, run.folder)
+        self._run = run.folder
+        self.navigation.pop_to_start()
+        self.do(p.Open(run.settings, run.folder))
 
     def on_resize(self, event: Resize) -> None:
         """Below the least size there is only a page that says so."""
@@ -258,8 +269,17 @@ class LabApp(OutputDietApp):
         return (self.latest.settings or self.launch.settings) if own else None
 
     def action_open(self) -> None:
-        if type(self.screen).__name__ != "OpenScreen":
-            self.ask_open()
+        """The runs of this lab; from there, or where there are none, the screen that asks for files."""
+        here = type(self.screen).__name__
+        settings = self.latest.settings or self.launch.settings
+        folder = runs_folder(settings) if settings else self.launch.root / RUNS
+        if here == "OpenScreen":
+            return
+        if here == "RunsScreen" or not any(folder.glob("*/journal.jsonl")):
+            return self.ask_open()
+        from tui.screens.runs import RunsScreen
+
+        self.push_screen(RunsScreen(folder, first=False))
 
     def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:
         """Open these files; `run`: go on with this run. An engine opens once, so that another one starts."""

@@ -7,6 +7,7 @@ from textual.notifications import SeverityLevel
 
 from engine.api import protocol as p
 from engine.api.demo import Attack
+from engine.api.journal import RunSummary
 from tui.model.actions import Action
 from tui.model.run_state import RunState
 
@@ -34,6 +35,15 @@ class Host(Protocol):
 
     def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:
         """Open these files, or go on with this run."""
+
+    def open_run(self, run: RunSummary) -> None:
+        """Open a run of before."""
+
+    def begin_new(self) -> None:
+        """Begin a run on the files that the program was started for; without any, ask for them."""
+
+    def ask_open(self, refusal: str = "") -> None:
+        """Ask for files to open."""
 
     def open_left(self) -> None:
         """Open the run again that was open before."""

@@ -6,7 +6,6 @@ from engine.api import lab
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.escape import escape_path
-from engine.api.journal import RunSummary
 from engine.api.tunings import Tuning
 from tui.model import options
 from tui.model.formatting import file_name, short_path
@@ -147,34 +146,6 @@ def leave(state: RunState) -> Choose:
         choices.append(Choice("w", "Write them, then leave", "write"))
     choices.append(Choice("y", "Leave", "leave", "computed steps are in the run's journal: lab3-tui --resume goes on"))
     return Choose("Leave?", text, choices, "Stay", interrupted="leave")
-
-
-def go_on(runs: list[RunSummary]) -> Choose:
-    """Before a new run begins where there are others; the newest is offered."""
-    newest = runs[0]
-    if newest.finished:
-        return look_at(newest, sum(not run.finished for run in runs))
-    when = newest.started[:16].replace("T", " at ")
-    text = f"A run in this folder is not finished: {newest.model}, begun {when}, step {newest.step} of {newest.steps}."
-    older = sum(not run.finished for run in runs) - 1
-    more = f" {older} older ones are listed under o." if older else ""
-    choices = [
-        Choice("r", f"Go on from step {newest.step}", "resume", "nothing is computed again"),
-        Choice("q", "Quit", "quit"),
-    ]
-    return Choose("Go on?", text + more, choices, "Begin a new run", interrupted="quit")
-
-
-def look_at(newest: RunSummary, unfinished: int) -> Choose:
-    """Before a new run begins where the newest one is finished."""
-    when = newest.started[:16].replace("T", " at ")
-    text = f"The newest run in this folder is finished: {newest.model}, begun {when}, {newest.step} steps."
-    more = f" {unfinished} older ones, not finished, are listed under o." if unfinished else ""
-    choices = [
-        Choice("r", "Open it", "resume", "its curves, results and faces; nothing is computed again"),
-        Choice("q", "Quit", "quit"),
-    ]
-    return Choose("Open the finished run?", text + more, choices, "Begin a new run", interrupted="quit")
 
 
 def overwrite(files: Sequence[str], settings: p.Settings) -> Choose:

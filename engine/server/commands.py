@@ -24,6 +24,7 @@ from engine.run.recorder import Recorder
 from engine.run.run import Run
 from engine.run.saving import Saver
 from engine.run.wide_layers import stride_offer
+from engine.server.hand_in import HandIn
 from engine.server.repair import Repair
 
 
@@ -103,6 +104,7 @@ class Service:
             p.Finish: self.finish,
             p.Evaluate: self.evaluate,
             p.TrainDemo: self.train_demo,
+            p.HandIn: HandIn(self).carry_out,
         }
         return (own | self.repair.handlers)[type(command)]
 

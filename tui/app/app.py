@@ -439,6 +439,9 @@ class LabApp(OutputDietApp):
         if self.playhead.may_change():
             self.do(p.Export())
 
+    def action_hand_in(self) -> None:
+        self.dialogs.hand_in()
+
     def action_workbench(self) -> None:
         self.navigation.workbench()
 

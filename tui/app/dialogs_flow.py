@@ -77,6 +77,14 @@ class DialogsFlow:
         if self._playhead.may_change():
             self._app.push_screen(questions.thresholds(self._state), put)
 
+    def hand_in(self) -> None:
+        """Pack what is handed in, and show what was checked."""
+        from tui.screens.hand_in import HandInScreen
+
+        if self._playhead.may_change() and self._state.opened:
+            self._engine.do(p.HandIn(self._state.opened.run))
+            self._app.push_screen(HandInScreen())
+
     def quit(self) -> None:
         """Leave at once where nothing runs and all is written; else ask."""
         from tui.screens import questions

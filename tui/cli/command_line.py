@@ -532,6 +532,31 @@ def inspect_command(
     raise typer.Exit(max(inspect(file, blank=i > 0) for i, file in enumerate(files)))
 
 
+@app.command("bundle", short_help="One zip to hand in: report, curve, networks, answers; all checked.")
+def bundle_command(
+    run: Run = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.zip", help="The file to write. Default: hand-in.zip in the run's folder."),
+    ] = None,
+    root: Root = None,
+    runs: Runs = None,
+    demo: Demo = False,
+    attack: AttackOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file that --to names.")] = False,
+) -> None:
+    """Pack the newest run of this lab, or the one that --run names, after every saved network has been checked.
+
+    Each is opened again and answers every image: it must hold just the channels at zero that the results claim, and
+    give the numbers that they show. Where one does not, nothing is written.
+    """
+    from tui.cli import bundle
+    from tui.model.options import Options, attack_name
+
+    wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
+    raise typer.Exit(bundle.run(bundle.command(Options(root, runs=runs), run, wanted, to, overwrite)))
+
+
 @demo_app.command("train")
 def train_command(
     attack: Annotated[str, typer.Option(metavar=ATTACKS, help="The attack to train.")] = "pruning-aware",

@@ -29,6 +29,7 @@ LABELS = {
     "detectors": "trying detectors",
     "layers": "pruning other layers",
     "files": "writing the results",
+    "hand in": "checking every network",
 }
 
 

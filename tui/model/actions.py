@@ -61,6 +61,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("save", ("s",), "Save", "Save B′ at this step under a name", SAVE, weight=60),
     Action("thresholds", ("t",), "Thresholds", "Choose the drops at which B′ is saved", SAVE, weight=50),
     Action("export", ("e",), "Export", "Write curve, results and report of the steps so far", SAVE, weight=20),
+    Action("hand_in", ("H",), "Hand in", "Check every saved network, and pack all of it into one zip", SAVE, weight=12),
     Action("save_svg", ("X",), "Screenshot", "Write this screen as an SVG picture", SAVE, needs=""),
     Action("copy_command", ("y",), "Copy command", "Copy the headless command for this session", SAVE, needs="run"),
     Action("workbench", ("1",), "Prune", "The workbench: prune step by step", LOOK, needs="run"),

@@ -22,7 +22,7 @@ from engine.api.tunings import Tuning, Tunings, folded
 
 LOG_LINES = 1000
 # phases that come after a run is open, as often as they are asked for
-LATER_PHASES = ("steps", "orders", "tuning", "why", "detectors", "layers", "files")
+LATER_PHASES = ("steps", "orders", "tuning", "why", "detectors", "layers", "files", "hand in")
 PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
 
 Status = Literal["closed", "opening", "ready", "running", "writing", "dead"]
@@ -120,6 +120,7 @@ class RunState(Struct, frozen=True):
     tunings: Tunings = {}  # by number
     classified: tuple[p.Classified, ...] = ()
     exported: p.Exported | None = None
+    handed_in: p.HandedIn | None = None
     analysed: p.Analysed | None = None
     diagnosed: p.Diagnosed | None = None
     layers_pruned: p.LayersPruned | None = None
@@ -351,6 +352,8 @@ def _sent(state: RunState, event: Sent) -> RunState:
             return replace(state, goal=None, busy="running", failed=None)
         case p.Export() | p.Finish():
             return replace(state, busy="writing", failed=None)
+        case p.HandIn():
+            return replace(state, goal=None, busy="writing", failed=None, handed_in=None)
     return state
 
 
@@ -579,6 +582,10 @@ def _exported(state: RunState, event: p.Exported) -> RunState:
     return replace(state, exported=event)
 
 
+def _handed_in(state: RunState, event: p.HandedIn) -> RunState:
+    return _log(replace(state, handed_in=event), "saved", f"to hand in: {event.path}")
+
+
 def _analysed(state: RunState, event: p.Analysed) -> RunState:
     return replace(state, analysed=event)
 
@@ -662,6 +669,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     p.TuningStopped: _tuning_stopped,
     p.Classified: _classified,
     p.Exported: _exported,
+    p.HandedIn: _handed_in,
     p.Analysed: _analysed,
     p.Diagnosed: _diagnosed,
     p.LayersPruned: _layers_pruned,

@@ -52,7 +52,9 @@ class DialogsFlow:
         def go(answer: dict[str, str] | None) -> None:
             if answer:
                 step = questions.step_of(answer["step"], self._state)
-                self._playhead.go_until(step, answer["drop"] or None, answer.get("asr") or None)
+                self._playhead.go_until(
+                    step, questions.bare(answer["drop"]) or None, questions.bare(answer.get("asr", "")) or None
+                )
 
         if self._playhead.may_change():
             self._app.push_screen(questions.run_until(self._state), go)

@@ -44,10 +44,11 @@ class Sent(NamedTuple):
 
 
 class EngineDeath(NamedTuple):
-    """The engine process is gone: why, in one line, and the last lines of its log."""
+    """The engine process is gone: why, in one line, the last lines of its log, and the signal that killed it."""
 
     reason: str
     tail: tuple[str, ...] = ()
+    signal: str = ""
 
 
 class QuestionAnswered(NamedTuple):

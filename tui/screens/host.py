@@ -1,15 +1,17 @@
 """What a screen may know of the app that shows it."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from textual.notifications import SeverityLevel
 
 from engine.api import protocol as p
 from engine.api.demo import Attack
-from engine.api.journal import RunSummary
 from tui.model.actions import Action
 from tui.model.run_state import RunState
+
+if TYPE_CHECKING:
+    from engine.api.journal import RunSummary  # the first frame does not wait for it
 
 
 class Host(Protocol):
@@ -36,7 +38,7 @@ class Host(Protocol):
     def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:
         """Open these files, or go on with this run."""
 
-    def open_run(self, run: RunSummary) -> None:
+    def open_run(self, run: "RunSummary") -> None:
         """Open a run of before."""
 
     def begin_new(self) -> None:

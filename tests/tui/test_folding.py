@@ -44,7 +44,7 @@ async def test_a_path_elsewhere_is_folded_under_the_text() -> None:
     async with measured(size=(60, 16)) as it:
         it.engine.say(p.Saved("model", "/" + "far/" * 15 + "net.h5", "a" * 64, "written", 45))
         await it.press("L")
-        await it.shows("\n" + " " * 8 + "/far/far")
+        await it.shows("\n" + " " * 17 + "/far/far")
 
 
 def test_last_words_are_those_that_are_not_mere_information() -> None:

@@ -47,7 +47,7 @@ async def test_the_runs_are_shown_first_with_what_they_came_to(tmp_path: Path) -
         assert "finished" in oldest and "accuracy first" in oldest
         assert "no threshold reached" in it.text()
         await it.press("j")
-        await it.shows("-2 @2  -4 @2")
+        await it.shows("-2@2  -4@2")
 
 
 async def test_enter_opens_the_highlighted_run_with_the_engine_that_waits(tmp_path: Path) -> None:

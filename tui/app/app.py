@@ -27,6 +27,7 @@ from tui.app.navigation import Navigation
 from tui.app.playhead import Playhead
 from tui.app.themes import THEMES, default_theme
 from tui.app.toasts import ToastBatcher
+from tui.app.tour import Tour
 from tui.model.actions import bindings, rebound
 from tui.model.config import Config
 from tui.model.formatting import short_path
@@ -75,6 +76,7 @@ class LabApp(OutputDietApp):
         connect: Callable[[], Client] | None = None,
         clock: Callable[[], float] = monotonic,
         driver_class: type[Driver] | None = None,
+        time_of_day: Callable[[], str] = lambda: strftime("%H:%M:%S"),
     ) -> None:
         super().__init__(driver_class)
         self._find = launch if callable(launch) else lambda: launch
@@ -82,10 +84,13 @@ class LabApp(OutputDietApp):
         self.config = config or Config()
         self.clock = clock
         self.actions = rebound(self.config.keys)
-        self.engine = EngineSession(self, connect or self._real_engine, self._publish, self._pace, self.after_event)
+        self.engine = EngineSession(
+            self, connect or self._real_engine, self._publish, self._pace, self.after_event, time_of_day
+        )
         self.playhead = Playhead(self.engine, self.show_notice)
         self.navigation = Navigation(self, self.engine, self.playhead, self.config.show_g)
         self.dialogs = DialogsFlow(self, self.engine, self.playhead, self.leave)
+        self.tour = Tour(self, self.show_notice)
         self.left: p.Open | None = None  # the run that was open, until another one stands in its place
         self._run: str | None = None  # the run folder that the next engine goes on with
         self._early: tuple[str, DOMNode | None] | None = None  # what waits until the run is open, and where
@@ -239,6 +244,8 @@ class LabApp(OutputDietApp):
         if self.latest.ready and not before.ready:
             self.left = None
             self.call_later(self.show_workbench)
+            if self.latest.demo and not self.latest.going_on and not self.latest.step:
+                self.call_later(self.tour.offer)
         elif isinstance(event, p.Failed) and before.busy == "opening":
             self.call_later(self._refused, event)
         if isinstance(event, p.Idle) and event.why == "done" and self.latest.complete:
@@ -370,7 +377,10 @@ class LabApp(OutputDietApp):
             label = next(a.label for a in self.actions if a.id == action)
             self.show_notice(f"{label}: waits until the network is open.")
             return True
-        return await super().run_action(action, default_namespace, namespaces)
+        done = await super().run_action(action, default_namespace, namespaces)
+        if done and isinstance(action, str):
+            self.tour.after_action(action)
+        return done
 
     def _too_early(self, name: str) -> bool:
         """Whether an action has to wait until the run is open: what is told before is an old run's way to its end."""
@@ -463,6 +473,9 @@ class LabApp(OutputDietApp):
     def action_log(self) -> None:
         self.navigation.log()
 
+    def action_tour(self) -> None:
+        self.tour.toggle()
+
     def action_help(self) -> None:
         self.navigation.help()
 
@@ -514,6 +527,25 @@ class LabApp(OutputDietApp):
     def show_workbench(self) -> None:
         """Put the workbench in front, where nothing lies over the start screen."""
         self.navigation.show_workbench()
+
+    def go_to(self, step: int) -> None:
+        """Move the playhead to a step."""
+        if self.latest.ready:
+            self.playhead.go(lambda _: step)
+
+    def show_tour(self) -> None:
+        """Put the tour's line on the screen in front, while it lasts."""
+        self.tour.show()
+
+    def choose_theme(self, name: str) -> None:
+        """Change the colours, and keep them for the next time."""
+        from tui.model.config import keep_theme
+
+        self.theme = name
+        try:
+            keep_theme(name)
+        except LabError as error:
+            self.show_notice(str(error), "warning")
 
     def compare(self, orders: tuple[str, ...]) -> None:
         """Compare orders, when the engine is free."""

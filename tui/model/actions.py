@@ -239,6 +239,8 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "open", ("o",), "Open", "Runs of this lab; again: another network, data or layer", PROGRAM, weight=8, needs=""
     ),
+    Action("find", ("slash",), "Search", "Show only what holds the letters that are typed", LOOK, "help", 99, needs=""),
+    Action("tour", ("T",), "Tour", "A tour of a minute, one line at a time; again to leave it", PROGRAM, needs=""),
     Action(
         "open_run",
         ("enter", "r"),
@@ -303,6 +305,7 @@ SIGNS = {
     "question_mark": "?",
     "plus": "+",
     "minus": "-",
+    "slash": "/",
 }
 
 

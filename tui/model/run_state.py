@@ -30,11 +30,12 @@ Kind = Literal["info", "step", "tuned", "threshold", "saved", "warning", "error"
 
 
 class Line(NamedTuple):
-    """A line of the event log, and the step at which the playhead stood."""
+    """A line of the event log, and the step at which the playhead stood; `at`: the time of day, where it is known."""
 
     step: int
     kind: Kind
     text: str
+    at: str = ""
 
 
 class Sent(NamedTuple):
@@ -639,6 +640,16 @@ def _died(state: RunState, event: EngineDeath) -> RunState:
         "error",
         event.reason,
     )
+
+
+def stamped(before: RunState, state: RunState, time: str) -> RunState:
+    """The state with this time at the lines that its log has got since; what a journal tells again has none."""
+    if state.log is before.log or state.retelling or (before.retelling and state.began is not None):
+        return state
+    last = before.log[-1] if before.log else None
+    new = next((at for at in range(len(state.log), 0, -1) if state.log[at - 1] is last), 0)
+    told = tuple(line._replace(at=time) for line in state.log[new:])
+    return replace(state, log=(*state.log[:new], *told))
 
 
 _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {

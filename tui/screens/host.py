@@ -53,6 +53,12 @@ class Host(Protocol):
     def open_demo(self) -> None:
         """Open the embedded demo."""
 
+    def go_to(self, step: int) -> None:
+        """Move the playhead to a step."""
+
+    def show_tour(self) -> None:
+        """Put the tour's line on the screen in front, while it lasts."""
+
     def show_latest(self) -> None:
         """Show at once what waits for its turn."""
 

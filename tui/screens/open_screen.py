@@ -38,6 +38,7 @@ class OpenScreen(LabScreen):
 
     CSS_PATH: ClassVar = "open_screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("open")]
+    SCOPES = ("open",)
 
     def __init__(self, root: Path, settings: Settings | None, refusal: str = "") -> None:
         super().__init__()

@@ -46,6 +46,7 @@ class ComparisonScreen(LabScreen):
 
     CSS_PATH: ClassVar = ["orders.tcss", "runs.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("comparison")]
+    SCOPES = ("comparison",)
 
     def __init__(self, first: RunState, runs: Sequence[tuple[p.Compared, str]]) -> None:
         super().__init__()

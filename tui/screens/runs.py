@@ -52,7 +52,7 @@ def when(run: RunSummary) -> str:
 
 
 def at_thresholds(line: RunRow) -> str:
-    return "  ".join(f"-{each} @{step}" for each, step in line.reached)
+    return "  ".join(f"-{each}@{step}" for each, step in line.reached)
 
 
 COLUMNS = (
@@ -62,7 +62,7 @@ COLUMNS = (
     Column("order", 10, lambda line: line.order, lambda line: line.order),
     Column("state", 13, state, lambda line: (line.run.finished, line.run.step)),
     Column("fell first", 14, lambda line: line.verdict, lambda line: line.verdict, 80),
-    Column("thresholds, pt @step", 34, at_thresholds, lambda line: line.reached, 118),
+    Column("thresholds, pt@step", 34, at_thresholds, lambda line: line.reached, 118),
     Column("held by", 40, lambda line: line.held_by, lambda line: line.held_by, 160),
 )
 BESIDE = 3  # cells of the sign before a line, and the scrollbar
@@ -218,6 +218,7 @@ class RunsScreen(LabScreen):
 
     CSS_PATH: ClassVar = "runs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("runs")]
+    SCOPES = ("runs",)
 
     def __init__(self, folder: Path, first: bool, found: Sequence[RunSummary] = ()) -> None:
         super().__init__()

@@ -25,6 +25,7 @@ class Workbench(LabScreen):
 
     CSS_PATH: ClassVar = "workbench.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("workbench")]
+    SCOPES = ("workbench",)
 
     def __init__(self, show_g: bool = False) -> None:
         super().__init__()

@@ -339,6 +339,12 @@ class ImagesScreen(RunScreen):
     def action_previous_image(self) -> None:
         self._turn(-1)
 
+    def on_mouse_scroll_down(self) -> None:
+        self._turn(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        self._turn(-1)
+
     def action_filter(self) -> None:
         self._begun = True
         every = EVERY if self.lab.state.detected else FILTERS

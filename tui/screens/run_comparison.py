@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
@@ -93,6 +94,10 @@ class ComparisonScreen(LabScreen):
         )
 
     # --- what keys do ---
+
+    @on(OrderTable.Clicked)
+    def _clicked(self) -> None:
+        self._show()
 
     def action_compared_down(self) -> None:
         self._move(1)

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.message import Message
 from textual.widgets import Static
 
 from engine.api.errors import LabError
@@ -23,6 +26,7 @@ from tui.screens.run_screen import Hint
 from tui.widgets.cell_rows import Part, Row, fit, row
 from tui.widgets.channel_table import scrollbar
 from tui.widgets.event_log import fold
+from tui.widgets.mouse import place
 from tui.widgets.rows_view import RowsView
 
 
@@ -142,22 +146,36 @@ class RunsTable(RowsView):
 
     # --- mouse ---
 
-    def on_click(self, event: Any) -> None:
+    class Clicked(Message):
+        """A click, or the wheel, has highlighted a line; `again`: it was the second one there."""
+
+        def __init__(self, again: bool = False) -> None:
+            super().__init__()
+            self.again = again
+
+    def on_click(self, event: Click) -> None:
         """A click on a heading sorts by its column, one on a line highlights it, a second one there opens it."""
-        if event.y == 0:
-            if (at := column_at(event.x, self.size.width)) is not None:
-                self.sort(at)
-        elif 0 <= (at := self._top + event.y - 1) < len(self.lines):
-            again = at == self._at and event.chain > 1
-            self._at = at
+        at = place(event, self)
+        if at is None:
+            return
+        if at[1] == 0:
+            if (column := column_at(at[0], self.size.width)) is not None:
+                self.sort(column)
+        elif 0 <= (line := self._top + at[1] - 1) < len(self.lines):
+            again = line == self._at and event.chain > 1
+            self._at = line
             self.redraw()
-            self.screen.call_later(self.screen.run_action, "open_run" if again else "run_chosen")
+            self.post_message(self.Clicked(again))
 
-    def on_mouse_scroll_down(self) -> None:
-        self.screen.call_later(self.screen.run_action, "run_down")
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self.move(1)
+        self.post_message(self.Clicked())
 
-    def on_mouse_scroll_up(self) -> None:
-        self.screen.call_later(self.screen.run_action, "run_up")
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self.move(-1)
+        self.post_message(self.Clicked())
 
 
 def column_at(x: int, width: int) -> int | None:
@@ -272,7 +290,14 @@ class RunsScreen(LabScreen):
 
     # --- what keys do ---
 
-    def action_run_chosen(self) -> None:
+    @on(RunsTable.Clicked)
+    def _clicked(self, event: RunsTable.Clicked) -> None:
+        self._tell()
+        if event.again:
+            self.action_open_run()
+
+    def _tell(self) -> None:
+        """Say below the table what is known of the highlighted run."""
         table = self.query_one(RunsTable)
         self.query_one(RunFacts).show(table.chosen, table.open_now)
 
@@ -284,11 +309,11 @@ class RunsScreen(LabScreen):
 
     def _move(self, by: int) -> None:
         self.query_one(RunsTable).move(by)
-        self.action_run_chosen()
+        self._tell()
 
     def action_sort_runs(self) -> None:
         self.query_one(RunsTable).sort()
-        self.action_run_chosen()
+        self._tell()
 
     def action_open_run(self) -> None:
         table = self.query_one(RunsTable)
@@ -315,7 +340,7 @@ class RunsScreen(LabScreen):
         others = [each for each in table.marked if each != folder]
         table.marked = others if folder in table.marked else [*others, folder][-2:]
         table.move(1)
-        self.action_run_chosen()
+        self._tell()
 
     def action_compare_runs(self) -> None:
         """Lay the two marked runs over each other; one that is marked, over the highlighted one."""

@@ -57,7 +57,7 @@ async def test_a_click_on_the_chart_goes_to_that_step() -> None:
 
 
 def test_the_heads_of_the_channel_table_are_where_they_are_drawn() -> None:
-    text = heading(40, -1).text
+    text = heading(60, -1).text
     for number, name in enumerate(("step", "ch", "mean", "clean", "poisoned", "state")):
         assert column_at(text.index(name) + 1) == number
     assert column_at(39) == BY_STATE

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SIZE = (100, 30)
 LARGEST = 1_000_000  # bytes of the film
 READ = 3.5  # seconds that a still screen stands
+LONGEST = 8.0  # seconds that something moving is shown
 MOVING = 0.25  # seconds between two pictures of what moves
 
 
@@ -44,10 +45,14 @@ class Camera:
         self.take(seconds)
 
     async def while_busy(self) -> None:
-        """What moves, until the engine is free."""
+        """What moves, until the engine is free; shown for LONGEST seconds at most, however long it takes here."""
+        start = len(self.frames)
         while self.it.app.latest.busy or self.it.app.state is not self.it.app.latest:
             await asyncio.sleep(MOVING)
             self.take(MOVING)
+        moved = joined(self.frames[start:])
+        share = min(1.0, LONGEST / max(MOVING, sum(frame.seconds for frame in moved)))
+        self.frames[start:] = [frame._replace(seconds=frame.seconds * share) for frame in moved]
 
 
 def screen(app: "LabApp") -> tuple[Line, ...]:

@@ -30,7 +30,7 @@ def zip_file(files: Mapping[str, bytes], folder: str) -> bytes:
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
         for name in sorted(files):
             entry = zipfile.ZipInfo(f"{folder}/{name}", EPOCH)
-            entry.compress_type, entry.external_attr, entry.create_system = zipfile.ZIP_DEFLATED, 0o644 << 16, 3
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             packed.writestr(entry, files[name])
     return data.getvalue()
 

@@ -33,6 +33,8 @@ def main() -> NoReturn:
     if before is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     give_up_lost_outputs()
+    if code == INTERRUPTED:
+        os._exit(code)  # threads that were interrupted in the middle of starting crash where Python takes itself down
     sys.exit(code)
 
 

@@ -96,6 +96,7 @@ class LabApp(OutputDietApp):
         self._early: tuple[str, DOMNode | None] | None = None  # what waits until the run is open, and where
         self._interrupted = float("-inf")  # when Ctrl-C was pressed last
         self._restarted = False
+        self.leaving: int | None = None  # the exit code, once the program is being left
         self._toasts = ToastBatcher(clock)
         self._dress()
         self.set_keymap(self.config.keys)
@@ -223,6 +224,7 @@ class LabApp(OutputDietApp):
         """End the program. The engine is told afterwards, when the terminal is as it was."""
         if code == ExitCode.HUNG_UP and self.launch.keep:
             self.link.keep = True
+        self.leaving = code
         self.exit(code, code)
 
     @property

@@ -33,12 +33,12 @@ def run(launch: Launch | Callable[[], Launch], connect: Callable[[], Client] | N
     """The workbench from first frame to last; returns the exit code. Its arguments are those of LabApp."""
     app = LabApp(launch, load(), connect, driver_class=LabDriver)
     asyncio.run(_serve(app))
-    if app.fault:
+    if app.fault and app.leaving is None:
         return told_fault(app.fault, app.latest)
     if words := exit_message(app.latest, app.link.keep):
         complain(words)
     give_up_lost_outputs()
-    return app.return_code or 0
+    return app.leaving if app.leaving is not None else app.return_code or 0  # screens half mounted may still fail
 
 
 def told_fault(fault: Exception, state: RunState) -> int:

@@ -263,8 +263,13 @@ def run_headless(launch: "Launch", save_at: str | None, json: bool, keep: bool) 
 
 
 def run_workbench(launch: "Launch", keep: bool) -> int:
+    import signal
     from dataclasses import replace
 
+    from tui.cli.main import leave
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, leave)  # until the workbench is there to be left
     from tui.app.run_workbench import refusal, run
 
     if why := refusal():

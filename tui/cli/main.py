@@ -27,8 +27,6 @@ def main() -> NoReturn:
     from tui.terminal.outputs import give_up_lost_outputs, hold_streams
 
     hold_streams()
-    if before is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     code = ending(workbench_here if len(sys.argv) == 1 else command_line)
     if before is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -39,14 +37,16 @@ def main() -> NoReturn:
 
 
 def leave(_number: int, _frame: object) -> NoReturn:
-    """Ctrl-C before there is anything to end."""
-    raise SystemExit(INTERRUPTED)
+    """Ctrl-C before there is anything to end. An exception would be caught, or wrapped, by whatever is imported now."""
+    os._exit(INTERRUPTED)
 
 
 def command_line() -> int:
-    """What the command line says."""
+    """What the command line says; from here on Ctrl-C unwinds what is under way."""
     from tui.cli.command_line import run
 
+    if signal.getsignal(signal.SIGINT) is leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return run()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.api import engine_socket
+from engine.api import engine_socket, left_running
 from engine.api.engine_log import LOG_NAME
 from engine.api.errors import EngineDied, EngineNotStarted
 from engine.api.process import ENGINE_COMMAND, ProcessWire, spawn
@@ -39,6 +39,7 @@ class EngineClient:
         self._environment = environment
         self._run = run
         self._wire: Wire | None = None
+        self._opened: Path | None = None  # the run folder, once there is one
         self._greeted = False
         self._leaving = False
         self.ending: Ending | None = None  # set once the engine is gone
@@ -85,8 +86,8 @@ class EngineClient:
             event = _decoded(line)
             if isinstance(event, Hello):
                 self._greet(event)
-            if isinstance(event, Opened) and isinstance(self._wire, ProcessWire):
-                self._wire.log_moved(Path(event.run) / LOG_NAME)
+            if isinstance(event, Opened):
+                self._open(Path(event.run))
             yield event
         self.ending = await self.wire.ended()
         if not self._leaving:
@@ -104,9 +105,19 @@ class EngineClient:
     async def detach(self) -> None:
         """Leave the engine to finish by itself what it was told; a front end may attach to it again."""
         self._leaving = True
+        if self._opened is not None:
+            left_running.remember(self._opened)
         await self.wire.write(encode(Detach()))
         self.wire.release()
         self._wire = None
+
+    def _open(self, run: Path) -> None:
+        """The engine has a run folder now."""
+        if self._opened != run:
+            self._opened = run
+            left_running.forget(run)
+        if isinstance(self._wire, ProcessWire):
+            self._wire.log_moved(run / LOG_NAME)
 
     async def _line(self) -> bytes:
         try:

@@ -1,5 +1,6 @@
 """One class for each family of failure, with the exit code that scripts see. `str(error)` is one line for people."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -32,6 +33,14 @@ class Refused(LabError):
     def __init__(self, found: str, fix: str = "") -> None:
         super().__init__(f"{found} {fix}" if fix else found)
         self.found = found
+
+
+class Several(Refused):
+    """More than one thing was refused; `lines` has a line for each."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__(" ".join(lines))
+        self.lines = tuple(lines)
 
 
 class Foreign(Refused):

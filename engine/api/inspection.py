@@ -27,6 +27,27 @@ PATIENCE = 600  # seconds, whatever size a file says that it has
 _looking: set[subprocess.Popen[bytes]] = set()  # inspectors at work, whichever thread asked
 
 
+class ZeroFilters(msgspec.Struct, frozen=True):
+    """How many of a layer's filters hold nothing but zeros, with their biases: pruned, where this program did it."""
+
+    layer: str
+    zero: int
+    filters: int
+
+
+class AnswersInfo(msgspec.Struct, frozen=True):
+    """What a file of G's answers holds of a set: images on which B, the `second` network and G hit the label (of
+    poisoned ones the target), and to which G answers "backdoored"."""
+
+    set: str
+    images: int
+    b: int
+    other: int
+    g: int
+    backdoored: int
+    second: str
+
+
 class Description(msgspec.Struct, frozen=True, kw_only=True):
     """A model file or a data file, as `lab3-tui inspect` tells it. Every text is escaped.
 
@@ -36,7 +57,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     refusal: str | None = None
-    kind: Literal["model", "data"] | None = None
+    kind: Literal["model", "data", "answers"] | None = None
     size: int = 0  # bytes
     sha256: str = ""
     known: str | None = None  # which of the lab's own files this is, byte for byte: its place in a lab folder
@@ -51,6 +72,9 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[LayerInfo, ...] = ()  # all of them; `refusal` is None only for convolutions that can be pruned
     layer: str | None = None  # the one pruned by default
     feature: str | None = None  # its ranking feature
+    zero_filters: tuple[ZeroFilters, ...] = ()  # of every layer that can be pruned
+    # answers of G
+    answers: tuple[AnswersInfo, ...] = ()
     # a data set
     images: int = 0
     dtype: str = ""

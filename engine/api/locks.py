@@ -5,6 +5,7 @@ import datetime
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from engine.api.escape import escape
 from engine.api.safe_open import open_regular
 
 NAME = ".lab3.lock"
+PATIENCE = 0.2  # seconds for one who only looks whether a folder is held to look away again
 # for processes that import h5py: HDF5 opens no file that it cannot lock, and no file here is written in place
 HDF5_UNLOCKED = {"HDF5_USE_FILE_LOCKING": "FALSE"}
 
@@ -52,13 +54,42 @@ def hold(folder: Path) -> Iterator[str]:
         os.close(file)
 
 
+def holder(folder: Path) -> str:
+    """Which process writes to `folder` now, in words; empty where none does, or nobody can tell."""
+    try:
+        file = open_regular(folder / NAME)
+    except (OSError, Refused):
+        return ""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return escape(os.pread(file, 200, 0).decode("utf-8", "replace")) or "unknown"
+    except OSError:  # a file system without locks
+        return ""
+    finally:
+        os.close(file)
+    return ""
+
+
 def _lock(file: int, folder: Path) -> str:
     """Take the lock, and say what is to be said of it. Raises InUse."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(file)
     except BlockingIOError:
         raise InUse(folder, escape(os.pread(file, 200, 0).decode("utf-8", "replace")) or "unknown") from None
     except OSError as error:  # ENOLCK, EOPNOTSUPP, ENOSYS, ...: every file system without locks has its own
         reason = (error.strerror or str(error)).lower()
         return f"This file system has no locks ({reason}): do not open the same lab in another window."
     return ""
+
+
+def _take(file: int) -> None:
+    """Take the lock. `holder` has it for a moment where it looks. Raises BlockingIOError where it stays taken."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(PATIENCE / 20)

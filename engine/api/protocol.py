@@ -42,6 +42,7 @@ PHASES = (
     "detectors",
     "layers",
     "files",
+    "hand in",
 )
 DetectorName = Literal["G order", "STRIP", "Mahalanobis", "norm"]
 DETECTORS: tuple[DetectorName, ...] = ("G order", "STRIP", "Mahalanobis", "norm")
@@ -331,6 +332,18 @@ class ExportNetwork(Command, frozen=True, tag="export_network"):
     check: tuple[str, ...] = ()
     overwrite: bool = False
     device: str | None = None
+
+
+class HandIn(Command, frozen=True, tag="hand_in"):
+    """Check what a run has saved, and write it as one zip to `to` (empty: hand-in.zip in the run's folder).
+
+    `run`: its folder; a run that is open has its results written first. Every network is opened again and answers
+    every image: where it does not hold or answer what the results say, nothing is written.
+    """
+
+    run: str
+    to: str = ""
+    overwrite: bool = False
 
 
 class TrainDemo(Command, frozen=True, tag="train_demo"):
@@ -925,6 +938,28 @@ class Exported(Event, frozen=True, tag="exported"):
     notes: tuple[str, ...] = ()
 
 
+class NetworkCheck(msgspec.Struct, frozen=True):
+    """A network that holds just the channels at zero that the results claim, and answers as they say.
+
+    `network`: "B", "B′" or "B″"; `figures`: by column of Counts, the hits, and of how many images.
+    """
+
+    network: str
+    file: str
+    pruned: int
+    figures: tuple[tuple[str, int, int], ...]
+
+
+class HandedIn(Event, frozen=True, tag="handed_in"):
+    """Answer to HandIn: the zip is complete on disk. `files`: the names in it."""
+
+    path: str
+    sha256: str
+    size: int
+    files: tuple[str, ...]
+    checks: tuple[NetworkCheck, ...]
+
+
 class Note(Event, frozen=True, tag="note"):
     """Something the user should know; nothing failed."""
 
@@ -962,13 +997,13 @@ class Failed(Event, frozen=True, tag="failed"):
 AnyCommand = (
     Open | Goto | PruneNext | Pause | SetThresholds | SaveHere | SaveThreshold | Decline | CheckFiles | ShowImages
     | ShowChannel | Compare | CancelOrder | TakeOrder | Explain | Export | Finish | Evaluate | TrainDemo | Detach | Quit
-    | Tune | StopTuning | SaveTuned | Classify | ExportNetwork | Grade
+    | Tune | StopTuning | SaveTuned | Classify | ExportNetwork | Grade | HandIn
 )  # fmt: skip
 AnyEvent = (
     Hello | Began | Progress | Opened | Ranked | Reordered | Stepped | Moved | Crossed | Saved | SaveMeasured
     | Compared | ComparedStep | Analysed | Diagnosed | LayersPruned | Detected | FileChanged | Question | Declined
     | Thresholds | Images | ChannelView | Evaluated | Note | Idle | Finished | Failed | TuningBegan | Tuned
-    | TuningStopped | Classified | Exported | Graded
+    | TuningStopped | Classified | Exported | Graded | HandedIn
 )  # fmt: skip
 
 decode_command: Callable[[bytes], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode

@@ -86,7 +86,9 @@ def _digest(first: bytes) -> bytes:
 
 
 # greeting, answers to looking, what is told again later, state of the queue
-UNRECORDED = (p.Hello, p.Images, p.ChannelView, p.ComparedStep, p.Classified, p.Graded, p.Idle, p.Failed)
+UNRECORDED = (
+    p.Hello, p.Images, p.ChannelView, p.ComparedStep, p.Classified, p.Graded, p.HandedIn, p.Idle, p.Failed,
+)  # fmt: skip
 # numbers alone: nothing in them is shown as text
 NUMBERS = (p.Stepped, p.Moved, p.SaveMeasured, p.Tuned, p.TuningStopped)
 PATHS = {"settings", "path", "run", "files"}  # fields that hold them

@@ -3,13 +3,15 @@
 import os
 from pathlib import Path
 
+import h5py
 import msgspec
 import numpy as np
 
 from engine.api.errors import Refused
 from engine.api.escape import escape
-from engine.api.inspection import Description
+from engine.api.inspection import Description, ZeroFilters
 from engine.api.published import known_file
+from engine.architecture.description import ModelSpec
 from engine.architecture.graph import (
     channels_of,
     classes,
@@ -21,6 +23,7 @@ from engine.architecture.graph import (
     ranking_feature,
     steps_notes,
 )
+from engine.data_files.answers import answers_in, is_answers_file
 from engine.data_files.images import DataSet, images_in, read_labels, wanted
 from engine.file_safety.file_kind import content_kind
 from engine.file_safety.hdf5 import child, has_attribute, member_names, open_descriptor
@@ -90,6 +93,8 @@ def describe_file(descriptor: int, name: str) -> Description:
         return _model(open_network(descriptor), name)
     if is_weights_file(root):
         return _model(open_network(descriptor), name)
+    if child(root, "data") is None and child(root, "label") is None and is_answers_file(root):
+        return _answers(root, name)
     if child(root, "data") is None and child(root, "label") is None:
         found = member_names(root)
         raise FileRefused(f"is HDF5, but neither a Keras model nor a data set; it contains {found}. {wanted(None)}")
@@ -98,9 +103,7 @@ def describe_file(descriptor: int, name: str) -> Description:
 
 def _model(network: Network, name: str) -> Description:
     spec = network.spec()
-    for _, pieces in network.arrays():
-        for _ in pieces:  # each is checked as it is read
-            pass
+    zeros = _zeros(network, spec)
     shapes = output_shapes(spec.layers)
     height, width, channels = shapes[spec.layers[0].name]
     layer = default_layer(spec) if None in prunable(spec).values() else None
@@ -115,8 +118,26 @@ def _model(network: Network, name: str) -> Description:
         layers=layer_infos(spec),
         layer=escape(layer) if layer else None,
         feature=escape(ranking_feature(spec, layer)) if layer else None,
+        zero_filters=zeros,
         notes=spec.notes + (steps_notes(layer, channels_of(spec, layer)) if layer else ()),
     )
+
+
+def _zeros(network: Network, spec: ModelSpec) -> tuple[ZeroFilters, ...]:
+    """How many filters of each layer that can be pruned are zero; every number is checked as it is read."""
+    used: dict[str, np.ndarray] = {}  # by layer: whether a channel, the last axis of each of its arrays, is not zero
+    able = {name for name, refusal in prunable(spec).items() if refusal is None}
+    for weight, (shape, pieces) in zip(spec.weights, network.arrays(), strict=True):
+        place, channels = 0, shape[-1] if shape else 1
+        for piece in pieces:
+            if weight.layer in able and len(used.setdefault(weight.layer, np.zeros(channels, bool))) == channels:
+                used[weight.layer][(place + np.flatnonzero(piece)) % channels] = True
+            place += len(piece)
+    return tuple(ZeroFilters(escape(name), int((~at).sum()), len(at)) for name, at in used.items())
+
+
+def _answers(root: h5py.File, name: str) -> Description:
+    return Description(name=name, kind="answers", answers=answers_in(root))
 
 
 def _data(data: DataSet, name: str) -> Description:

@@ -25,6 +25,7 @@ from engine.run.recorder import Recorder
 from engine.run.run import Run
 from engine.run.saving import Saver
 from engine.run.wide_layers import stride_offer
+from engine.server.hand_in import HandIn
 from engine.server.repair import Repair
 
 
@@ -106,6 +107,7 @@ class Service:
             p.Evaluate: self.evaluate,
             p.Grade: self.grade,
             p.TrainDemo: self.train_demo,
+            p.HandIn: HandIn(self).carry_out,
         }
         return (own | self.repair.handlers)[type(command)]
 

@@ -40,8 +40,8 @@ def test_killed_and_taken_up_again(own_lab: Callable[..., Path], expected: dict[
         it.keys("4", "6", "Enter")
         it.shows("step 46/60", "● ready")
     with Tmux(command, (120, 40), tmp_path / "second", XDG_CONFIG_HOME=str(tmp_path)) as it:
-        it.shows("Go on from step 46")
-        it.keys("r")
+        it.shows("step 46 of 60")
+        it.keys("Enter")
         it.shows("step 46/60", "● ready")
         it.keys("r")
         it.shows("step 60/60", "● ready")

@@ -124,6 +124,11 @@ def _text(text: str, x: int, y: int, ink: Ink) -> Iterator[str]:
         yield f'<text x="{xs}" y="{y * CELL[1] + 18}" fill="{ink.fill}"{weight}>{words}</text>'
 
 
+def row_shapes(text: str, column: int, fill: str, bold: bool) -> str:
+    """A piece of a row as shapes and letters, the row's top at 0."""
+    return "".join(_text(text, column, 0, Ink(fill, bold)))
+
+
 def _box(x: float, y: float, width: float, height: float, fill: str) -> str:
     return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" fill="{fill}"/>'
 

@@ -212,6 +212,8 @@ class ScriptedEngine:
                 self._say(*self._tunings.save_tuned(command, "/lab/models", "/lab/runs/one"), p.Idle(self._at))
             case p.Explain():
                 self._explain()
+            case p.HandIn():
+                self._hand_in(command)
             case p.Export() | p.Finish():
                 for name in ("curve.csv", "curve.png", "results.csv", "report.md"):
                     self._say(p.Saved(name, f"/lab/runs/one/{name}", "0" * 64, "written"))
@@ -220,6 +222,12 @@ class ScriptedEngine:
                 self._say(p.Idle(self._at))
             case _:
                 self._say(p.Idle(self._at))
+
+    def _hand_in(self, command: p.HandIn) -> None:
+        figures = (("valid", 953, IMAGES), ("poisoned", 1000, IMAGES))
+        checks = tuple(p.NetworkCheck("B′", f"model_prune_{x}.h5", 47, figures) for x in self._save_at)
+        done = p.HandedIn(f"{command.run}/hand-in.zip", "d" * 64, 3_400_000, ("check.txt", "report.pdf"), checks)
+        self._say(p.Progress("hand in", 500, IMAGES, 0.5, "test"), done, p.Idle(self._at))
 
     def _explain(self) -> None:
         curve = [counts(step) for step in range(CHANNELS + 1)]

@@ -86,7 +86,9 @@ async def bench(
         engines.append(engine())
         return engines[-1]
 
-    app = LabApp(launch, config or Config(theme="lab3-dark"), connect, clock=lambda: 0.0)
+    app = LabApp(
+        launch, config or Config(theme="lab3-dark"), connect, clock=lambda: 0.0, time_of_day=lambda: "14:02:07"
+    )
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause()
         yield Bench(app, pilot, engines)

@@ -7,7 +7,7 @@ from engine.api.transport import Ending
 from tests.support.engine_stub import ScriptedEngine
 from tests.support.pilot import bench, measured
 from tui.model.actions import ACTIONS
-from tui.screens.engine_died import last_words
+from tui.model.engine_death import last_words
 from tui.screens.help import MARGIN, page
 
 pytestmark = pytest.mark.tui
@@ -44,7 +44,7 @@ async def test_a_path_elsewhere_is_folded_under_the_text() -> None:
     async with measured(size=(60, 16)) as it:
         it.engine.say(p.Saved("model", "/" + "far/" * 15 + "net.h5", "a" * 64, "written", 45))
         await it.press("L")
-        await it.shows("\n" + " " * 8 + "/far/far")
+        await it.shows("\n" + " " * 17 + "/far/far")
 
 
 def test_last_words_are_those_that_are_not_mere_information() -> None:
@@ -72,7 +72,7 @@ async def test_long_last_words_are_cut_at_the_frame() -> None:
         def die(self, reason: str = "was killed by SIGKILL") -> None:
             super().die(reason)
             assert self.ending
-            self.ending = Ending(None, "SIGKILL", reason, (FATAL,) * 9)
+            self.ending = Ending(None, "SIGKILL", reason, tuple(f"{FATAL}{number}" for number in range(9)))
 
     async with measured(Wordy) as it:
         it.engine.die()

@@ -268,6 +268,8 @@ def test_every_action_of_the_table_is_done_somewhere() -> None:
     from tui.screens.orders import OrdersScreen
     from tui.screens.repair import RepairScreen
     from tui.screens.results import ResultsScreen
+    from tui.screens.run_comparison import ComparisonScreen
+    from tui.screens.runs import RunsScreen
     from tui.screens.why import WhyScreen
     from tui.screens.workbench import Workbench
 
@@ -281,6 +283,8 @@ def test_every_action_of_the_table_is_done_somewhere() -> None:
         "results": ResultsScreen,
         "log": LogScreen,
         "open": OpenScreen,
+        "runs": RunsScreen,
+        "comparison": ComparisonScreen,
         "died": DiedScreen,
     }
     for action in ACTIONS:

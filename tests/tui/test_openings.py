@@ -85,6 +85,19 @@ async def test_a_bad_path_leaves_the_run_open_and_what_was_typed(tmp_path: Path)
         assert it.state.ready and it.state.step == 1
 
 
+async def test_the_cursor_is_where_the_mistake_is_and_what_was_typed_is_still_there(tmp_path: Path) -> None:
+    places = {name: tmp_path / f"{name}.h5" for name in ("model", "valid", "test")}
+    for name in ("model", "valid"):
+        places[name].write_bytes(b"")
+    settings = p.Settings(str(tmp_path), str(places["model"]), str(places["valid"]), test=str(places["test"]))
+    async with bench(
+        lambda: ScriptedEngine(refuse="test.h5: not there."), launch=Launch(tmp_path, settings, fresh=True)
+    ) as it:
+        await it.shows("test.h5: not there")
+        await it.until(lambda: it.app.screen.focused is not None and it.app.screen.focused.id == "test")
+        assert it.app.screen.query_one("#model").value == "model.h5"  # type: ignore[attr-defined]
+
+
 async def test_what_the_engine_refuses_leads_back_to_the_run_that_was_open() -> None:
     engines = iter([ScriptedEngine(), ScriptedEngine(refuse="bd_net.h5: is damaged."), ScriptedEngine()])
     async with bench(lambda: next(engines)) as it:
@@ -108,12 +121,12 @@ async def test_a_run_that_was_left_and_has_ended_is_offered(tmp_path: Path) -> N
         journal.append(event)
     journal.close()
     async with bench(launch=Launch(tmp_path, settings)) as it:
-        await it.shows("Open the finished run?")
+        await it.shows("esc begins a new run")
         it.engine.die()
         await it.shows("The engine was killed")
-        await it.press("r")  # a new engine, and the question again: its window has gone with the first one
+        await it.press("r")  # a new engine, and the runs again: their screen has gone with the first one
         await it.until(lambda: len(it.engines) == 2)
-        await it.shows("Open the finished run?")
+        await it.shows("esc begins a new run")
         await it.press("r")
         await it.until(lambda: bool(it.engine.commands))
         assert it.engine.commands[0] == p.Open(settings, str(run))

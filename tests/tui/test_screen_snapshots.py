@@ -67,7 +67,9 @@ def app(name: str, theme: str) -> LabApp:
     kinds = {"start": Silent, "died": Dying}
     launch = Launch(Path("/nowhere/lab")) if name == "open" else LAUNCH
     config = Config(theme=theme, restart_after=0)
-    return LabApp(launch, config, lambda: kinds.get(name, ScriptedEngine)(), clock=lambda: 0.0)
+    return LabApp(
+        launch, config, lambda: kinds.get(name, ScriptedEngine)(), clock=lambda: 0.0, time_of_day=lambda: "14:02:07"
+    )
 
 
 def pressing(name: str) -> Callable[[Pilot[Any]], Awaitable[None]]:

@@ -226,7 +226,7 @@ async def test_the_log_tells_what_happened() -> None:
 
 
 async def test_help_names_every_key_and_word() -> None:
-    async with measured(size=(120, 112)) as it:
+    async with measured(size=(120, 140)) as it:
         await it.press("question_mark")
         await it.shows("Words")
         await it.shows("Prune the next channel of the order")
@@ -526,12 +526,13 @@ def unfinished(root: Path) -> str:
     return str(folder)
 
 
-async def test_a_folder_with_an_unfinished_run_offers_to_go_on(tmp_path: Path) -> None:
+async def test_a_folder_with_an_unfinished_run_shows_it_first(tmp_path: Path) -> None:
     folder = unfinished(tmp_path)
     settings = msgspec.structs.replace(SETTINGS, root=str(tmp_path))
     async with bench(launch=Launch(tmp_path, settings)) as it:
-        await it.shows("Go on from step 3")
-        await it.press("r")
+        await it.shows("bd_net")
+        await it.shows("just begun")
+        await it.press("enter")
         await it.until(lambda: it.commands(p.Open))
         assert it.commands(p.Open) == [p.Open(settings, folder)]
 
@@ -540,7 +541,7 @@ async def test_an_unfinished_run_can_be_left_alone(tmp_path: Path) -> None:
     unfinished(tmp_path)
     settings = msgspec.structs.replace(SETTINGS, root=str(tmp_path))
     async with bench(launch=Launch(tmp_path, settings)) as it:
-        await it.shows("Begin a new run")
+        await it.shows("begins a new run")
         await it.press("escape")
         await it.until(lambda: it.commands(p.Open))
         assert it.commands(p.Open) == [p.Open(settings)]
@@ -551,7 +552,7 @@ async def test_a_run_can_be_left_alone_altogether(tmp_path: Path) -> None:
     settings = msgspec.structs.replace(SETTINGS, root=str(tmp_path))
     for key in ("q", "ctrl+c"):
         async with bench(launch=Launch(tmp_path, settings)) as it:
-            await it.shows("Begin a new run")
+            await it.shows("begins a new run")
             await it.press(key)
             await it.until(lambda: it.app._exit)
             assert not it.commands(p.Open)

@@ -171,7 +171,7 @@ def showing(*keys: str) -> Callable[[Pilot[Any]], Any]:
 
 
 def app(theme: str) -> LabApp:
-    return LabApp(LAUNCH, Config(theme=theme), ScriptedEngine, clock=lambda: 0.0)
+    return LabApp(LAUNCH, Config(theme=theme), ScriptedEngine, clock=lambda: 0.0, time_of_day=lambda: "14:02:07")
 
 
 @pytest.fixture(autouse=True)

@@ -85,7 +85,7 @@ def test_version_and_config_path(tmp_path: Path) -> None:
         (["--headless", "--run", "none"], "is no run folder"),
         (["--json"], "--json goes with --headless"),
         (["--demo", "--model", "x.h5"], "leave out --model"),
-        (["eval", "a", "b", "c", "--device", "tpu"], "tpu"),
+        (["eval", __file__, __file__, __file__, "--device", "tpu"], "tpu"),
         (["inspect", "missing.h5"], "missing.h5: no such file"),
         ([], "lab3-tui --headless"),
     ],
@@ -125,7 +125,7 @@ def test_a_data_set_is_described(tmp_path: Path) -> None:
     [
         (["--scale", "3"], "--scale: '3' is neither 1 nor 1/255."),
         (["--attack", "xx"], "--attack: 'xx' is neither plain nor pruning-aware."),
-        (["eval", "a", "b", "c", "--scale", "3"], "--scale: '3' is neither 1 nor 1/255."),
+        (["eval", __file__, __file__, __file__, "--scale", "3"], "--scale: '3' is neither 1 nor 1/255."),
         (["demo", "train", "--attack", "xx"], "--attack: 'xx' is neither plain nor pruning-aware."),
     ],
 )

@@ -102,7 +102,7 @@ def test_steps_count_from_the_playhead() -> None:
     assert questions.step_of("-3", replace(READY, step=10)) == 7
 
 
-@pytest.mark.parametrize("text", ["2, 4", "", "2.5", "100"])
+@pytest.mark.parametrize("text", ["2, 4", "", "2.5", "100", "2 4 10", "5%", "2 %, 4 pt", "2;4", "2 pt 4 pt"])
 def test_good_thresholds(text: str) -> None:
     assert questions.wrong_thresholds(text) == ""
 
@@ -112,8 +112,9 @@ def test_wrong_thresholds(text: str) -> None:
     assert questions.wrong_thresholds(text)
 
 
-def test_thresholds_are_named_as_files_are() -> None:
-    assert questions.split("2.0, 4.50") == ("2", "4.5")
+@pytest.mark.parametrize("text", ["2.0, 4.50", "2 4.5", "2%; 4.5 %", " 2 pt 4.5 points "])
+def test_thresholds_are_named_as_files_are(text: str) -> None:
+    assert questions.split(text) == ("2", "4.5")
 
 
 def test_what_a_yes_means() -> None:

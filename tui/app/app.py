@@ -19,7 +19,7 @@ from engine.api import protocol as p
 from engine.api.demo import Attack
 from engine.api.errors import ExitCode, LabError
 from engine.api.escape import printable
-from engine.api.lab import runs_folder
+from engine.api.lab import RUNS, runs_folder
 from tui.app.dialogs_flow import DialogsFlow
 from tui.app.engine_link import Client, Link
 from tui.app.engine_session import EngineSession
@@ -27,6 +27,7 @@ from tui.app.navigation import Navigation
 from tui.app.playhead import Playhead
 from tui.app.themes import THEMES, default_theme
 from tui.app.toasts import ToastBatcher
+from tui.app.tour import Tour
 from tui.model.actions import bindings, rebound
 from tui.model.config import Config
 from tui.model.formatting import short_path
@@ -37,6 +38,8 @@ from tui.terminal.output_diet import OutputDietApp
 
 if TYPE_CHECKING:
     from textual.actions import ActionParseResult
+
+    from engine.api.journal import RunSummary
 
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-wide"), (180, "-broad")]
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall"), (52, "-high")]
@@ -74,6 +77,7 @@ class LabApp(OutputDietApp):
         connect: Callable[[], Client] | None = None,
         clock: Callable[[], float] = monotonic,
         driver_class: type[Driver] | None = None,
+        time_of_day: Callable[[], str] = lambda: strftime("%H:%M:%S"),
     ) -> None:
         super().__init__(driver_class)
         self._find = launch if callable(launch) else lambda: launch
@@ -81,15 +85,19 @@ class LabApp(OutputDietApp):
         self.config = config or Config()
         self.clock = clock
         self.actions = rebound(self.config.keys)
-        self.engine = EngineSession(self, connect or self._real_engine, self._publish, self._pace, self.after_event)
+        self.engine = EngineSession(
+            self, connect or self._real_engine, self._publish, self._pace, self.after_event, time_of_day
+        )
         self.playhead = Playhead(self.engine, self.show_notice)
         self.navigation = Navigation(self, self.engine, self.playhead, self.config.show_g)
         self.dialogs = DialogsFlow(self, self.engine, self.playhead, self.leave)
+        self.tour = Tour(self, self.show_notice)
         self.left: p.Open | None = None  # the run that was open, until another one stands in its place
         self._run: str | None = None  # the run folder that the next engine goes on with
         self._early: tuple[str, DOMNode | None] | None = None  # what waits until the run is open, and where
         self._interrupted = float("-inf")  # when Ctrl-C was pressed last
         self._restarted = False
+        self.leaving: int | None = None  # the exit code, once the program is being left
         self._toasts = ToastBatcher(clock)
         self._dress()
         self.set_keymap(self.config.keys)
@@ -171,27 +179,36 @@ class LabApp(OutputDietApp):
             self.run_worker(self._offer_runs(self.launch))
 
     async def _offer_runs(self, launch: Launch) -> None:
-        """Begin anew, but where there is a run with a step ask first: one that was left running may have ended."""
+        """Begin anew, but where there is a run with a step show the runs first."""
         from engine.api.journal import all_runs
 
-        settings = launch.settings
-        if settings is None:
+        if launch.settings is None:
             return self.ask_open()
-        found = await asyncio.to_thread(all_runs, runs_folder(settings))
-        runs = [run for run in found if run.step]
+        folder = runs_folder(launch.settings)
+        runs = await asyncio.to_thread(all_runs, folder)
+        if not any(run.step for run in runs):
+            return self.begin_new()
+        from tui.screens.runs import RunsScreen
 
-        def answer(result: str | None) -> None:
-            if result == "quit":
-                return self.leave()
-            run = runs[0] if result == "resume" else None
-            self._run = run.folder if run else None
-            self.do(p.Open(run.settings, run.folder) if run else p.Open(settings, None, launch.demo))
+        self.push_screen(RunsScreen(folder, True, runs))
 
-        if not runs:
-            return answer(None)
-        from tui.screens import questions
+    def begin_new(self) -> None:
+        """Begin a run on the files that the program was started for; without any, ask for them."""
+        self.navigation.pop_to_start()
+        if self.launch.settings is None:
+            return self.ask_open()
+        self._run = None
+        self.do(p.Open(self.launch.settings, None, self.launch.demo))
 
-        self.push_screen(questions.go_on(runs), answer)
+    def open_run(self, run: "RunSummary") -> None:
+        """Open a run of before. The engine that has opened nothing yet takes it, but where the run has one at work."""
+        from engine.api.engine_socket import recorded
+
+        if self.latest.settings or self.latest.death or recorded(Path(run.folder)):
+            return self.open(run.settings, run.folder)
+        self._run = run.folder
+        self.navigation.pop_to_start()
+        self.do(p.Open(run.settings, run.folder))
 
     def on_resize(self, event: Resize) -> None:
         """Below the least size there is only a page that says so."""
@@ -208,6 +225,7 @@ class LabApp(OutputDietApp):
         """End the program. The engine is told afterwards, when the terminal is as it was."""
         if code == ExitCode.HUNG_UP and self.launch.keep:
             self.link.keep = True
+        self.leaving = code
         self.exit(code, code)
 
     @property
@@ -229,6 +247,8 @@ class LabApp(OutputDietApp):
         if self.latest.ready and not before.ready:
             self.left = None
             self.call_later(self.show_workbench)
+            if self.latest.demo and not self.latest.going_on and not self.latest.step:
+                self.call_later(self.tour.offer)
         elif isinstance(event, p.Failed) and before.busy == "opening":
             self.call_later(self._refused, event)
         if isinstance(event, p.Idle) and event.why == "done" and self.latest.complete:
@@ -259,8 +279,17 @@ class LabApp(OutputDietApp):
         return (self.latest.settings or self.launch.settings) if own else None
 
     def action_open(self) -> None:
-        if type(self.screen).__name__ != "OpenScreen":
-            self.ask_open()
+        """The runs of this lab; from there, or where there are none, the screen that asks for files."""
+        here = type(self.screen).__name__
+        settings = self.latest.settings or self.launch.settings
+        folder = runs_folder(settings) if settings else self.launch.root / RUNS
+        if here == "OpenScreen":
+            return
+        if here == "RunsScreen" or not any(folder.glob("*/journal.jsonl")):
+            return self.ask_open()
+        from tui.screens.runs import RunsScreen
+
+        self.push_screen(RunsScreen(folder, first=False))
 
     def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:
         """Open these files; `run`: go on with this run. An engine opens once, so that another one starts."""
@@ -351,7 +380,10 @@ class LabApp(OutputDietApp):
             label = next(a.label for a in self.actions if a.id == action)
             self.show_notice(f"{label}: waits until the network is open.")
             return True
-        return await super().run_action(action, default_namespace, namespaces)
+        done = await super().run_action(action, default_namespace, namespaces)
+        if done and isinstance(action, str):
+            self.tour.after_action(action)
+        return done
 
     def _too_early(self, name: str) -> bool:
         """Whether an action has to wait until the run is open: what is told before is an old run's way to its end."""
@@ -420,6 +452,9 @@ class LabApp(OutputDietApp):
         if self.playhead.may_change():
             self.do(p.Export())
 
+    def action_hand_in(self) -> None:
+        self.dialogs.hand_in()
+
     def action_workbench(self) -> None:
         self.navigation.workbench()
 
@@ -440,6 +475,9 @@ class LabApp(OutputDietApp):
 
     def action_log(self) -> None:
         self.navigation.log()
+
+    def action_tour(self) -> None:
+        self.tour.toggle()
 
     def action_help(self) -> None:
         self.navigation.help()
@@ -493,6 +531,25 @@ class LabApp(OutputDietApp):
         """Put the workbench in front, where nothing lies over the start screen."""
         self.navigation.show_workbench()
 
+    def go_to(self, step: int) -> None:
+        """Move the playhead to a step."""
+        if self.latest.ready:
+            self.playhead.go(lambda _: step)
+
+    def show_tour(self) -> None:
+        """Put the tour's line on the screen in front, while it lasts."""
+        self.tour.show()
+
+    def choose_theme(self, name: str) -> None:
+        """Change the colours, and keep them for the next time."""
+        from tui.model.config import keep_theme
+
+        self.theme = name
+        try:
+            keep_theme(name)
+        except LabError as error:
+            self.show_notice(str(error), "warning")
+
     def compare(self, orders: tuple[str, ...]) -> None:
         """Compare orders, when the engine is free."""
         self.playhead.compare(orders)
@@ -500,10 +557,6 @@ class LabApp(OutputDietApp):
     def take_order(self, order: str) -> None:
         """Prune in this order from now on."""
         self.playhead.take_order(order)
-
-    def go_to(self, step: int) -> None:
-        """Move the playhead to a step."""
-        self.playhead.go(lambda _: step)
 
     def copy(self, text: str, what: str = "") -> None:
         """Put text on the terminal's clipboard, and show it: not every terminal has one."""

@@ -52,7 +52,9 @@ class DialogsFlow:
         def go(answer: dict[str, str] | None) -> None:
             if answer:
                 step = questions.step_of(answer["step"], self._state)
-                self._playhead.go_until(step, answer["drop"] or None, answer.get("asr") or None)
+                self._playhead.go_until(
+                    step, questions.bare(answer["drop"]) or None, questions.bare(answer.get("asr", "")) or None
+                )
 
         if self._playhead.may_change():
             self._app.push_screen(questions.run_until(self._state), go)
@@ -76,6 +78,14 @@ class DialogsFlow:
 
         if self._playhead.may_change():
             self._app.push_screen(questions.thresholds(self._state), put)
+
+    def hand_in(self) -> None:
+        """Pack what is handed in, and show what was checked."""
+        from tui.screens.hand_in import HandInScreen
+
+        if self._playhead.may_change() and self._state.opened:
+            self._engine.do(p.HandIn(self._state.opened.run))
+            self._app.push_screen(HandInScreen())
 
     def quit(self) -> None:
         """Leave at once where nothing runs and all is written; else ask."""

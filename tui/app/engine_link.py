@@ -53,7 +53,9 @@ class Link:
                 writer.cancel()
         except (EngineDied, EngineNotStarted) as error:
             ending = client.ending
-            yield EngineDeath(str(error), tuple(ending.log_tail) if ending else ())
+            yield EngineDeath(
+                str(error), tuple(ending.log_tail) if ending else (), (ending.signal or "") if ending else ""
+            )
 
     async def _next(self, events: AsyncIterator[AnyEvent], writer: "asyncio.Task[None]") -> AnyEvent | None:
         """The next event; None at the end. Raises EngineDied where commands are not sent any more."""

@@ -7,7 +7,7 @@ from textual.app import App
 from engine.api import protocol as p
 from engine.api.errors import LabError
 from tui.app.engine_link import Client, Link
-from tui.model.run_state import AppEvent, EngineDeath, RunState, Sent, reduce
+from tui.model.run_state import AppEvent, EngineDeath, RunState, Sent, reduce, stamped
 from tui.terminal.throttle import Throttle
 
 
@@ -15,7 +15,7 @@ class EngineSession:
     """Folds the events of one engine after another into `latest`.
 
     `connect` makes the client of an engine. `publish` shows a state, at most every `pace()` seconds; `after_event` is
-    called with the state before an event, and the event, as soon as it is folded in.
+    called with the state before an event, and the event, as soon as it is folded in. `time_of_day` is for the log.
     """
 
     def __init__(
@@ -25,8 +25,9 @@ class EngineSession:
         publish: Callable[[RunState], None],
         pace: Callable[[], float],
         after_event: Callable[[RunState, AppEvent], None],
+        time_of_day: Callable[[], str],
     ) -> None:
-        self._app, self._connect, self._after_event = app, connect, after_event
+        self._app, self._connect, self._after_event, self._time_of_day = app, connect, after_event, time_of_day
         self.latest = RunState()
         self.link = Link(connect)
         self._show = Throttle(lambda: publish(self.latest), pace)
@@ -49,7 +50,8 @@ class EngineSession:
 
     def take(self, event: AppEvent) -> None:
         """Something happened: fold it in, show it, and let the app act on it."""
-        before, self.latest = self.latest, reduce(self.latest, event)
+        before = self.latest
+        self.latest = stamped(before, reduce(before, event), self._time_of_day())
         self._show()
         self._after_event(before, event)
 

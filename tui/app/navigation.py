@@ -72,9 +72,14 @@ class Navigation:
         self._toggle(LogScreen)
 
     def help(self) -> None:
+        """The help over the screen in front, whose keys it begins with; again, and it goes away."""
         from tui.screens.help import HelpScreen
 
-        self._toggle(HelpScreen)
+        screen = self._app.screen
+        if isinstance(screen, HelpScreen):
+            self._app.pop_screen()
+        elif isinstance(screen, LabScreen):
+            self._app.push_screen(HelpScreen(screen.SCOPES[0]))
 
     def look_inside(self) -> None:
         """Look inside the highlighted channel; where no table is seen, pick one."""
@@ -116,9 +121,14 @@ class Navigation:
         self._app.push_screen(ChannelScreen(channel))
 
     def _toggle(self, kind: Callable[[], Screen[None]]) -> None:
-        """Put a screen in front; the one that is there already goes away again."""
+        """Put a screen in front; the one that is there already goes away again, and so does the help over it."""
+        from tui.screens.help import HelpScreen
         from tui.screens.run_screen import RunScreen
 
+        if isinstance(self._app.screen, HelpScreen):
+            self._app.pop_screen()
+            if type(self._app.screen) is kind:
+                return
         if type(self._app.screen) is kind:
             self._app.pop_screen()
         elif isinstance(self._app.screen, RunScreen):

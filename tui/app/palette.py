@@ -33,7 +33,7 @@ class Actions(Provider):
             if self._fits(action):
                 yield f"{action.label}  ({signs(action)})", action.help, partial(lab.perform, action.id)
         for theme in sorted(lab.available_themes):
-            yield f"Theme: {theme}", "Change the colours", partial(setattr, lab, "theme", theme)
+            yield f"Theme: {theme}", "Change the colours, from now on", partial(lab.choose_theme, theme)
 
     def _fits(self, action: Action) -> bool:
         if action.id == "command_palette":

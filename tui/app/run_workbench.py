@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.api.errors import ExitCode
 from engine.api.escape import printable, shell_word
 from engine.api.lab import RUNS
 from tui.app.app import LabApp
@@ -32,12 +33,22 @@ def run(launch: Launch | Callable[[], Launch], connect: Callable[[], Client] | N
     """The workbench from first frame to last; returns the exit code. Its arguments are those of LabApp."""
     app = LabApp(launch, load(), connect, driver_class=LabDriver)
     asyncio.run(_serve(app))
+    if app.fault and app.leaving is None:
+        return told_fault(app.fault, app.latest)
     if words := exit_message(app.latest, app.link.keep):
         complain(words)
-    if app.fault:
-        raise app.fault
     give_up_lost_outputs()
-    return app.return_code or 0
+    return app.leaving if app.leaving is not None else app.return_code or 0  # screens half mounted may still fail
+
+
+def told_fault(fault: Exception, state: RunState) -> int:
+    """Say what a fault of the program itself was, and how to go on. Returns the exit code."""
+    from tui.app.crash_page import crash_page
+
+    going_on = _going_on(Path(state.opened.run)) if state.opened and any(state.steps) else ""
+    for line in crash_page(fault, state, going_on):
+        complain(line)
+    return ExitCode.ENGINE_ERROR
 
 
 def exit_message(state: RunState, left_running: bool = False) -> str:

@@ -1,12 +1,13 @@
 """Which run the command line means: a new one, one to go on with, or the demo."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from msgspec import structs
 
-from engine.api import engine_socket, journal, lab
+from engine.api import engine_socket, journal, lab, left_running
 from engine.api.demo import Attack, demo_root, first_line
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
@@ -28,7 +29,7 @@ def choose(options: Options, attack: str | None, resume: bool, run: Path | None,
         return going_on(options, demo, resume, run, headless)
     runs = demo_root(demo) / lab.RUNS if demo else options.runs_folder
     new = headless or set(options.given()) - {"--root", "--runs"}
-    if not new and (found := left_running(runs)):
+    if not new and (found := run_left(runs)):
         return launch_of(found)
     if demo:
         return new_demo(demo, options)
@@ -69,10 +70,18 @@ def launch_of(run: journal.RunSummary, overwrite: bool = False) -> Launch:
     return Launch(lab.lab_of(Path(run.folder)), settings, run=run.folder)
 
 
-def left_running(runs: Path) -> journal.RunSummary | None:
-    """The newest run whose engine goes on by itself."""
+def run_left(runs: Path) -> journal.RunSummary | None:
+    """The newest run whose engine goes on by itself; else the one whose engine was left, and has ended since."""
     doors = sorted((path.parent for path in runs.glob(f"*/{engine_socket.NAME}")), reverse=True)
-    return next((found for run in doors if engine_socket.recorded(run) and (found := journal.summary(run))), None)
+    at_work = [run for run in doors if engine_socket.recorded(run)]
+    return next((found for run in (*at_work, *left_running.left_in(runs)) if (found := summary_of(run))), None)
+
+
+def summary_of(run: Path) -> journal.RunSummary | None:
+    """A run that is there and can be read."""
+    with contextlib.suppress(Refused):
+        return journal.summary(run)
+    return None
 
 
 def newest_unfinished(runs: Path) -> journal.RunSummary:

@@ -30,7 +30,13 @@ app = typer.Typer(
 demo_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The embedded demo's networks.")
 config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The workbench's settings file.")
 export_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="G, or a smaller B′, as a Keras file.")
+completion_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Complete commands, options and names with Tab: bash, zsh or fish.",
+)
 app.add_typer(demo_app, name="demo")
+app.add_typer(completion_app, name="completion")
 app.add_typer(export_app, name="export")
 app.add_typer(config_app, name="config")
 
@@ -231,16 +237,19 @@ def main_command(
     if context.invoked_subcommand is not None:
         return
     from tui.cli.choose_run import choose
-    from tui.model.options import Options, attack_name
+    from tui.model.options import Options, attack_name, refusals, refuse_together
 
     options = Options(
         root, model, valid, test, poisoned, poisoned_valid, layer, order, save_at, save_step, out, runs, overwrite,
         scale, batch_size, feature_memory, device, order_by, stride, bands, tune_at, tune_seeds,
     )  # fmt: skip
+    refuse_together([
+        *options.refusals(),
+        *refusals(lambda: attack_name(attack) if attack is not None else None),
+        *(["--json goes with --headless."] if json and not headless else []),
+    ])  # fmt: skip
     wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
     launch = choose(options, wanted, resume, run, headless)
-    if json and not headless:
-        raise Refused("--json goes with --headless.")
     raise typer.Exit(run_headless(launch, save_at, json, keep) if headless else run_workbench(launch, keep))
 
 
@@ -259,8 +268,13 @@ def run_headless(launch: "Launch", save_at: str | None, json: bool, keep: bool) 
 
 
 def run_workbench(launch: "Launch", keep: bool) -> int:
+    import signal
     from dataclasses import replace
 
+    from tui.cli.main import leave
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, leave)  # until the workbench is there to be left
     from tui.app.run_workbench import refusal, run
 
     if why := refusal():
@@ -299,6 +313,9 @@ def eval_command(
     from tui.cli.commands import evaluate
     from tui.model import options
 
+    options.working_folder()
+    wrong = options.refusals(lambda: options.scale(scale), lambda: options.device(device) if device else None)
+    options.refuse_together(options.with_missing(wrong, clean, poisoned, model, badnet))
     command = Evaluate(
         options.absolute(clean),
         options.absolute(poisoned),
@@ -668,6 +685,31 @@ def inspect_command(
     raise typer.Exit(max(inspect(file, blank=i > 0) for i, file in enumerate(files)))
 
 
+@app.command("bundle", short_help="One zip to hand in: report, curve, networks, answers; all checked.")
+def bundle_command(
+    run: Run = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.zip", help="The file to write. Default: hand-in.zip in the run's folder."),
+    ] = None,
+    root: Root = None,
+    runs: Runs = None,
+    demo: Demo = False,
+    attack: AttackOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file that --to names.")] = False,
+) -> None:
+    """Pack the newest run of this lab, or the one that --run names, after every saved network has been checked.
+
+    Each is opened again and answers every image: it must hold just the channels at zero that the results claim, and
+    give the numbers that they show. Where one does not, nothing is written.
+    """
+    from tui.cli import bundle
+    from tui.model.options import Options, attack_name
+
+    wanted = attack_name(attack) if attack is not None else "pruning-aware" if demo else None
+    raise typer.Exit(bundle.run(bundle.command(Options(root, runs=runs), run, wanted, to, overwrite)))
+
+
 @demo_app.command("train")
 def train_command(
     attack: Annotated[str, typer.Option(metavar=ATTACKS, help="The attack to train.")] = "pruning-aware",
@@ -685,6 +727,39 @@ def train_command(
     if path.exists() and not overwrite:
         raise Refused(f"{path.name}: is there already. Name another file with --out, or replace it with --overwrite.")
     raise typer.Exit(train_demo(wanted, str(path)))
+
+
+def print_completion(shell: str) -> None:
+    from tui.cli.completion import script
+
+    sys.stdout.write(script(shell))
+
+
+@completion_app.command("bash")
+def bash_command() -> None:
+    """Put into ~/.bashrc: source <(lab3-tui completion bash)"""
+    print_completion("bash")
+
+
+@completion_app.command("zsh")
+def zsh_command() -> None:
+    """Put into ~/.zshrc, behind compinit: source <(lab3-tui completion zsh)"""
+    print_completion("zsh")
+
+
+@completion_app.command("fish")
+def fish_command() -> None:
+    """Put into ~/.config/fish/config.fish: lab3-tui completion fish | source"""
+    print_completion("fish")
+
+
+@completion_app.command("words", hidden=True)
+def words_command(typed: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """What may stand in the place of the last of these words."""
+    from tui.cli.completion import words
+
+    for word in words(typer.main.get_command(app), typed or []):
+        put(sys.stdout, word)
 
 
 @config_app.command("path")

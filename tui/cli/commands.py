@@ -44,7 +44,8 @@ def evaluate(command: p.Evaluate, connect: Connect = EngineClient, intervals: bo
         found = driver.state.evaluated
         if found is None:
             raise LabError("The engine ended without figures.")
-        for line in [*evaluation(found), *(certainty(found) if intervals else [])]:
+        said = evaluation(found) if told.width is None else counted(found)
+        for line in [*said, *(certainty(found) if intervals else [])]:
             told.stdout(line)
         for note in found.notes:
             told.stderr(note)
@@ -62,6 +63,22 @@ def evaluation(found: p.Evaluated) -> list[str]:
         lines.append(f"Detection rate: {_mean(found.detected, found.poisoned_images)}")
         lines.append(f"False alarm rate: {_mean(found.false_alarms, found.clean_images)}")
     return lines
+
+
+def counted(found: p.Evaluated) -> list[str]:
+    """For someone who reads it on a terminal: counts, and percent to two digits."""
+    rows = [
+        ("clean classification accuracy", found.clean_hits, found.clean_images),
+        ("attack success rate", found.poisoned_hits, found.poisoned_images),
+        ("detection rate", found.detected, found.poisoned_images),
+        ("false alarm rate", found.false_alarms, found.clean_images),
+    ]
+    told = [
+        (name, f"{hits:,}", f"of {total:,}", f"{p.percent(hits, total):.2f} %")
+        for name, hits, total in rows
+        if hits is not None
+    ]
+    return aligned(told, left=1)
 
 
 def certainty(found: p.Evaluated) -> list[str]:
@@ -130,7 +147,8 @@ def inspect(path: Path, blank: bool = False) -> int:
 
 def description(found: Description) -> list[str]:
     """What is known of a file, line by line."""
-    facts = _model(found) if found.kind == "model" else _data(found) if found.kind == "data" else []
+    tell = {"model": _model, "data": _data, "answers": _answers}
+    facts = tell[found.kind](found) if found.kind else []
     if found.size:
         facts.append(("size", f"{found.size:,} bytes"))
     if found.sha256:
@@ -159,6 +177,22 @@ def _model(found: Description) -> list[tuple[str, str]]:
     facts.append(("parameters", f"{found.parameters:,}"))
     if found.layer:
         facts.append(("pruned layer", f"{found.layer}, ranked by {found.feature}"))
+        facts += [("zero filters", f"{at.zero} of {at.filters} in {at.layer}") for at in found.zero_filters
+                  if at.zero or at.layer == found.layer]  # fmt: skip
+    return facts
+
+
+def _answers(found: Description) -> list[tuple[str, str]]:
+    """Rates in percent; on poisoned images a hit is the attack's target."""
+    facts = [("kind", "answers of G (.h5), as this program writes them")]
+    for at in found.answers:
+        names = {"B": at.b, at.second.replace("B_prime", "B'").replace("B_tuned", 'B"'): at.other, "G": at.g}
+        hits = ", ".join(f"{name} {hits:,} ({p.percent(hits, at.images):.2f} %)" for name, hits in names.items())
+        what = "hit the label" if at.set == "clean" else "hit the target"
+        share = p.percent(at.backdoored, at.images)
+        facts.append(
+            (at.set, f"{at.images:,} images; {what}: {hits}; G says backdoored: {at.backdoored:,} ({share:.2f} %)")
+        )
     return facts
 
 

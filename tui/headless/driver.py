@@ -10,7 +10,8 @@ from engine.api.client import EngineClient
 from engine.api.errors import EngineDied, EngineNotStarted, ExitCode, LabError
 from engine.api.escape import shell_word
 from tui.headless.narrator import Narrator
-from tui.model.run_state import RunState, Sent, reduce
+from tui.model.engine_death import cause, last_words
+from tui.model.run_state import EngineDeath, RunState, Sent, reduce
 from tui.terminal.outputs import OutputLost, complain, give_up_lost_outputs
 
 ENDS = {signal.SIGTERM: ExitCode.TERMINATED, signal.SIGHUP: ExitCode.HUNG_UP}
@@ -154,8 +155,11 @@ def _explain(driver: Driver, error: LabError) -> None:
     unfinished = isinstance(error, EngineDied | Interrupted | OutputLost) and not _left_running(driver)
     complain(str(error) + where(driver.state) if unfinished else str(error))
     if isinstance(error, EngineDied | EngineNotStarted) and driver.client.ending:
+        ending = driver.client.ending
+        if why := cause(EngineDeath(str(error), ending.log_tail, ending.signal or "")):
+            complain(why)
         lines = LOG_LINES if isinstance(error, EngineDied) else 1  # where none came up its last words say why
-        for line in driver.client.ending.log_tail[-lines:]:
+        for line in last_words(ending.log_tail)[-lines:]:
             complain(f"  {line}")
 
 

@@ -69,6 +69,8 @@ class Headless:
             refuse_held(event)
         if self.plan.json:
             self.narrator.stdout(escape_json(p.encode(event).decode()))
+        elif self.narrator.width is not None:  # on a terminal the narrator's line moves instead
+            return
         elif isinstance(event, p.Stepped) and not self.driver.state.retelling:
             self.print_step(event)
         elif isinstance(event, p.Tuned) and event.epoch and not self.driver.state.retelling:
@@ -82,7 +84,7 @@ class Headless:
         pruned = frozenset(self.driver.state.order[: event.step])
         if self.printed.get(event.step) != pruned:
             self.printed[event.step] = pruned
-            self.narrator.stdout(step_line(self.driver.state, event, self.narrator.width))
+            self.narrator.stdout(step_line(self.driver.state, event))
 
     def conclude(self) -> None:
         """The table, what the curve says, and whether all that was asked for is there."""
@@ -90,9 +92,10 @@ class Headless:
         if finished is None:
             raise LabError("The engine ended without its results.")
         if not self.plan.json:
-            for line in ["", *results_table(self.driver.state)]:
+            for line in ["", *results_table(self.driver.state, self.narrator.width)]:
                 self.narrator.stdout(line)
-        for line in (finished.verdict, *self.plan.last_lines):
+        where = [] if self.narrator.width is None else ["", f"Results: {finished.run}"]
+        for line in (*where, finished.verdict, *self.plan.last_lines):
             self.narrator.stderr(line)
         if self.driver.state.questions:
             raise Refused(left_alone(finished.run, self.driver.state.questions))

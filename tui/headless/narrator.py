@@ -11,7 +11,8 @@ from rich.text import Text
 
 from engine.api import protocol as p
 from engine.api.escape import printable
-from tui.model.run_state import Line, RunState
+from tui.model.formatting import file_name
+from tui.model.run_state import Line, RunState, figures
 from tui.terminal.outputs import complain, put
 
 STYLES = {"info": "dim", "threshold": "bold yellow", "saved": "green", "warning": "yellow"}
@@ -29,6 +30,7 @@ LABELS = {
     "detectors": "trying detectors",
     "layers": "pruning other layers",
     "files": "writing the results",
+    "hand in": "checking every network",
 }
 
 
@@ -58,19 +60,24 @@ class Bar:
         return self._progress.console.width if self._shared else None
 
     def on_event(self, before: RunState, state: RunState, event: p.AnyEvent) -> None:
-        for line in new_lines(before, state):
-            if line.kind != "error":
-                self._line(line)
+        if self._shared:
+            for text, style in told_on_terminal(before, state, event):
+                self._print(Text(printable(text), style))
+        else:
+            for line in new_lines(before, state):
+                if line.kind != "error":
+                    self._line(line)
         if state.retelling:
             return
         match event:
             case p.Progress(phase=phase, done=done, total=total):
                 self._show(phase, done, total)
             case p.Stepped(step=step) if state.ready:
-                self._show("steps", step, state.channels)
+                self._show("steps", step, state.channels, rates(state))
 
     def stderr(self, text: str) -> None:
-        self._print(Text(printable(text)))
+        """A sentence: on a terminal it is folded between its words."""
+        self._print(Text(printable(text)), soft_wrap=False)
 
     def stdout(self, line: str) -> None:
         if self._shared:
@@ -85,15 +92,42 @@ class Bar:
     def _line(self, line: Line) -> None:
         self._print(Text(printable(format_line(line)), STYLES.get(line.kind, "")))
 
-    def _print(self, text: Text) -> None:
+    def _print(self, text: Text, soft_wrap: bool = True) -> None:
         with contextlib.suppress(OSError):
-            self._progress.console.print(text, soft_wrap=True)
+            self._progress.console.print(text, soft_wrap=soft_wrap)
 
-    def _show(self, phase: str, done: int, total: int) -> None:
+    def _show(self, phase: str, done: int, total: int, beside: str = "") -> None:
         if phase != self._phase:
             self._phase = phase
-            self._progress.reset(self._task, total=total or None, description=LABELS.get(phase, phase))
-        self._progress.update(self._task, completed=done, total=total if total > 1 else None)
+            self._progress.reset(self._task, total=total or None)
+        name = LABELS.get(phase, phase)
+        self._progress.update(
+            self._task, completed=done, total=total if total > 1 else None, description=f"{name}  {beside}".rstrip()
+        )
+
+
+def rates(state: RunState) -> str:
+    """Where the playhead stands, beside the bar."""
+    now = figures(state)
+    if now is None:
+        return ""
+    asr = "" if now.asr is None else f"  ASR {now.asr:.2f} %"
+    return f"valid {now.valid:.2f} % ({p.format_drop(now.drop)} pt){asr}"
+
+
+def told_on_terminal(before: RunState, state: RunState, event: p.AnyEvent) -> list[tuple[str, str]]:
+    """Lines that stay above the bar, and their styles: notes, warnings, and each network as it is saved."""
+    if state.retelling or (before.retelling and not state.failed):
+        return [(line.text, "dim") for line in new_lines(before, state)]
+    match event:
+        case p.Saved(what="model" | "tuned", step=int() as step) if now := figures(state, step):
+            at = f"{p.threshold_label(event.threshold)} at step {step}" if event.threshold else f"step {step}"
+            asr = "" if now.asr is None else f", ASR {now.asr:.2f} %"
+            same = " (unchanged)" if event.status == "unchanged" else ""
+            return [(f"{at}: valid {now.valid:.2f} %{asr}, saved {file_name(event.path)}{same}", "green")]
+        case p.Note(text=text):
+            return [(text, "dim")]
+    return [(line.text, STYLES["warning"]) for line in new_lines(before, state) if line.kind == "warning"]
 
 
 QUIET_KINDS = ("step",)  # told on stdout

@@ -11,7 +11,21 @@ if TYPE_CHECKING:
     from textual.binding import Binding
 
 Scope = Literal[
-    "app", "run", "workbench", "channel", "images", "results", "orders", "why", "repair", "log", "help", "open", "died"
+    "app",
+    "run",
+    "workbench",
+    "channel",
+    "images",
+    "results",
+    "orders",
+    "why",
+    "repair",
+    "log",
+    "help",
+    "open",
+    "died",
+    "runs",
+    "comparison",
 ]
 
 
@@ -47,6 +61,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("save", ("s",), "Save", "Save B′ at this step under a name", SAVE, weight=60),
     Action("thresholds", ("t",), "Thresholds", "Choose the drops at which B′ is saved", SAVE, weight=50),
     Action("export", ("e",), "Export", "Write curve, results and report of the steps so far", SAVE, weight=20),
+    Action("hand_in", ("H",), "Hand in", "Check every saved network, and pack all of it into one zip", SAVE, weight=12),
     Action("save_svg", ("X",), "Screenshot", "Write this screen as an SVG picture", SAVE, needs=""),
     Action("copy_command", ("y",), "Copy command", "Copy the headless command for this session", SAVE, needs="run"),
     Action("workbench", ("1",), "Prune", "The workbench: prune step by step", LOOK, needs="run"),
@@ -243,7 +258,45 @@ ACTIONS: tuple[Action, ...] = (
         99,
         needs="",
     ),
-    Action("open", ("o",), "Open", "Open another network, data, layer or run", PROGRAM, weight=8, needs=""),
+    Action(
+        "open", ("o",), "Open", "Runs of this lab; again: another network, data or layer", PROGRAM, weight=8, needs=""
+    ),
+    Action("find", ("slash",), "Search", "Show only what holds the letters that are typed", LOOK, "help", 99, needs=""),
+    Action("tour", ("T",), "Tour", "A tour of a minute, one line at a time; again to leave it", PROGRAM, needs=""),
+    Action(
+        "open_run",
+        ("enter", "r"),
+        "Open",
+        "Open the highlighted run; nothing is computed again",
+        PROGRAM,
+        "runs",
+        99,
+        "",
+    ),
+    Action("new_run", ("n",), "New run", "Begin a new run", PROGRAM, "runs", 97, ""),
+    Action(
+        "mark_run",
+        ("space",),
+        "Mark",
+        "Mark the highlighted run; two marked ones can be compared",
+        LOOK,
+        "runs",
+        93,
+        "",
+    ),
+    Action("compare_runs", ("c",), "Compare", "Lay the two marked runs over each other", LOOK, "runs", 91, ""),
+    Action("trash_run", ("d",), "Trash", "Move the highlighted run to the trash; asks first", SAVE, "runs", 90, ""),
+    Action("sort_runs", ("S",), "Sort", "Sort the runs by the next column", LOOK, "runs", 60, ""),
+    Action("run_down", ("down", "j"), "Down", "Highlight the next run", MOVE, "runs", needs=""),
+    Action("run_up", ("up", "k"), "Up", "Highlight the run above", MOVE, "runs", needs=""),
+    Action(
+        "compared_curves", ("v",), "Curves", "The curves over the steps, or the trade-off", LOOK, "comparison", 99, ""
+    ),
+    Action(
+        "compared_zoom", ("z",), "Zoom", "Show more or less of the drop in the trade-off", LOOK, "comparison", 98, ""
+    ),
+    Action("compared_down", ("down", "j"), "Down", "Highlight the other run", MOVE, "comparison", needs=""),
+    Action("compared_up", ("up", "k"), "Up", "Highlight the run above", MOVE, "comparison", needs=""),
     Action("help", ("question_mark", "f1"), "Help", "Keys, words and what to do next", PROGRAM, "app", 93, needs=""),
     Action("command_palette", ("ctrl+p",), "Palette", "Find any action by its name", PROGRAM, "app", 12, needs=""),
     Action(
@@ -274,6 +327,7 @@ SIGNS = {
     "question_mark": "?",
     "plus": "+",
     "minus": "-",
+    "slash": "/",
 }
 
 

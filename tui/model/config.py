@@ -1,10 +1,12 @@
 """The user's settings: a TOML file in the usual place. A broken one costs a line of warning, never the start."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from engine.api.atomic_file import write_atomically
 from engine.api.errors import NotWritten, Refused
 from engine.api.escape import escape
 from engine.api.user_folders import user_folder
@@ -59,6 +61,36 @@ def write_template(path: Path) -> None:
         raise Refused(f"{escape(str(path))}: is there already. Edit it, or remove it first.") from None
     except OSError as error:
         raise NotWritten(f"{escape(str(path))}: {error.strerror}.") from error
+
+
+THEME = re.compile(r"^[ \t]*#?[ \t]*theme[ \t]*=.*$", re.MULTILINE)
+
+
+def keep_theme(name: str, path: Path | None = None) -> None:
+    """Put the theme into the settings file, in the place of the line that named another; the rest stays as it is.
+
+    Raises Refused for a file that is broken, which is not touched, and NotWritten.
+    """
+    path = path or config_path()
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        text = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{escape(str(path))}: cannot be read, so the theme is not kept.") from error
+    line = f"theme = {msgspec.json.encode(name).decode()}"
+    top = text[: match.start()] if (match := re.search(r"^[ \t]*\[", text, re.MULTILINE)) else text
+    found = THEME.search(top)
+    new = text[: found.start()] + line + text[found.end() :] if found else f"{line}\n{text}"
+    try:
+        parse(new)
+    except ConfigRefused as error:
+        raise Refused(f"{escape(str(path))}: {error}; the theme is not kept.") from error
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritten(f"{escape(str(path))}: {error.strerror}.") from error
+    write_atomically(path, new.encode())
 
 
 def lines(config: Config) -> list[str]:

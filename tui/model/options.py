@@ -3,17 +3,18 @@
 import json
 import os
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, TypeVar, cast, get_args
+from typing import Literal, NoReturn, TypeVar, cast, get_args
 
 from msgspec import convert
 from msgspec.structs import replace
 
 from engine.api import lab
 from engine.api.demo import Attack
-from engine.api.errors import Refused
+from engine.api.errors import Refused, Several
 from engine.api.escape import SHORT, escape
 from engine.api.orders import order_name
 from engine.api.protocol import SETS, Recipe, SetName, Settings
@@ -68,10 +69,59 @@ class Options:
     def runs_folder(self) -> Path:
         return Path(absolute(self.runs) if self.runs else os.path.join(self.home, lab.RUNS))
 
+    def refusals(self) -> list[str]:
+        """What is wrong with what was typed, each in one line; of files only where several are not there."""
+        files = (self.model, self.valid, self.test, self.poisoned, self.poisoned_valid)
+        wrong = refusals(
+            lambda: given_order(self.order) if self.order is not None and self.order_by is None else None,
+            lambda: order_name(self.order_by) if self.order_by is not None and self.order is None else None,
+            lambda: both_orders() if self.order is not None and self.order_by is not None else None,
+            lambda: thresholds(self.save_at) if self.save_at is not None else None,
+            lambda: steps(self.save_step) if self.save_step is not None else None,
+            lambda: thresholds(self.tune_at) if self.tune_at is not None else None,
+            lambda: scale(self.scale) if self.scale is not None else None,
+            lambda: at_least_one(self.batch_size) if self.batch_size is not None else None,
+            lambda: at_least_one(self.stride, "--stride") if self.stride is not None else None,
+            lambda: size(self.feature_memory) if self.feature_memory is not None else None,
+            lambda: device(self.device) if self.device is not None else None,
+        )
+        return with_missing(wrong, *(path for path in files if path != WITHOUT))
+
     def given(self) -> list[str]:
         """Options that were typed, as they are typed."""
         typed = [name for name in self.__slots__ if getattr(self, name) not in (None, False)]
         return [f"--{name.replace('_', '-')}" for name in typed]
+
+
+def refusals(*reads: Callable[[], object]) -> list[str]:
+    """What is wrong with several arguments, in the order in which they are read."""
+    found = []
+    for read in reads:
+        try:
+            read()
+        except Refused as refused:
+            found.append(str(refused))
+    return found
+
+
+def with_missing(wrong: list[str], *paths: Path | None) -> list[str]:
+    """A line for each path that leads to nothing, then what else is wrong. Of one alone the reader says more."""
+    absent = [
+        f"{escape(path.name, SHORT)}: no such file. Check the spelling or press Tab to list files."
+        for path in paths
+        if path is not None and not os.path.lexists(path)
+    ]
+    return [*(absent if len(absent) + len(wrong) > 1 else []), *wrong]
+
+
+def refuse_together(lines: Sequence[str]) -> None:
+    """Raises Refused with every line, where there is one."""
+    if lines:
+        raise Several(lines)
+
+
+def both_orders() -> NoReturn:
+    raise Refused("--order and --order-by: each says in which order to prune. Give one of them.")
 
 
 def lab_settings(options: Options) -> Settings:
@@ -105,7 +155,7 @@ def with_options(settings: Settings, options: Options) -> Settings:
         changed["layer"] = options.layer
     if options.order is not None:
         if options.order_by is not None:
-            raise Refused("--order and --order-by: each says in which order to prune. Give one of them.")
+            both_orders()
         changed["order"] = given_order(options.order)
     if options.order_by is not None:
         changed["order_by"] = order_name(options.order_by)

@@ -69,7 +69,7 @@ def order_lines(state: RunState, runs: Mapping[str, p.Compared], about: Mapping[
     lines = [_line(state, name) for name in names if name not in LONG]
     lines += [_band(state), *(_line(state, name) for name in (*names, *others) if name in LONG or name in others)]
     found = [line for line in lines if not line.oracle] + [line for line in lines if line.oracle]
-    return found + [_run_line(state, name, compared, about.get(name, "")) for name, compared in runs.items()]
+    return found + [run_line(state, name, compared, about.get(name, "")) for name, compared in runs.items()]
 
 
 def _line(state: RunState, name: str) -> OrderLine:
@@ -106,7 +106,8 @@ def _band(state: RunState) -> OrderLine:
     return OrderLine(BAND, "nothing", fate, tuple(at.steps for at in found), middle, share=share, about=about)
 
 
-def _run_line(state: RunState, name: str, compared: p.Compared, about: str) -> OrderLine:
+def run_line(state: RunState, name: str, compared: p.Compared, about: str) -> OrderLine:
+    """A run as a line of the table, under this name; `state`: the run whose images it is compared on."""
     start = compared.steps[0]
     counted = {"valid": start.valid, "test": start.test, "poisoned": start.poisoned}
     there = {of: many for of, many in sizes(state).items() if counted.get(of) is not None}

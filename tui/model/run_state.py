@@ -22,7 +22,7 @@ from engine.api.tunings import Tuning, Tunings, folded
 
 LOG_LINES = 1000
 # phases that come after a run is open, as often as they are asked for
-LATER_PHASES = ("steps", "orders", "tuning", "why", "detectors", "layers", "files")
+LATER_PHASES = ("steps", "orders", "tuning", "why", "detectors", "layers", "files", "hand in")
 PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
 
 Status = Literal["closed", "opening", "ready", "running", "writing", "dead"]
@@ -30,11 +30,12 @@ Kind = Literal["info", "step", "tuned", "threshold", "saved", "warning", "error"
 
 
 class Line(NamedTuple):
-    """A line of the event log, and the step at which the playhead stood."""
+    """A line of the event log, and the step at which the playhead stood; `at`: the time of day, where it is known."""
 
     step: int
     kind: Kind
     text: str
+    at: str = ""
 
 
 class Sent(NamedTuple):
@@ -44,10 +45,11 @@ class Sent(NamedTuple):
 
 
 class EngineDeath(NamedTuple):
-    """The engine process is gone: why, in one line, and the last lines of its log."""
+    """The engine process is gone: why, in one line, the last lines of its log, and the signal that killed it."""
 
     reason: str
     tail: tuple[str, ...] = ()
+    signal: str = ""
 
 
 class QuestionAnswered(NamedTuple):
@@ -122,6 +124,7 @@ class RunState(Struct, frozen=True):
     tunings: Tunings = {}  # by number
     classified: tuple[p.Classified, ...] = ()
     exported: p.Exported | None = None
+    handed_in: p.HandedIn | None = None
     analysed: p.Analysed | None = None
     diagnosed: p.Diagnosed | None = None
     layers_pruned: p.LayersPruned | None = None
@@ -358,6 +361,8 @@ def _sent(state: RunState, event: Sent) -> RunState:
             return replace(state, goal=None, busy="running", failed=None)
         case p.Export() | p.Finish():
             return replace(state, busy="writing", failed=None)
+        case p.HandIn():
+            return replace(state, goal=None, busy="writing", failed=None, handed_in=None)
     return state
 
 
@@ -591,6 +596,10 @@ def _exported(state: RunState, event: p.Exported) -> RunState:
     return replace(state, exported=event)
 
 
+def _handed_in(state: RunState, event: p.HandedIn) -> RunState:
+    return _log(replace(state, handed_in=event), "saved", f"to hand in: {event.path}")
+
+
 def _analysed(state: RunState, event: p.Analysed) -> RunState:
     return replace(state, analysed=event)
 
@@ -645,6 +654,16 @@ def _died(state: RunState, event: EngineDeath) -> RunState:
     )
 
 
+def stamped(before: RunState, state: RunState, time: str) -> RunState:
+    """The state with this time at the lines that its log has got since; what a journal tells again has none."""
+    if state.log is before.log or state.retelling or (before.retelling and state.began is not None):
+        return state
+    last = before.log[-1] if before.log else None
+    new = next((at for at in range(len(state.log), 0, -1) if state.log[at - 1] is last), 0)
+    told = tuple(line._replace(at=time) for line in state.log[new:])
+    return replace(state, log=(*state.log[:new], *told))
+
+
 _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     Sent: _sent,
     EngineDeath: _died,
@@ -675,6 +694,7 @@ _HANDLERS: dict[type, Callable[[RunState, Any], RunState]] = {
     p.Classified: _classified,
     p.Graded: _graded,
     p.Exported: _exported,
+    p.HandedIn: _handed_in,
     p.Analysed: _analysed,
     p.Diagnosed: _diagnosed,
     p.LayersPruned: _layers_pruned,

@@ -4,15 +4,19 @@ from typing import cast
 
 from textual.screen import Screen
 
+from tui.model.actions import Scope
 from tui.screens.host import Host
 
 
 class LabScreen(Screen[None]):
     """Classes say how much room there is: at 80x24 -narrow -short, at 120x40 -wide -tall, at 200x60 -broad -high."""
 
+    SCOPES: tuple[Scope, ...] = ("app",)  # the first one names the screen
+
     def on_screen_resume(self) -> None:
         """What happened while a window lay over this screen is shown at once."""
         self.lab.show_latest()
+        self.lab.show_tour()
 
     def may_leave(self) -> bool:
         """Whether escape leads back to the screen below."""

@@ -1,7 +1,6 @@
 """The engine is gone: why, at which step, its last words, and how to go on. The curves stay behind it."""
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
@@ -12,10 +11,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.model.actions import bindings
+from tui.model.engine_death import cause, last_words
 from tui.model.run_state import EngineDeath, RunState
 
 TAIL = 6  # lines of the engine's log
-LOGGED = re.compile(r"\d{4}-\d\d-\d\d [\d:.]+: ([IWEF]) \S+\] ")  # what TensorFlow writes before its words
 
 
 class DiedScreen(ModalScreen[str]):
@@ -40,8 +39,10 @@ class DiedScreen(ModalScreen[str]):
         death = self._state.death or EngineDeath("The engine is gone.")
         with Vertical(classes="dialog", id="died"):
             yield Static(Text(death.reason), classes="title")
+            if why := cause(death):
+                yield Static(Text(why), classes="text")
             yield Static(Text(_kept(self._state)), classes="text")
-            if words := last_words(death.tail):
+            if words := last_words(death.tail)[-TAIL:]:
                 yield Static(Text("\n".join(words)), id="tail")
             yield Static("", id="soon", markup=False)
             yield Static(Text.assemble(("r", "bold"), " Restart and go on   ", ("q", "bold"), " Quit   ",
@@ -67,12 +68,6 @@ class DiedScreen(ModalScreen[str]):
 
     def action_look(self) -> None:
         self.dismiss("")
-
-
-def last_words(log: Iterable[str]) -> list[str]:
-    """The end of the engine's log, without times, places, and lines that the log itself marks as information."""
-    found = [(line, LOGGED.match(line)) for line in log]
-    return [line[mark.end() :] if mark else line for line, mark in found if not mark or mark[1] != "I"][-TAIL:]
 
 
 def _kept(state: RunState) -> str:

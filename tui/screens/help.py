@@ -1,23 +1,38 @@
 """Help: every key, generated from the table of actions, and the words of the lab."""
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.text import Text
+from textual import on
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from engine.api.demo import Attack, about
-from tui.model.actions import LOOK, MOVE, PROGRAM, PRUNE, SAVE, Action, bindings, signs
+from tui.model.actions import LOOK, MOVE, PROGRAM, PRUNE, SAVE, Action, Scope, bindings, signs
 from tui.model.run_state import RunState
+from tui.screens.path_input import FieldInput
 from tui.screens.run_screen import RunScreen
 from tui.widgets.event_log import fold
 
 MARGIN = 16  # cells before what a key or a word means
 WIDEST = 100
 BESIDE = 5  # cells of padding and scrollbar
+SCREENS: dict[Scope, tuple[str, str]] = {
+    "workbench": ("prune", "The two curves after every pruned channel. Everything else starts from here."),
+    "orders": ("orders", "Would another order have done better? A line an order, and what each costs in accuracy."),
+    "why": ("why", "Where the backdoor lives, and whether its inputs can be told from others."),
+    "repair": ("repair", "B′ fine-tuned on clean validation images: B″. The hold-out alone decides."),
+    "results": ("results", "The lab's table: B, and B′ and G at every saved step."),
+    "images": ("images", "Faces, clean and poisoned, with the answers of B, B′ and G."),
+    "channel": ("a channel", "Where and when one channel is active, and what pruning it alone would cost."),
+    "log": ("log", "What happened, when, and at which step."),
+    "runs": ("runs", "Every run of this lab: how far it came, and what fell first."),
+    "comparison": ("two runs", "Two runs laid over each other, as their journals tell them."),
+    "open": ("open", "Which files to open. Tab completes a path; what would be refused is said while it is typed."),
+}
 WORDS = (
     ("B", "the BadNet that was opened, nothing pruned"),
     ("step", "how many channels are pruned, in the order below; at step 0 none is"),
@@ -35,22 +50,52 @@ STORY = (
 )
 
 
-def page(table: Iterable[Action], demo: Attack | None = None, width: int = WIDEST) -> Text:
-    """The whole help as text of this width; `demo`: with what is real about it and what was arranged."""
+class Entry(NamedTuple):
+    """A key or a word, what it means, and on which screen; without a name a paragraph."""
+
+    name: str
+    meaning: str
+    where: str = ""
+
+
+def page(
+    table: Iterable[Action], demo: Attack | None = None, width: int = WIDEST, scope: Scope = "app", wanted: str = ""
+) -> Text:
+    """The whole help as text of this width; `demo`: with what is real about it and what was arranged.
+
+    `scope`: of the screen that it was asked on, whose keys come first; `wanted`: only what holds these letters.
+    """
     text = Text()
-    _heading(text, "What you see").append(f"{STORY}\n")
+    for title, entries in sections(list(table), demo, scope):
+        found = [entry for entry in entries if wanted.lower() in " ".join(entry).lower()]
+        if found:
+            _heading(text, title)
+        for entry in found:
+            if entry.name:
+                _entry(text, entry.name, entry.meaning, width, entry.where)
+            else:
+                text.append(f"{entry.meaning}\n")
+    return text if text.plain else Text(f"\nNothing here holds '{wanted}'.\n")
+
+
+def sections(table: list[Action], demo: Attack | None, scope: Scope) -> list[tuple[str, list[Entry]]]:
+    """Titles, each with its entries: the screen that one is on, the story, every group of keys, the words."""
+    here = [action for action in table if action.scope == scope and scope in SCREENS]
+    found: list[tuple[str, list[Entry]]] = []
+    if scope in SCREENS:
+        title, story = SCREENS[scope]
+        found.append((f"This screen: {title}", [Entry("", story), *(Entry(signs(a), a.help) for a in here)]))
+    found.append(("What you see", [Entry("", STORY)]))
     if demo:
-        _heading(text, "The demo").append("\n".join(about(demo)) + "\n")
-    table = list(table)
+        found.append(("The demo", [Entry("", "\n".join(about(demo)))]))
     for group in (PRUNE, LOOK, SAVE, MOVE, PROGRAM):
-        _heading(text, group)
-        for action in (a for a in table if a.group == group):
-            where = "" if action.scope in ("app", "run", "workbench") else f" ({action.scope} screen)"
-            _entry(text, signs(action), action.help, width, where)
-    _heading(text, "Words")
-    for word, meaning in WORDS:
-        _entry(text, word, meaning, width)
-    return text
+        others = [action for action in table if action.group == group and action not in here]
+        found.append((group, [Entry(signs(a), a.help, _screen(a)) for a in others]))
+    return [*found, ("Words", [Entry(word, meaning) for word, meaning in WORDS])]
+
+
+def _screen(action: Action) -> str:
+    return "" if action.scope in ("app", "run", "workbench") else f" ({action.scope} screen)"
 
 
 def _entry(text: Text, name: str, meaning: str, width: int, where: str = "") -> None:
@@ -66,15 +111,50 @@ def _heading(text: Text, name: str) -> Text:
 
 
 class HelpScreen(RunScreen):
-    """One long page; arrows scroll it, escape leaves."""
+    """One long page, what belongs to the screen below first; arrows scroll it, `find` searches, escape leaves."""
 
     CSS_PATH: ClassVar = "help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("help")]
     SCOPES = ("help",)
 
+    def __init__(self, scope: Scope = "app") -> None:
+        super().__init__()
+        self._scope = scope
+
     def body(self) -> Iterator[Widget]:
+        yield FieldInput("", "type to search, enter to read on, esc to see all", id="find", compact=True)
         with VerticalScroll(id="help"):
             yield Static(id="page", markup=False)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#find").display = False
+        self.query_one("#help").focus()
+
+    def go_back(self) -> None:
+        """Escape: out of the search, then out of the help."""
+        if self.query_one("#find").display:
+            self._search(False)
+        else:
+            super().go_back()
+
+    def action_find(self) -> None:
+        self._search(True)
+
+    def _search(self, on: bool) -> None:
+        line = self.query_one("#find", FieldInput)
+        line.display, line.value = on, ""
+        self.call_after_refresh((line if on else self.query_one("#help")).focus)
+        self._write()
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self._write()
+        self.query_one("#help", VerticalScroll).scroll_home(animate=False)
+
+    @on(Input.Submitted)
+    def _read(self) -> None:
+        self.query_one("#help").focus()
 
     def on_resize(self) -> None:
         self._write()
@@ -85,4 +165,6 @@ class HelpScreen(RunScreen):
     def _write(self) -> None:
         """Write the page for the width that the window has."""
         width = min(WIDEST, self.size.width - BESIDE)
-        self.query_one("#page", Static).update(page(self.lab.actions, self.lab.latest.demo, width))
+        wanted = self.query_one("#find", FieldInput).value.strip()
+        text = page(self.lab.actions, self.lab.latest.demo, width, self._scope, wanted)
+        self.query_one("#page", Static).update(text)

@@ -1,7 +1,7 @@
 """What a screen may know of the app that shows it."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from textual.notifications import SeverityLevel
 
@@ -9,6 +9,9 @@ from engine.api import protocol as p
 from engine.api.demo import Attack
 from tui.model.actions import Action
 from tui.model.run_state import RunState
+
+if TYPE_CHECKING:
+    from engine.api.journal import RunSummary  # the first frame does not wait for it
 
 
 class Host(Protocol):
@@ -38,11 +41,23 @@ class Host(Protocol):
     def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:
         """Open these files, or go on with this run."""
 
+    def open_run(self, run: "RunSummary") -> None:
+        """Open a run of before."""
+
+    def begin_new(self) -> None:
+        """Begin a run on the files that the program was started for; without any, ask for them."""
+
+    def ask_open(self, refusal: str = "") -> None:
+        """Ask for files to open."""
+
     def open_left(self) -> None:
         """Open the run again that was open before."""
 
     def open_demo(self) -> None:
         """Open the embedded demo."""
+
+    def show_tour(self) -> None:
+        """Put the tour's line on the screen in front, while it lasts."""
 
     def show_latest(self) -> None:
         """Show at once what waits for its turn."""

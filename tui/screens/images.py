@@ -422,6 +422,12 @@ class ImagesScreen(RunScreen):
         gallery.refresh()
         self.show(self.lab.state)
 
+    def on_mouse_scroll_down(self) -> None:
+        self.action_image_below()
+
+    def on_mouse_scroll_up(self) -> None:
+        self.action_image_above()
+
     def action_filter(self) -> None:
         self._begun = True
         every = EVERY if self.lab.state.detected else FILTERS

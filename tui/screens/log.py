@@ -29,7 +29,8 @@ MARKS: dict[Kind, str] = {
 }
 STYLES: dict[Kind, str] = {"threshold": "yellow", "saved": "green", "warning": "yellow", "error": "red", "info": "dim"}
 LINES = 500
-MARGIN = 7  # cells before the text of a line: the step, and a mark
+TIME = 9  # cells of the time of day, and a blank
+MARGIN = 7 + TIME  # cells before the text of a line: time, step, and a mark
 BESIDE = 3  # cells of padding and scrollbar
 
 
@@ -40,7 +41,9 @@ def lines(state: RunState, width: int) -> Text:
     for line in state.log:
         pieces = fold(printable(within(line.text, root)), max(MARGIN, width - MARGIN))
         told = ("\n" + " " * MARGIN).join(pieces)
-        text.append(f" {line.step:>3} ", "dim").append(f"{MARKS[line.kind]} {told}\n", STYLES.get(line.kind, ""))
+        text.append(f" {line.at:<{TIME}}{line.step:>3} ", "dim").append(
+            f"{MARKS[line.kind]} {told}\n", STYLES.get(line.kind, "")
+        )
     return text
 
 
@@ -78,7 +81,7 @@ class LogScreen(RunScreen):
         self.show(self.lab.state)
 
     def _happened(self, state: RunState) -> tuple[str, Text]:
-        return " What happened, and at which step", lines(state, self.size.width - BESIDE)
+        return " What happened, when, and at which step", lines(state, self.size.width - BESIDE)
 
     def _engine(self, state: RunState) -> tuple[str, Text]:
         if state.opened is None:

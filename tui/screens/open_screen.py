@@ -38,6 +38,7 @@ class OpenScreen(LabScreen):
 
     CSS_PATH: ClassVar = "open_screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("open")]
+    SCOPES = ("open",)
 
     def __init__(self, root: Path, settings: Settings | None, refusal: str = "") -> None:
         super().__init__()
@@ -89,6 +90,15 @@ class OpenScreen(LabScreen):
         empty = (line.id for line in LINES if line.needed and not self._value(line.id))
         self.query_one(f"#{next(empty, 'model')}").focus()
         self.run_worker(self._look_for_runs(), group="runs", exclusive=True)
+        if self._refusal:
+            self.run_worker(self._go_to_mistake(), group="open", exclusive=True)
+
+    async def _go_to_mistake(self) -> None:
+        """Put the cursor into the line that was refused, where a look at the files tells which it was."""
+        before = self._current
+        name, _ = await self._first_wrong()
+        if name and self._current == before:
+            self.query_one(f"#{name}").focus()
 
     def _mark_all(self) -> None:
         """A tick where there is something, a cross where it is needed and not there, or refused."""

@@ -5,8 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.message import Message
 from textual.widget import Widget
 
 from engine.api import protocol as p
@@ -34,6 +37,7 @@ from tui.screens.run_screen import RunScreen
 from tui.widgets.cell_rows import Part, Row, fit, row
 from tui.widgets.channel_table import scrollbar
 from tui.widgets.event_log import fold
+from tui.widgets.mouse import place
 from tui.widgets.order_charts import SPANS, curves, tradeoff
 from tui.widgets.path_chart import PathPanel
 from tui.widgets.rows_view import RowsView
@@ -75,9 +79,34 @@ class OrderTable(RowsView):
             line = self._lines[max(0, min(len(self._lines) - 1, self._at() + by))]
             self._highlighted = line.name, line.run
 
-    def sort(self) -> None:
-        self._column = (self._column + 1) % len(SORTS)
+    def sort(self, column: int | None = None) -> None:
+        """Sort by a column, or by the one after the present one."""
+        self._column = (self._column + 1) % len(SORTS) if column is None else column
         self._top = 0
+
+    class Clicked(Message):
+        """A click has highlighted a line, or sorted."""
+
+    def on_click(self, event: Click) -> None:
+        """A click on a heading sorts by its column, one on a line highlights it."""
+        at = place(event, self)
+        if at is None:
+            return
+        if at[1] == 0:
+            self.sort(column_at(at[0]))
+        elif 0 <= (line := self._top + at[1] - 1) < len(self._lines):
+            self._highlighted = self._lines[line].name, self._lines[line].run
+        self.post_message(self.Clicked())
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self.move(1)
+        self.post_message(self.Clicked())
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self.move(-1)
+        self.post_message(self.Clicked())
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         room, at = height - 1, self._at()
@@ -104,6 +133,13 @@ def _heading(width: int, column: int) -> Row:
     texts = [f" {cells[0]}".ljust(NAME + 1), cells[1].ljust(LOOKS), cells[2].rjust(SCORE)]
     texts += [cell.rjust(group) for cell in cells[3:]]
     return row(width, *((text, "b" if at == column else "d") for at, text in enumerate(texts)))
+
+
+def column_at(x: int) -> int:
+    """The column whose heading is in this cell."""
+    ends = [NAME + 2, NAME + 2 + LOOKS, NAME + 2 + LOOKS + SCORE]
+    ends += [ends[-1] + (STEP + 2 * FIGURE) * number for number in (1, 2, 3)]
+    return next((number for number, end in enumerate(ends) if x < end), len(ends) - 1)
 
 
 def _line(state: RunState, line: OrderLine, width: int, highlighted: bool) -> Row:
@@ -271,6 +307,10 @@ class OrdersScreen(RunScreen):
                 self.lab.do(p.Compare(names))
 
     # --- what keys do ---
+
+    @on(OrderTable.Clicked)
+    def _clicked(self) -> None:
+        self.show(self.lab.state)
 
     def action_order_down(self) -> None:
         self._move(1)

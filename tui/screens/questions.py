@@ -1,12 +1,12 @@
 """The workbench's questions, put into dialogs, and what their answers mean."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from engine.api import lab
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.escape import escape_path
-from engine.api.journal import RunSummary
 from engine.api.tunings import Tuning
 from tui.model import options
 from tui.model.formatting import file_name, short_path
@@ -24,7 +24,7 @@ def goto(state: RunState) -> Ask:
 
 def step_of(text: str, state: RunState) -> int | None:
     """The step that `text` names, None where it names none."""
-    text = text.strip()
+    text = text.strip().replace("−", "-")
     try:
         step = int(text) + (state.step if text[:1] in "+-" and text else 0)
     except ValueError:
@@ -117,19 +117,30 @@ def thresholds(state: RunState) -> Ask:
         "B′ and G's answers are saved at the first step whose clean validation accuracy has dropped by this many "
         "points. One that is passed already is saved without computing anything again."
     )
-    value = Field("save_at", "Points, with commas", ", ".join(state.thresholds), check=wrong_thresholds)
+    value = Field("save_at", "Points: 2, 4, 10, 30", ", ".join(state.thresholds), check=wrong_thresholds)
     return Ask("Thresholds", text, [value], "Set")
 
 
 def split(text: str) -> tuple[str, ...]:
     """A list of thresholds that nothing is wrong with, as files are named after them."""
-    return tuple(lab.parse_threshold(part) for part in text.split(",") if part.strip())
+    return tuple(map(lab.parse_threshold, listed(text)))
+
+
+def listed(text: str) -> list[str]:
+    """Numbers as people type them: with commas, semicolons or spaces between, with pt or a percent sign."""
+    parts = re.split(r"[,;]|(?<=[\d%t])\s+(?=[-\d.])", text)
+    return [bare(part) for part in parts if part.strip()]
+
+
+def bare(text: str) -> str:
+    """A number without its unit: `5 %`, `5%` and `5 pt` are 5."""
+    return re.sub(r"\s*(?:%|pt|points?)\s*$", "", text.strip())
 
 
 def wrong_thresholds(text: str) -> str:
     """What is wrong with a list of thresholds; empty for nothing."""
     try:
-        values = [lab.parse_threshold(part) for part in text.split(",") if part.strip()]
+        values = [lab.parse_threshold(part) for part in listed(text)]
     except Refused as refused:
         return refused.found
     twice = next((value for value in values if values.count(value) > 1), None)
@@ -147,34 +158,6 @@ def leave(state: RunState) -> Choose:
         choices.append(Choice("w", "Write them, then leave", "write"))
     choices.append(Choice("y", "Leave", "leave", "computed steps are in the run's journal: lab3-tui --resume goes on"))
     return Choose("Leave?", text, choices, "Stay", interrupted="leave")
-
-
-def go_on(runs: list[RunSummary]) -> Choose:
-    """Before a new run begins where there are others; the newest is offered."""
-    newest = runs[0]
-    if newest.finished:
-        return look_at(newest, sum(not run.finished for run in runs))
-    when = newest.started[:16].replace("T", " at ")
-    text = f"A run in this folder is not finished: {newest.model}, begun {when}, step {newest.step} of {newest.steps}."
-    older = sum(not run.finished for run in runs) - 1
-    more = f" {older} older ones are listed under o." if older else ""
-    choices = [
-        Choice("r", f"Go on from step {newest.step}", "resume", "nothing is computed again"),
-        Choice("q", "Quit", "quit"),
-    ]
-    return Choose("Go on?", text + more, choices, "Begin a new run", interrupted="quit")
-
-
-def look_at(newest: RunSummary, unfinished: int) -> Choose:
-    """Before a new run begins where the newest one is finished."""
-    when = newest.started[:16].replace("T", " at ")
-    text = f"The newest run in this folder is finished: {newest.model}, begun {when}, {newest.step} steps."
-    more = f" {unfinished} older ones, not finished, are listed under o." if unfinished else ""
-    choices = [
-        Choice("r", "Open it", "resume", "its curves, results and faces; nothing is computed again"),
-        Choice("q", "Quit", "quit"),
-    ]
-    return Choose("Open the finished run?", text + more, choices, "Begin a new run", interrupted="quit")
 
 
 def overwrite(files: Sequence[str], settings: p.Settings) -> Choose:
@@ -209,12 +192,12 @@ def agreed(asked: p.Question) -> p.AnyCommand:
 
 
 def _number_or_none(text: str) -> str:
-    return wrong_thresholds(text) if text else ""
+    return wrong_thresholds(text) if len(listed(text)) < 2 else "One number, please."
 
 
 def _wrong_percentage(text: str) -> str:
     try:
-        lab.parse_percentage(text or "0")
+        lab.parse_percentage(bare(text) or "0")
     except Refused as refused:
         return refused.found
     return ""

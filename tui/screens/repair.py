@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from textual import on
 from textual.binding import BindingType
+from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.message import Message
 from textual.widget import Widget
 
 from engine.api import protocol as p
@@ -16,6 +19,7 @@ from tui.screens.run_screen import RunScreen
 from tui.widgets.cell_rows import Part, Row, blank, over, row
 from tui.widgets.channel_table import scrollbar
 from tui.widgets.event_log import fold
+from tui.widgets.mouse import place
 from tui.widgets.rows_view import RowsView, css_beside
 from tui.widgets.tuning_chart import TuningChart, same_recipe
 
@@ -53,6 +57,30 @@ class Tunings(RowsView):
         bar = scrollbar(top, room, len(lines))
         seen = [over(at, width - 1, mark, "d") for at, mark in zip(lines[top:], bar, strict=False)]
         return [self._figures(tuning, width), _head(width, wide), *seen]
+
+    class Clicked(Message):
+        """A click on the tuning of this number, or a notch of the wheel (`by`)."""
+
+        def __init__(self, number: int = 0, by: int = 0) -> None:
+            super().__init__()
+            self.number, self.by = number, by
+
+    def on_click(self, event: Click) -> None:
+        at, numbers = place(event, self), list(self._state.tunings)
+        room = max(1, self.content_size.height - 2)
+        if at is None or self._chosen not in numbers:
+            return
+        top = max(0, min(numbers.index(self._chosen) - room // 2, len(numbers) - room))
+        if 0 <= (line := top + at[1] - 2) < len(numbers) and at[1] >= 2:
+            self.post_message(self.Clicked(numbers[line]))
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self.post_message(self.Clicked(by=1))
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self.post_message(self.Clicked(by=-1))
 
     def _figures(self, tuning: Tuning, width: int) -> Row:
         """The epoch that is shown, each number with its set."""
@@ -263,6 +291,14 @@ class RepairScreen(RunScreen):
     def _to(self, by: int) -> None:
         if (tuning := self.tuning(self.lab.latest)) is not None:
             self._epoch = max(0, min(self.epoch(tuning) + by, tuning.last))
+            self.show(self.lab.state)
+
+    @on(Tunings.Clicked)
+    def _clicked(self, event: Tunings.Clicked) -> None:
+        if event.by:
+            self._highlight(event.by)
+        else:
+            self._chosen, self._epoch = event.number, None
             self.show(self.lab.state)
 
     def action_tuning_down(self) -> None:

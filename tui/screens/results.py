@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
+from textual import on
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.message import Message
 from textual.widget import Widget
 
 from engine.api import protocol as p
@@ -34,6 +37,7 @@ from tui.widgets.cell_rows import Part, Row, blank, over, row
 from tui.widgets.channel_table import scrollbar
 from tui.widgets.chart import Chart, chart_data
 from tui.widgets.event_log import fold
+from tui.widgets.mouse import place
 from tui.widgets.rows_view import RowsView
 
 INKS = {"B": "vvaagx", "B′": "vvaagx", "G": "ggxxgx"}  # of the columns, by network
@@ -93,6 +97,40 @@ class ResultsTable(RowsView):
     def move(self, by: int) -> None:
         self._at = max(0, min(self._at + by, len(entries(self._state)) - 1))
         self.redraw()
+
+    class Clicked(Message):
+        """A click, or the wheel, has highlighted a block."""
+
+    def on_click(self, event: Click) -> None:
+        """Highlight the block that is drawn in the row that was clicked."""
+        at = place(event, self)
+        if at is not None and (found := self._block_at(at[1])) is not None:
+            self._at = found
+            self.redraw()
+            self.post_message(self.Clicked())
+
+    def _block_at(self, y: int) -> int | None:
+        """The block that has this row, as long as the table is not scrolled for it."""
+        before = self._at, self._top
+        try:
+            for number in range(len(entries(self._state))):
+                self._at, self._top = number, before[1]
+                rows = self.draw(*self.content_size)
+                if self._top == before[1] and y < len(rows) and rows[y].back:
+                    return number
+        finally:
+            self._at, self._top = before
+        return None
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self.move(1)
+        self.post_message(self.Clicked())
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self.move(-1)
+        self.post_message(self.Clicked())
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         if self.chosen is None:
@@ -352,6 +390,10 @@ class ResultsScreen(RunScreen):
 
     def action_intervals(self) -> None:
         self._intervals = not self._intervals
+        self.show(self.lab.state)
+
+    @on(ResultsTable.Clicked)
+    def _clicked(self) -> None:
         self.show(self.lab.state)
 
     def action_result_down(self) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.events import Click
 from textual.message import Message
 
 from engine.api.journal import RunSummary
 from tui.widgets.cell_rows import Row, row
+from tui.widgets.mouse import place
 from tui.widgets.panel import Panel
 from tui.widgets.rows_view import css_beside
 
@@ -52,6 +54,16 @@ class RunsList(Panel, can_focus=True):
         when = run.started[:16].replace("T", " ")
         parts = ((f" {when}  ", "d"), (f"{run.model or 'no network yet'}  ", "."), (state, "v"))
         return row(width, *parts, back="cursor" if chosen else "")
+
+    def on_click(self, event: Click) -> None:
+        """A click highlights a run, a second one there goes on with it."""
+        at = place(event, self)
+        top = max(0, self._at - self.content_size.height + 1)
+        if at is not None and 0 <= (line := top + at[1]) < len(self._runs):
+            again, self._at = line == self._at and event.chain > 1, line
+            self.redraw()
+            if again:
+                self.action_choose()
 
     def on_focus(self) -> None:
         self.redraw()

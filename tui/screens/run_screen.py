@@ -52,10 +52,11 @@ class Hint(RowsView):
 
     DEFAULT_CSS = ""
 
-    def __init__(self, table: Iterable[Action], texts: Sequence[str]) -> None:
+    def __init__(self, table: Iterable[Action], texts: Sequence[str], back: str = "back") -> None:
+        """`back`: what the key that leads back does."""
         super().__init__()
         self.styles.height = 1
-        self._texts, self._key = texts, key_of(table, "back")
+        self._texts, self._key, self._back = texts, key_of(table, "back"), back
         self._first: tuple[str, ...] = ()
 
     def first(self, texts: tuple[str, ...]) -> None:
@@ -65,7 +66,7 @@ class Hint(RowsView):
             self.redraw()
 
     def draw(self, width: int, _height: int) -> Sequence[Row]:
-        back: tuple[Part, ...] = ((f"  {self._key}", "k"), (" back ", "."))
+        back: tuple[Part, ...] = ((f"  {self._key}", "k"), (f" {self._back} ", "."))
         room = width - 2 - sum(len(text) for text, _ in back)
         hint = next((text for text in (*self._first, *self._texts) if len(text) <= room), "")
         return [row(width, (f"  {hint}", "d"), right=back)]

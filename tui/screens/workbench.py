@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -26,6 +27,7 @@ class Workbench(LabScreen):
 
     CSS_PATH: ClassVar = "workbench.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("workbench")]
+    SCOPES = ("workbench",)
 
     def __init__(self, show_g: bool = False) -> None:
         super().__init__()
@@ -63,6 +65,10 @@ class Workbench(LabScreen):
         self.query_one(EventLog).show(state)
         self.query_one(KeyBar).show(state)
         self.query_one(SavedLine).show_notice(hint(state, self.lab.actions))
+
+    @on(Chart.Clicked)
+    def _clicked(self, event: Chart.Clicked) -> None:
+        self.lab.go_to(event.step)
 
     @property
     def table(self) -> ChannelTable:

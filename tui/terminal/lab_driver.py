@@ -28,7 +28,11 @@ from engine.api.errors import ExitCode
 ESCAPE = "\x1b"
 LONGER = {sequence[1] for sequence in ANSI_SEQUENCES_KEYS if sequence[0] == ESCAPE and len(sequence) > 2}
 STARTS = LONGER | set("[OP]^_X")  # what may stand between escape and the rest of a sequence
-SIGNALS = {signal.SIGTERM: ExitCode.TERMINATED, signal.SIGHUP: ExitCode.HUNG_UP}
+SIGNALS = {
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.HUNG_UP,
+    signal.SIGINT: ExitCode.INTERRUPTED,  # from outside, or before the terminal is raw: later Ctrl-C is a key
+}
 PATIENCE = 3.0  # seconds for leaving properly before leaving anyway
 
 

@@ -4,8 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from textual.events import Click, MouseScrollDown, MouseScrollUp
+
 from tui.model.run_state import RunState, images
 from tui.widgets.cell_rows import Part, Row, fit, row
+from tui.widgets.mouse import WHEEL, place
 from tui.widgets.panel import Panel
 from tui.widgets.rows_view import css_beside
 
@@ -87,6 +90,16 @@ def heading(width: int, column: int) -> Row:
     return row(width, *parts)
 
 
+def column_at(x: int) -> int:
+    """The column whose heading is in this cell."""
+    end = 2
+    for number, column in enumerate(COLUMNS):
+        end += column.width + 1
+        if x < end:
+            return number
+    return BY_STATE
+
+
 def channel_row(line: Channel, step: int, width: int, highlighted: bool) -> Row:
     state = fate(line, step)
     text = "".join(fit(c.text(line).rjust(c.width), c.width) + " " for c in COLUMNS)
@@ -156,6 +169,26 @@ class ChannelTable(Panel):
         rows = [channel_row(c, self._state.step, width - 1, c.channel == now) for c in seen]
         marked = [Row(r.text + mark, r.ink + "d", r.back) for r, mark in zip(rows, bar, strict=False)]
         return [heading(width, self._column), *marked]
+
+    def on_click(self, event: Click) -> None:
+        """A click on a heading sorts by its column, one on a row highlights it."""
+        at = place(event, self)
+        if at is None:
+            return
+        x, y = at
+        if y == 0:
+            self.sort(column_at(x))
+        elif 0 <= (line := self._top + y - 1) < len(self._lines):
+            self._highlighted = self._lines[line].channel
+            self.flush()
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self.move(WHEEL)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self.move(-WHEEL)
 
     def _at(self) -> int:
         now = self.highlighted

@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+from textual.events import Click
+from textual.message import Message
+
 from tui.model.run_state import Figures, RunState, figures, networks, of_order
 from tui.widgets.cell_rows import Part, Row
-from tui.widgets.curves import AUTO, BRAILLE, DASHED, ChartData, Curve, Threshold, next_zoom, window
+from tui.widgets.curves import AUTO, BRAILLE, DASHED, ChartData, Curve, Threshold, next_zoom, step_at, window
+from tui.widgets.mouse import place
 from tui.widgets.panel import Panel
 from tui.widgets.plot_rows import chart
 from tui.widgets.rows_view import css_beside
@@ -98,6 +102,19 @@ class Chart(Panel):
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         return chart(self._data, width, height)
+
+    class Clicked(Message):
+        """The mouse was clicked on this step."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step
+
+    def on_click(self, event: Click) -> None:
+        at = place(event, self)
+        step = step_at(self._data, at[0], self.content_size.width) if at else None
+        if step is not None:
+            self.post_message(self.Clicked(step))
 
 
 def legend(data: ChartData) -> tuple[Part, ...]:

@@ -96,6 +96,17 @@ def column(step: float, steps: int, width: int) -> int:
     return int(step / max(1, steps) * (2 * width - 1) + 0.5) // 2
 
 
+def step_at(data: ChartData, x: int, width: int) -> int | None:
+    """The step that is drawn in a column of a chart of this width; None beside the canvas."""
+    left = gutter(data)
+    room = width - left
+    if not data.steps or room < 1 or not left <= x < width:
+        return None
+    near = round((x - left) / max(1, room - 1) * data.steps)
+    around = range(max(0, near - 2), min(data.steps, near + 2) + 1)
+    return min(around, key=lambda step: (abs(column(step, data.steps, room) - (x - left)), abs(step - near)))
+
+
 def gutter(data: ChartData) -> int:
     """Columns left of the canvas: labels of thresholds and values, and the y axis."""
     seen = window(data)

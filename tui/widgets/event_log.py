@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from textual.events import MouseScrollDown, MouseScrollUp
+
 from tui.model.cells import cells
 from tui.model.formatting import within
 from tui.model.run_state import Kind, Line, RunState
 from tui.widgets.cell_rows import Row, row
+from tui.widgets.mouse import WHEEL
 from tui.widgets.panel import Panel
 from tui.widgets.rows_view import css_beside
 
@@ -81,6 +84,14 @@ class EventLog(Panel):
         total = sum(len(log_line(line, self.content_size.width)) for line in self._lines)
         self._back = min(max(0, self._back + rows), max(0, total - self.content_size.height))
         self.flush()
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self.scroll(WHEEL)
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self.scroll(-WHEEL)
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         newest = self._lines[-height - self._back :]

@@ -56,9 +56,10 @@ class Bench:
         await self.until(lambda: text in self.text(), repr(text))
 
     def text(self) -> str:
-        """What the screen shows, line by line, and what a view that redraws only now and then is about to show."""
+        """What the screen shows, line by line; views that wait for their turn to redraw have it now, and no others."""
         for view in self.app.screen.query(RowsView):
-            view.flush()
+            if view._waiting:
+                view.flush()
         return cells(self.app)
 
     def commands(self, *kinds: type[p.Command]) -> list[p.AnyCommand]:

@@ -79,7 +79,7 @@ async def test_help_during_the_start_is_not_torn_away() -> None:
         await it.shows("What you see")
         it.engine.go_on_answering()
         await it.until(lambda: it.state.ready)
-        await it.shows("What you see")
+        assert "What you see" in it.text()
         await it.press("escape")
         await it.shows("next save")
 
@@ -288,7 +288,7 @@ async def test_a_file_of_somebody_elses_is_replaced_only_when_told() -> None:
         it.engine.say(asked)
         await it.shows("Replace the file?")
         await it.press("s")
-        await it.shows("Replace the file?")
+        assert "Replace the file?" in it.text()
         await it.press("escape")
         await it.until(lambda: not it.state.questions)
         assert not it.commands(p.SaveHere)

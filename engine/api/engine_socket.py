@@ -85,7 +85,7 @@ def recorded(run: Path) -> Path | None:
 
 def place(run: Path) -> Path:
     """Where the socket of a run's engine lies. Raises NotWritten where it may not lie there."""
-    return runtime_folder() / f"{hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:16]}.sock"
+    return runtime_folder() / f"{hashlib.sha256(os.fsencode(os.path.realpath(run))).hexdigest()[:16]}.sock"
 
 
 def runtime_folder() -> Path:

@@ -306,10 +306,15 @@ def summary(folder: Path) -> RunSummary | None:
 
 def all_runs(runs: Path) -> list[RunSummary]:
     """The newest runs in a folder of run folders, newest first."""
-    return [found for folder in _folders(runs) if (found := _readable_summary(folder)) is not None]
+    return [found for folder in run_folders(runs) if (found := _readable_summary(folder)) is not None]
 
 
-def _folders(runs: Path) -> list[Path]:
+def has_runs(runs: Path) -> bool:
+    """Whether a folder of run folders holds a run, readable or not."""
+    return any(os.path.exists(folder / NAME) for folder in run_folders(runs))
+
+
+def run_folders(runs: Path) -> list[Path]:
     """What may be run folders, the newest RUNS of them; no link, no name that acts on a terminal or is no text."""
     try:
         with os.scandir(runs) as found:
@@ -337,7 +342,7 @@ def recorded_files(runs: Path) -> dict[str, set[str]]:
     this user: what was recorded may be written over without a question.
     """
     found: dict[str, set[str]] = {}
-    for folder in _folders(runs):
+    for folder in run_folders(runs):
         with contextlib.suppress(Refused):
             if not begun_here(folder):
                 continue

@@ -53,7 +53,7 @@ def runs_folder(settings: Settings) -> Path:
 
 def lab_of(run: Path) -> Path:
     """The lab folder that a run folder lies in; where it lies in no `runs`, the folder beside its own."""
-    beside = run.resolve().parent
+    beside = Path(os.path.realpath(run)).parent
     return beside.parent if beside.name == RUNS else beside
 
 

@@ -19,7 +19,7 @@ def move_to_trash(run: Path) -> Path:
     Raises Refused for what is no run folder or is in use, NotWritten where the file system refuses.
     """
     name = escape(run.name, SHORT)
-    if run.is_symlink() or not (run / NAME).is_file():
+    if os.path.islink(run) or not os.path.isfile(run / NAME):
         raise Refused(f"{name}: is no run folder, it has no {NAME}. Nothing was moved.")
     if engine_socket.recorded(run) is not None:
         raise Refused(f"{name}: its engine still works on it. Open it, or wait until it has ended.")

@@ -72,14 +72,15 @@ def is_whole(attack: Attack, folder: Path) -> bool:
     """Whether the folder holds this version's demo, every byte of it. Raises Refused where it is no demo at all."""
     manifest = read_manifest(folder)
     if manifest is None:
-        if any((folder / place).exists() for place in (MODEL, *PLACES.values())):
+        if any(os.path.exists(folder / place) for place in (MODEL, *PLACES.values())):
             raise Refused(f"{escape(str(folder))}: holds a lab folder that is not the demo. Open it without --demo.")
         return False
     same_net = manifest.files.get(MODEL) == hashlib.sha256(shipped(attack)).hexdigest()
     if (manifest.version, manifest.attack) != (VERSION, attack) or not same_net:
         return False
     return set(manifest.files) == {MODEL, *PLACES.values()} and all(
-        (folder / place).is_file() and sha256_file(folder / place) == sha256 for place, sha256 in manifest.files.items()
+        os.path.isfile(folder / place) and sha256_file(folder / place) == sha256
+        for place, sha256 in manifest.files.items()
     )
 
 
@@ -91,7 +92,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 def fill(attack: Attack, folder: Path) -> None:
     """Write the demo: a new folder beside its place, then renamed; one that is there already, file by file."""
-    if folder.exists():
+    if os.path.exists(folder):
         write(attack, folder)
         return
     beside = folder.with_name(f".{folder.name}.part")  # left by a process that was killed, or not there

@@ -91,7 +91,7 @@ def pictures(command: Classify, shape: tuple[int, int, int]) -> Iterator[Image]:
 def of_file(text: str, name: str, shape: tuple[int, int, int], resize: bool) -> Iterator[Image]:
     rows = ROWS.fullmatch(text)
     path, first, last = (Path(rows[1]), int(rows[2]), int(rows[3] or rows[2])) if rows else (Path(text), 0, None)
-    if rows and Path(text).exists():  # a file of that very name
+    if rows and os.path.exists(text):  # a file of that very name
         path, first, last = Path(text), 0, None
     source = open_source(path)
     with closing(source):

@@ -71,7 +71,7 @@ def refuse_target(command: ExportNetwork, target: Path) -> None:
     if not target.name.endswith(ENDINGS[command.form]):
         raise Refused(f"{name}: should end in {ENDINGS[command.form]}, as its form says.")
     for read in (command.model, command.badnet, *command.check):
-        if read and os.path.exists(read) and target.exists() and target.samefile(read):
+        if read and os.path.exists(read) and os.path.exists(target) and target.samefile(read):
             raise Refused(f"{name}: is read for this export. Choose another name with --to.")
     if os.path.lexists(target) and not command.overwrite:
         raise Refused(f"{name}: is there already. Choose another name with --to, or --overwrite.")
@@ -112,7 +112,9 @@ def room_for(model: Any) -> Iterator[Path]:
     """A folder of its own, in memory where there is room: HDF5 must not meet a full disk. Raises NotWritten."""
     need = 4 * 4 * model.count_params() + 2**22
     places = [
-        place for place in (IN_MEMORY, Path(tempfile.gettempdir())) if place.is_dir() and os.access(place, os.W_OK)
+        place
+        for place in (IN_MEMORY, Path(tempfile.gettempdir()))
+        if os.path.isdir(place) and os.access(place, os.W_OK)
     ]
     place = next((each for each in places if shutil.disk_usage(each).free > need), None)
     if place is None:

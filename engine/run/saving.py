@@ -55,12 +55,12 @@ def ours(path: Path, recorded: dict[str, set[str]]) -> bool:
     """Whether `path` may be written: nothing is there, or what a run recorded and nobody has changed since."""
     if not os.path.exists(path):
         return True
-    return path.is_file() and path.name in recorded and sha256_file(path) in recorded[path.name]
+    return os.path.isfile(path) and path.name in recorded and sha256_file(path) in recorded[path.name]
 
 
 def holds(path: Path, data: bytes) -> bool:
     """Whether these bytes are in place already: saved by a run that ended before it could record it, or by chance."""
-    return path.is_file() and path.stat().st_size == len(data) and sha256_file(path) == sha256(data).hexdigest()
+    return os.path.isfile(path) and path.stat().st_size == len(data) and sha256_file(path) == sha256(data).hexdigest()
 
 
 class Saver:
@@ -248,7 +248,7 @@ class Saver:
         """What has become of a saved file; None where it is as it was saved."""
         path = self.place(file)
         try:
-            if path is None or not path.is_file():
+            if path is None or not os.path.isfile(path):
                 return "gone"
             look = path.stat()
             signs = (look.st_ino, look.st_size, look.st_mtime_ns, look.st_ctime_ns)

@@ -1,6 +1,7 @@
 """The command that packs what is handed in: results, report, networks and answers of a run, after a self-check."""
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -45,7 +46,7 @@ class HandIn:
         if self.service.state is not None and self.service.recorder.journal is not None and self.stale():
             self.service.export(p.Export())
         target = Path(command.to) if command.to else run / NAME
-        if target.exists() and command.to and not command.overwrite:
+        if os.path.exists(target) and command.to and not command.overwrite:
             raise Refused(f"{escape(target.name, SHORT)}: is there already. Name another with --to, or --overwrite.")
         with self.used:
             record = report.record(journal.read(run))

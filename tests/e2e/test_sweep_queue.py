@@ -66,7 +66,7 @@ def watch(process: "subprocess.Popen[bytes]", queue: Path, to: Path, log: Path) 
         keys = list((to / "tls").glob("*.pem"))
         time.sleep(0.05)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in keys}
-    assert process.wait(60) == 0, log.read_text()
+    assert process.wait(240) == 0, log.read_text()
     assert modes == {0o600}
     assert list((to / "tls").iterdir()) == []
     assert sweeps.watched(to).count("done") == 2

@@ -262,6 +262,7 @@ def test_every_action_of_the_table_is_done_somewhere() -> None:
     from tui.app.app import LabApp
     from tui.screens.channel import ChannelScreen
     from tui.screens.engine_died import DiedScreen
+    from tui.screens.help import HelpScreen
     from tui.screens.images import ImagesScreen
     from tui.screens.log import LogScreen
     from tui.screens.open_screen import OpenScreen
@@ -286,6 +287,7 @@ def test_every_action_of_the_table_is_done_somewhere() -> None:
         "runs": RunsScreen,
         "comparison": ComparisonScreen,
         "died": DiedScreen,
+        "help": HelpScreen,
     }
     for action in ACTIONS:
         assert hasattr(places.get(action.scope, LabApp), f"action_{action.id}"), action.id

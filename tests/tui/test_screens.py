@@ -144,7 +144,7 @@ async def test_published_values_stand_under_ones_own_where_the_files_are_the_lab
 async def test_looking_inside_a_channel() -> None:
     async with measured(size=WIDE) as it:
         await it.press("enter")
-        await it.shows("mean over poisoned test images")
+        await it.shows("mean on poisoned test")
         text = it.text()
         assert f"channel {ORDER[0]}" in text and "rank 1 of 60" in text and "pruned alone" in text
         await it.press("right")
@@ -168,7 +168,7 @@ async def test_a_channel_waits_until_the_engine_is_free() -> None:
         await it.press("r", "enter")
         await it.shows("it answers when it pauses")
         await it.press("r")
-        await it.shows("mean over clean valid images")
+        await it.shows("mean on clean valid")
 
 
 # --- images

@@ -70,7 +70,7 @@ async def test_a_writer_that_ends_is_the_end_of_the_engine() -> None:
 async def test_the_app_hears_a_refusal_as_it_would_hear_the_engines() -> None:
     taken: list[AppEvent] = []
     session = EngineSession(
-        App(), Listening, lambda state: None, lambda: 0.0, lambda before, event: taken.append(event)
+        App(), Listening, lambda state: None, lambda: 0.0, lambda before, event: taken.append(event), lambda: ""
     )
     session.do(NO_TEXT)
     sent, failed, idle = taken

@@ -65,6 +65,7 @@ def opened_by(command: str, monkeypatch: pytest.MonkeyPatch) -> p.Settings | Non
     """The settings that this command line would open."""
     launches: list[Launch] = []
     with monkeypatch.context() as patch:
+        patch.setattr(Options, "refusals", lambda typed: [])  # the files that are named are not made
         patch.setattr(command_line, "run_headless", lambda launch, *_: launches.append(launch) or 0)
         program, *words = shlex.split(command)
         done = CliRunner().invoke(command_line.app, words, catch_exceptions=False)

@@ -1,5 +1,6 @@
 """A tour of a minute: one line at a time, which waits for the key that it names and can be left."""
 
+import os
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -111,8 +112,8 @@ def _shown(action: Action) -> str:
 
 def _seen() -> bool:
     try:
-        return (user_folder("STATE") / SEEN).exists()
-    except (OSError, RuntimeError):
+        return os.path.exists(user_folder("STATE") / SEEN)
+    except RuntimeError:
         return False
 
 

@@ -72,8 +72,7 @@ def launch_of(run: journal.RunSummary, overwrite: bool = False) -> Launch:
 
 def run_left(runs: Path) -> journal.RunSummary | None:
     """The newest run whose engine goes on by itself; else the one whose engine was left, and has ended since."""
-    doors = sorted((path.parent for path in runs.glob(f"*/{engine_socket.NAME}")), reverse=True)
-    at_work = [run for run in doors if engine_socket.recorded(run)]
+    at_work = [run for run in journal.run_folders(runs) if engine_socket.recorded(run)]
     return next((found for run in (*at_work, *left_running.left_in(runs)) if (found := summary_of(run))), None)
 
 

@@ -1,6 +1,7 @@
 """The command line. It imports what a command needs when that command runs: --help must be instant."""
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -724,7 +725,7 @@ def train_command(
 
     wanted = attack_name(attack)
     path = Path(absolute(out or Path(f"demo_{wanted.replace('-', '_')}.h5")))
-    if path.exists() and not overwrite:
+    if os.path.exists(path) and not overwrite:
         raise Refused(f"{path.name}: is there already. Name another file with --out, or replace it with --overwrite.")
     raise typer.Exit(train_demo(wanted, str(path)))
 

@@ -268,7 +268,7 @@ def read_order(path: Path) -> tuple[int, ...]:
     """The channels listed in a file: a JSON list, or one number a line. Raises Refused."""
     name = escape(path.name, SHORT)
     try:
-        if path.exists() and not (path.is_file() and path.stat().st_size <= ORDER_LIMIT):
+        if os.path.exists(path) and not (os.path.isfile(path) and path.stat().st_size <= ORDER_LIMIT):
             raise Refused(f"{name}: is no list of channels. Expected a JSON list, or one number a line.")
         text = path.read_text("utf-8")
     except OSError as error:

@@ -43,6 +43,7 @@ from tui.widgets.path_chart import PathPanel
 from tui.widgets.rows_view import RowsView
 
 NAME, LOOKS, SCORE, STEP, DROP, FIGURE = 11, 7, 6, 5, 7, 6  # cells of the columns
+GROUP = STEP + DROP + FIGURE  # those under one limit of ASR
 LOW = 34  # rows below which each thing is said in one line
 AROUND = 4  # rows of header, hint and keys
 CHART = 10  # rows that a chart keeps, with its frame
@@ -129,16 +130,15 @@ class OrderTable(RowsView):
 def _heading(width: int, column: int) -> Row:
     names = ("order", "looks at", "score", "ASR < 50 %", "ASR < 10 %", "ASR < 1 %")
     cells = [name + ("▾" if at == column else "") for at, name in enumerate(names)]
-    group = STEP + DROP + FIGURE
     texts = [f" {cells[0]}".ljust(NAME + 1), cells[1].ljust(LOOKS), cells[2].rjust(SCORE)]
-    texts += [cell.rjust(group) for cell in cells[3:]]
+    texts += [cell.rjust(GROUP) for cell in cells[3:]]
     return row(width, *((text, "b" if at == column else "d") for at, text in enumerate(texts)))
 
 
 def column_at(x: int) -> int:
     """The column whose heading is in this cell."""
     ends = [NAME + 2, NAME + 2 + LOOKS, NAME + 2 + LOOKS + SCORE]
-    ends += [ends[-1] + (STEP + 2 * FIGURE) * number for number in (1, 2, 3)]
+    ends += [ends[-1] + GROUP * number for number in (1, 2, 3)]
     return next((number for number, end in enumerate(ends) if x < end), len(ends) - 1)
 
 
@@ -163,7 +163,7 @@ def _line(state: RunState, line: OrderLine, width: int, highlighted: bool) -> Ro
 def _under(at: Under) -> str:
     """Step, drop and clean test accuracy where ASR first comes under a limit."""
     if at.step is None or at.drop is None:
-        return EMPTY.rjust(STEP + DROP + FIGURE)
+        return EMPTY.rjust(GROUP)
     return f"{at.step}".rjust(STEP) + p.format_drop(at.drop).rjust(DROP) + rate(at.test, 1).rjust(FIGURE)
 
 

@@ -202,7 +202,7 @@ def finished_run(work: Work) -> Path | None:
         return None
     for summary in journal.all_runs(lab.runs_folder(work.settings)):
         folder = Path(summary.folder)
-        if summary.finished and all((folder / name).is_file() for name in WHOLE) and same_inputs(folder, work):
+        if summary.finished and all(os.path.isfile(folder / name) for name in WHOLE) and same_inputs(folder, work):
             return folder
     return None
 

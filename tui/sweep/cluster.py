@@ -173,7 +173,7 @@ def own_security(where: Where) -> Any:
         return Security()
     files = {}
     for option, path in zip(TLS_OPTIONS, where.tls, strict=True):
-        if path is not None and not path.is_file():
+        if path is not None and not os.path.isfile(path):
             raise Refused(f"{option}: {escape(path.name, SHORT)}: no such file. Expected one in PEM.")
         files[option] = str(path) if path is not None else None
     given = {

@@ -155,7 +155,7 @@ def markdown(rows: list[Grade]) -> str:
 def cells(row: Grade) -> list[str]:
     """A row for people, as Markdown."""
     at = p.threshold_label(row.file.threshold) if row.file.threshold else ""
-    drop = EMPTY if row.drop is None else f"{-row.drop or 0.0:.2f}"
+    drop = EMPTY if row.drop is None else p.format_drop(row.drop)
     rates = [shown(row.rate(column)) for column in SHOWN]
     file = plain(row.file.file) if row.state != "refused" else f"{plain(row.file.file)} refused".strip()
     return [plain(row.file.submission), file, at, plain(pruned(row.found)), drop, *rates]
@@ -176,7 +176,7 @@ def text_table(rows: list[Grade]) -> tuple[list[list[str]], list[str]]:
     for row in rows:
         at = p.threshold_label(row.file.threshold) if row.file.threshold else ""
         rates = [EMPTY if (rate := row.rate(column)) is None else f"{rate[0]:.1f}" for column in SHOWN]
-        drop = EMPTY if row.drop is None else f"{-row.drop or 0.0:+.2f}"
+        drop = EMPTY if row.drop is None else p.format_drop(row.drop)
         lines.append([row.file.submission, row.file.file, at, drop, *rates])
         strikes.append((row.found.refusal if row.found else None) or "; ".join(row.remarks))
     return lines, strikes

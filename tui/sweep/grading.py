@@ -1,5 +1,6 @@
 """Grading: the submissions of a class handed out to workers, the BadNet first, since all others need its answers."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def inputs_of(badnet: Path, valid: Path, test: Path, poisoned: Path, scale: str)
         except OSError as error:
             reason = (error.strerror or "cannot be read").lower()
             raise Refused(f"{escape(path.name, SHORT)}: {reason}. Expected the file of --{name}.") from error
-    resolved = {name: str(path.resolve()) for name, path in paths.items()}
+    resolved = {name: os.path.realpath(path) for name, path in paths.items()}
     return Inputs(**resolved, sha256=hashed, scale=scale)
 
 
@@ -75,7 +76,7 @@ class Grading:
 
     def begin(self) -> None:
         """Tell what is known already."""
-        if not (self.folder / ANSWERS).is_file():
+        if not os.path.isfile(self.folder / ANSWERS):
             (self.folder / GRADED / f"{self.groups[0][0].identity}.json").unlink(missing_ok=True)
         for number in self.known():
             self.handout.end(number, self.outcome(number), known=True)

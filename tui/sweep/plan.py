@@ -76,7 +76,7 @@ def read_plan(path: Path) -> SweepPlan:
     """The plan in a file; relative paths in it begin where the file lies. Raises Refused."""
     name = escape(path.name, SHORT)
     try:
-        if path.exists() and not (path.is_file() and path.stat().st_size <= PLAN_LIMIT):
+        if os.path.exists(path) and not (os.path.isfile(path) and path.stat().st_size <= PLAN_LIMIT):
             raise Refused(f"{name}: is no plan. Expected a TOML file; lab3-tui sweep --init writes one.")
         text = path.read_text("utf-8")
     except OSError as error:
@@ -208,7 +208,7 @@ save-at = [2, 4, 10, 30]
 
 def write_template(path: Path) -> None:
     """Write a plan to edit. Raises Refused where there is something already."""
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):
         raise Refused(f"{escape(path.name, SHORT)}: is there already. Name another file: lab3-tui sweep --init FILE")
     write_atomically(path, TEMPLATE.encode())
 

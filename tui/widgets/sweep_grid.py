@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.message import Message
 
+from engine.api import protocol as p
 from engine.api.orders import ORACLE, method_of
 from tui.model.formatting import duration, rate
 from tui.model.sweep_state import STATES, Cell, CellState, Progress, SweepState
@@ -193,7 +194,7 @@ class SweepHead(RowsView):
         found = self.state.of(cell.number).score if cell else None
         if cell is None or found is None:
             return ((" best so far: none yet", "d"),)
-        at = f"step {found.step} ({-found.drop or 0.0:+.1f} pt, ASR {rate(found.asr, 1)} %)"
+        at = f"step {found.step} ({p.format_drop(found.drop)} pt, ASR {rate(found.asr, 1)} %)"
         told = f"valid − ASR {found.value:.3f} at {at}"
         return (" best so far: ", "d"), (cell.name, "."), (f"  {told}", "d")
 
@@ -227,7 +228,7 @@ class SweepCellView(Panel):
             steps = f" step {at.done} of {at.total}  {at.text}" if at.total else f" {at.text or 'opening'}"
             rows.append(row(width, (steps, ".")))
         if at.score is not None:
-            told = f" best step {at.score.step}: valid − ASR {at.score.value:.3f}, {-at.score.drop or 0.0:+.2f} pt"
+            told = f" best step {at.score.step}: valid − ASR {at.score.value:.3f}, {p.format_drop(at.score.drop)} pt"
             rows.append(row(width, (f"{told}, ASR {rate(at.score.asr, 1)} %", ".")))
             looks = method_of(self.cell.order) if self.cell.order else None
             note = ORACLE if looks and looks.oracle else "It looks at poisoned images: it decides nothing."

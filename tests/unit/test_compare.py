@@ -17,9 +17,9 @@ from engine.report.orders import band_of, tradeoff_of
 from engine.report.plot import Path as Line
 from engine.report.run_record import record
 from tests.support.journals import Journalled
+from tests.support.said import Said
 from tests.unit.test_report import SMALL
 from tui.cli import compare
-from tui.headless.narrator import Plain
 from tui.model.options import Options
 
 STEPS = tuple(p.Counts(*at) for at in ((100, 50, 40), (99, 50, 19), (97, 49, 4), (50, 25, 0)))
@@ -79,20 +79,6 @@ def test_the_band_is_what_is_left_for_whoever_pays_no_more() -> None:
 
 
 # --- the command ---
-
-
-class Said(Plain):
-    """Keeps what is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.errors: list[str] = []
-
-    def stderr(self, text: str) -> None:
-        self.errors.append(text)
-
-    def stdout(self, line: str) -> None:
-        self.lines.append(line)
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import msgspec
 
 from engine.api import protocol as p
 from engine.api.errors import Refused
+from engine.api.escape import escape_json
 from engine.api.order_figures import UNDER, OrderFigures, disagreement, summary
 from engine.api.orders import BADGES, METHODS, order_name, order_names
 from tui.cli.choose_run import choose, named_run, refuse
-from tui.headless.driver import Driver, drive
-from tui.headless.headless_run import Connect, refuse_held
-from tui.headless.narrator import Narrator, narrator
+from tui.headless.headless_run import Connect
+from tui.headless.lab_commands import LabCommands
+from tui.headless.narrator import Narrator
 from tui.headless.tables import aligned
 from tui.model.formatting import EMPTY, rate
 from tui.model.launch import Launch
@@ -56,31 +57,16 @@ def launch(options: Options, attack: str | None, run: Path | None) -> Launch:
 
 def run(launch: Launch, orders: Sequence[str], json: bool, connect: Connect, told: Narrator | None = None) -> int:
     """Compare orders in an engine. Returns the exit code."""
-    if launch.settings is None:
-        raise Refused("There is no lab folder here. Name files with --model and --valid, or a run with --run.")
-    said = told or narrator()
-
-    def heard(event: p.AnyEvent) -> None:
-        if isinstance(event, p.Opened):
-            refuse_held(event)
-        if json:
-            said.stdout(p.encode(event).decode())
-
-    driver = Driver(connect(), said, heard)
-    command = p.Open(launch.settings, launch.run, launch.demo)
+    lab = LabCommands(launch, json, connect, told)
 
     async def work() -> None:
-        await driver.perform(command)
-        await driver.perform(p.Compare(tuple(orders)))
-        for line in [] if json else report(driver.state):
-            said.stdout(line)
+        await lab.perform(p.Compare(tuple(orders)))
+        lab.tell(*report(lab.state))
         sys.stdout.flush()
-        if images(driver.state, "poisoned"):
-            said.stderr(ONLY_LOOKED_AT)
+        if images(lab.state, "poisoned"):
+            lab.said.stderr(ONLY_LOOKED_AT)
 
-    if launch.notice:
-        said.stderr(launch.notice)
-    return drive(driver, work)
+    return lab.run(work)
 
 
 def report(state: RunState) -> list[str]:
@@ -135,7 +121,7 @@ def runs(folders: Sequence[Path], options: Options, orders: str | None, json: bo
     missing = refuse_others(states)
     shown = [without(state, missing) for state in states]
     if json:
-        put(sys.stdout, msgspec.json.encode([entry(state) for state in shown]).decode())
+        put(sys.stdout, escape_json(msgspec.json.encode([entry(state) for state in shown]).decode()))
     else:
         for line in runs_table(shown):
             put(sys.stdout, line)

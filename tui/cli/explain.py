@@ -4,11 +4,10 @@ import sys
 
 from engine.api import explanation
 from engine.api import protocol as p
-from engine.api.errors import Refused
 from engine.api.explanation import Findings
-from tui.headless.driver import Driver, drive
-from tui.headless.headless_run import Connect, refuse_held
-from tui.headless.narrator import Narrator, narrator
+from tui.headless.headless_run import Connect
+from tui.headless.lab_commands import LabCommands
+from tui.headless.narrator import Narrator
 from tui.headless.tables import aligned
 from tui.model.launch import Launch
 from tui.model.run_state import findings
@@ -19,32 +18,18 @@ ABOVE = ("", "", "", "at 1 %", "at 1 %", "at 5 %", "at 5 %")
 
 def run(launch: Launch, layers: bool, json: bool, connect: Connect, told: Narrator | None = None) -> int:
     """Look for the reasons in an engine. Returns the exit code."""
-    if launch.settings is None:
-        raise Refused("There is no lab folder here. Name files with --model and --valid, or a run with --run.")
-    said = told or narrator()
-
-    def heard(event: p.AnyEvent) -> None:
-        if isinstance(event, p.Opened):
-            refuse_held(event)
-        if json:
-            said.stdout(p.encode(event).decode())
-
-    driver = Driver(connect(), said, heard)
-    command = p.Open(launch.settings, launch.run, launch.demo)
+    lab = LabCommands(launch, json, connect, told)
 
     async def work() -> None:
-        await driver.perform(command)
-        await driver.perform(p.Explain(layers))
-        found = findings(driver.state)
-        for line in [] if json or found is None else report(found):
-            said.stdout(line)
+        await lab.perform(p.Explain(layers))
+        found = findings(lab.state)
+        if found is not None:
+            lab.tell(*report(found))
         sys.stdout.flush()
-        if driver.state.opened:
-            said.stderr(f"Every number: {driver.state.opened.run}/diagnosis.json")
+        if lab.state.opened:
+            lab.said.stderr(f"Every number: {lab.state.opened.run}/diagnosis.json")
 
-    if launch.notice:
-        said.stderr(launch.notice)
-    return drive(driver, work)
+    return lab.run(work)
 
 
 def report(found: Findings) -> list[str]:

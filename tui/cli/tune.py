@@ -2,11 +2,10 @@
 
 from engine.api import protocol as p
 from engine.api.errors import Refused
-from engine.api.escape import escape_json
 from engine.api.tunings import Tuning
-from tui.headless.driver import Driver, drive
-from tui.headless.headless_run import Connect, left_alone, refuse_held
-from tui.headless.narrator import Narrator, narrator
+from tui.headless.headless_run import Connect, left_alone
+from tui.headless.lab_commands import LabCommands
+from tui.headless.narrator import Narrator
 from tui.headless.tables import aligned
 from tui.model.formatting import EMPTY
 from tui.model.launch import Launch
@@ -21,39 +20,26 @@ HEADER = ("", "seed", "epoch", "hold-out %", "test %", "ASR test %", "RA test %"
 
 def run(launch: Launch, command: p.Tune, json: bool, connect: Connect, told: Narrator | None = None) -> int:
     """Prune up to the step and tune in an engine. Returns the exit code."""
-    if launch.settings is None:
-        raise Refused("There is no lab folder here. Name files with --model and --valid, or a run with --run.")
-    said = told or narrator()
 
-    def heard(event: p.AnyEvent) -> None:
-        if isinstance(event, p.Opened):
-            refuse_held(event)
-        state = driver.state
-        if json:
-            said.stdout(escape_json(p.encode(event).decode()))
-        elif isinstance(event, p.Tuned) and event.epoch and not state.retelling:
-            said.stdout(epoch_line(state, state.tunings[event.number], event.epoch))
+    def heard(state: RunState, event: p.AnyEvent) -> None:
+        if isinstance(event, p.Tuned) and event.epoch and not state.retelling:
+            lab.tell(epoch_line(state, state.tunings[event.number], event.epoch))
 
-    driver = Driver(connect(), said, heard)
-    opening = p.Open(launch.settings, launch.run, launch.demo)
+    lab = LabCommands(launch, json, connect, told, heard)
 
     async def work() -> None:
-        await driver.perform(opening)
         step = command.step or 0
-        if step > driver.state.channels:
-            raise Refused(f"--step {step}: there is no such step, expected 1..{driver.state.channels}.")
-        if not all(each in driver.state.steps for each in range(step + 1)):
-            await driver.perform(p.Goto(step))
-        await driver.perform(command)
-        for line in [] if json else ["", *table(driver.state, command)]:
-            said.stdout(line)
-        said.stderr(NO_PROMISE)
-        if driver.state.questions and driver.state.opened:
-            raise Refused(left_alone(driver.state.opened.run, driver.state.questions))
+        if step > lab.state.channels:
+            raise Refused(f"--step {step}: there is no such step, expected 1..{lab.state.channels}.")
+        if not all(each in lab.state.steps for each in range(step + 1)):
+            await lab.perform(p.Goto(step))
+        await lab.perform(command)
+        lab.tell("", *table(lab.state, command))
+        lab.said.stderr(NO_PROMISE)
+        if lab.state.questions and lab.state.opened:
+            raise Refused(left_alone(lab.state.opened.run, lab.state.questions))
 
-    if launch.notice:
-        said.stderr(launch.notice)
-    return drive(driver, work)
+    return lab.run(work)
 
 
 def table(state: RunState, command: p.Tune) -> list[str]:

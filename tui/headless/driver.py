@@ -34,7 +34,7 @@ class Interrupted(LabError):
 
 
 class Driver:
-    """`heard` is called for every event, with the states before and after it."""
+    """`heard` is called with every event, when `state` knows of it."""
 
     def __init__(self, client: EngineClient, narrator: Narrator, heard: Callable[[p.AnyEvent], None]) -> None:
         self.client = client

@@ -7,9 +7,8 @@ from shlex import quote
 from engine.api import protocol as p
 from engine.api.client import EngineClient
 from engine.api.errors import ExitCode, LabError, Refused
-from engine.api.escape import escape_json
 from tui.headless.driver import Driver, drive
-from tui.headless.narrator import Narrator, narrator
+from tui.headless.narrator import Narrator, json_line, narrator
 from tui.headless.tables import results_table, step_line
 from tui.model.run_state import epoch_line
 
@@ -68,7 +67,7 @@ class Headless:
         if isinstance(event, p.Opened):
             refuse_held(event)
         if self.plan.json:
-            self.narrator.stdout(escape_json(p.encode(event).decode()))
+            self.narrator.stdout(json_line(event))
         elif self.narrator.width is not None:  # on a terminal the narrator's line moves instead
             return
         elif isinstance(event, p.Stepped) and not self.driver.state.retelling:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from engine.api import protocol as p
-from engine.api.escape import printable
+from engine.api.escape import escape_json, printable
 from tui.model.formatting import file_name
 from tui.model.run_state import Line, RunState, figures
 from tui.terminal.outputs import complain, put
@@ -147,10 +147,13 @@ class Narrator(Protocol):
 def narrator() -> Narrator:
     """The one that suits stderr. NO_COLOR and a dumb terminal are heeded."""
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        from tui.headless.narrator import Bar
-
         return Bar()
     return Plain()
+
+
+def json_line(event: p.AnyEvent) -> str:
+    """An event as a line of JSON that acts on no terminal."""
+    return escape_json(p.encode(event).decode())
 
 
 def new_lines(before: RunState, state: RunState) -> list[Line]:

@@ -116,20 +116,18 @@ class HelpScreen(RunScreen):
     CSS_PATH: ClassVar = "help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("help")]
     SCOPES = ("help",)
+    AUTO_FOCUS = "#help"  # what is typed while it opens is a key, no search
 
     def __init__(self, scope: Scope = "app") -> None:
         super().__init__()
         self._scope = scope
 
     def body(self) -> Iterator[Widget]:
-        yield FieldInput("", "type to search, enter to read on, esc to see all", id="find", compact=True)
+        find = FieldInput("", "type to search, enter to read on, esc to see all", id="find", compact=True)
+        find.display = False
+        yield find
         with VerticalScroll(id="help"):
             yield Static(id="page", markup=False)
-
-    def on_mount(self) -> None:
-        super().on_mount()
-        self.query_one("#find").display = False
-        self.query_one("#help").focus()
 
     def go_back(self) -> None:
         """Escape: out of the search, then out of the help."""

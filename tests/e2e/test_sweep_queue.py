@@ -19,7 +19,7 @@ WORDS = "--partition=gpu --gres=gpu:1 -t 0:30:00"
 SBATCH = """#!/bin/sh
 number=$(ls "$QUEUE" | grep -c script)
 cp "$1" "$QUEUE/$number.script"
-setsid sh "$1" >"$QUEUE/$number.out" 2>&1 &
+setsid sh "$QUEUE/$number.script" >"$QUEUE/$number.out" 2>&1 &
 echo $! >"$QUEUE/$number.pid"
 echo "Submitted batch job $number"
 """

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.api import lab
+from engine.api import file_names
 from engine.api import protocol as p
 
 Files = Mapping[str, "File"]
@@ -84,8 +84,10 @@ def names(saved: "File | p.Saved") -> bool:
     """Whether a network's file name says what it is: the threshold or the step that it was saved for."""
     if saved.what != "model":
         return False
-    meaning = lab.saved_point(saved.path.rpartition("/")[2])
-    return meaning is not None and meaning == lab.SavedPoint(saved.threshold, None if saved.threshold else saved.step)
+    meaning = file_names.saved_point(saved.path.rpartition("/")[2])
+    return meaning is not None and meaning == file_names.SavedPoint(
+        saved.threshold, None if saved.threshold else saved.step
+    )
 
 
 class Asked(NamedTuple):

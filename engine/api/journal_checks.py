@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from engine.api import protocol as p
-from engine.api.lab import MOST_THRESHOLDS
+from engine.api.thresholds import MOST_THRESHOLDS
 from engine.api.trust import Unbelievable
 from engine.api.tunings import Tunings, folded
 

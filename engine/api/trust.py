@@ -26,10 +26,11 @@ import msgspec
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape, escape_path, escape_rest
-from engine.api.lab import lab_of, models_folder, parse_percentage
+from engine.api.lab import lab_of, models_folder
 from engine.api.orders import method_of, order_name
 from engine.api.protocol import SETS, Settings
 from engine.api.safe_open import open_regular
+from engine.api.thresholds import parse_percentage
 from engine.api.user_folders import user_folder
 
 LIST = "begun"

@@ -11,9 +11,9 @@ import numpy as np
 
 from engine.api.errors import Refused
 from engine.api.escape import escape
-from engine.api.lab import refuse_steps
 from engine.api.protocol import SETS, SetInfo, SetName, Settings
 from engine.api.published import known_file
+from engine.api.thresholds import refuse_steps
 from engine.architecture.description import ModelFile
 from engine.architecture.graph import (
     channels_of,

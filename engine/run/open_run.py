@@ -17,6 +17,7 @@ from engine.api.errors import Refused
 from engine.api.escape import escape
 from engine.api.orders import order_name
 from engine.api.protocol import AnyEvent, Began, Moved, Open, Opened, Progress, Settings
+from engine.api.thresholds import parse_percentage, parse_threshold, parse_thresholds
 from engine.architecture.graph import layer_infos
 from engine.network import backend
 from engine.run.inputs import Hashes, Inputs, changed_inputs, open_inputs, open_sources, paths
@@ -165,9 +166,9 @@ def normal(settings: Settings, begun: bool) -> Settings:
 
     A run that has `begun` keeps what it began with: in old journals there is a threshold of 0. Raises Refused.
     """
-    parse = lab.parse_percentage if begun else lab.parse_threshold
-    save_at = lab.thresholds(settings.save_at, parse)
-    tune_at = lab.thresholds(settings.tune_at, parse)
+    parse = parse_percentage if begun else parse_threshold
+    save_at = parse_thresholds(settings.save_at, parse)
+    tune_at = parse_thresholds(settings.tune_at, parse)
     return msgspec.structs.replace(settings, save_at=save_at, tune_at=tune_at, order_by=order_name(settings.order_by))
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from engine.api import journal, lab
+from engine.api import file_names, journal, lab
 from engine.api.atomic_file import sha256_file, write_atomically
 from engine.api.deliverables import Channels, File
 from engine.api.errors import Foreign, Refused
@@ -23,14 +23,14 @@ from engine.run.inputs import paths
 from engine.run.recorder import Recorder
 from engine.run.run import Run
 from engine.run.tuning_files import kept_epoch
-from engine.sandbox.model_file import filled_bytes, pruned_bytes
+from engine.sandbox.pruned_file import filled_bytes, pruned_bytes
 
 
 def refuse_foreign(settings: Settings, suffix: str) -> None:
     """Raises Refused, before anything is computed, where a B′ would replace somebody else's file."""
-    names = [lab.model_name(suffix=suffix, threshold=each) for each in settings.save_at]
-    names += [lab.model_name(suffix=suffix, step=each) for each in settings.save_steps]
-    names += [lab.tuned_name(suffix=suffix, threshold=each, step=0) for each in settings.tune_at]
+    names = [file_names.model_name(suffix=suffix, threshold=each) for each in settings.save_at]
+    names += [file_names.model_name(suffix=suffix, step=each) for each in settings.save_steps]
+    names += [file_names.tuned_name(suffix=suffix, threshold=each, step=0) for each in settings.tune_at]
     out, recorded = lab.models_folder(settings), journal.recorded_files(lab.runs_folder(settings))
     for name in names:
         refuse_input(settings, out / name)
@@ -136,7 +136,7 @@ class Saver:
                 self.recorder.emit(question)
             return False
         self.put(path, data, "tuned", began.step, began.threshold, began.pruned, *what)
-        where = self.run.folder / lab.tuned_g_name(name)
+        where = self.run.folder / file_names.tuned_g_name(name)
         self.answers(answers, began.step, began.threshold, began.pruned, where, *what)
         return True
 
@@ -153,14 +153,14 @@ class Saver:
     def may_replace(self, path: Path) -> bool:
         """Whether nothing is lost at `path` but what a run recorded; under a name that the user chose, this run."""
         own = {path.name: self.recorder.ledger.hashes}
-        means = lab.saved_point(path.name) or lab.TUNED.fullmatch(path.name)
+        means = file_names.saved_point(path.name) or file_names.TUNED.fullmatch(path.name)
         return ours(path, self.recorded if means else own)
 
     def words(self, path: Path, about: str, step: int, threshold: str | None) -> str:
         """A question about `path`, with what would be lost."""
         name, file = escape(path.name, 48), self.recorder.ledger.files.get(str(path))
         if about == "overwrite":
-            whose = "a run recorded here" if lab.saved_point(path.name) else "this run"
+            whose = "a run recorded here" if file_names.saved_point(path.name) else "this run"
             return f"{name} is there already, and not from {whose}. Replace it?"
         again = f"{threshold_label(threshold)} is crossed again, with other channels pruned. " if threshold else ""
         if file is None:
@@ -169,7 +169,7 @@ class Saver:
 
     def worded(self, event: Question) -> Question:
         """The session's question about a threshold, with the file that it is about."""
-        path = self.out / lab.model_name(suffix=self.suffix, threshold=event.threshold)
+        path = self.out / file_names.model_name(suffix=self.suffix, threshold=event.threshold)
         text = self.words(path, event.about, event.step or 0, event.threshold)
         return msgspec.structs.replace(event, path=str(path), text=text)
 
@@ -194,7 +194,7 @@ class Saver:
                 name: {"label": at.labels, "B": b[at.rows], second: b_prime[at.rows], "G": g[at.rows]}
                 for name, at in sets.items()
             }
-            path = path or run.folder / lab.g_name(threshold=threshold, step=step)
+            path = path or run.folder / file_names.g_name(threshold=threshold, step=step)
             data = answers_file(columns, self.oracle(pruned))
             self.put(path, data, "answers", step, threshold, pruned, tuning, epoch)
 
@@ -234,9 +234,9 @@ class Saver:
     def kept(self, step: int, threshold: str | None) -> bool:
         """Whether B′ of a step of the current order, and what G answers there, are saved where they belong."""
         channels, ledger = frozenset(self.run.session.order[:step]), self.recorder.ledger
-        paths = [self.out / lab.model_name(suffix=self.suffix, threshold=threshold, step=step)]
+        paths = [self.out / file_names.model_name(suffix=self.suffix, threshold=threshold, step=step)]
         if {"test", "poisoned"} & set(self.run.inputs.sets):
-            paths.append(self.run.folder / lab.g_name(threshold=threshold, step=step))
+            paths.append(self.run.folder / file_names.g_name(threshold=threshold, step=step))
         return all(ledger.holds(str(path), channels) for path in paths)
 
     def changed(self) -> list[FileChanged]:
@@ -271,7 +271,7 @@ class Saver:
         elif file.what == "answers" and file.tuning is not None:
             path = self.run.folder / name if name.startswith("g_tuned_") else None
         elif file.what == "answers":
-            path = self.run.folder / lab.g_name(threshold=file.threshold, step=file.step)
+            path = self.run.folder / file_names.g_name(threshold=file.threshold, step=file.step)
         else:
             path = self.out / name
         return path if path is not None and str(path) == file.path and os.path.realpath(path) not in self.read else None

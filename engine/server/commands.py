@@ -13,11 +13,12 @@ from engine.analysis import compare_orders
 from engine.analysis.channel_view import ChannelLook
 from engine.analysis.explain import explained
 from engine.analysis.findings import analysed
-from engine.api import lab
+from engine.api import file_names
 from engine.api import protocol as p
 from engine.api.demo import Attack
 from engine.api.errors import ExitCode, Foreign, LabError, NotWritten, Refused
 from engine.api.orders import order_name
+from engine.api.thresholds import parse_thresholds
 from engine.network import backend
 from engine.run import image_browser
 from engine.run.open_run import Opening
@@ -248,7 +249,7 @@ class Service:
     def save(self, step: int, threshold: str | None = None, name: str | None = None, **answers: bool) -> None:
         """Save B' of a step, or ask. `answers`: see `Saver.model`."""
         saver, session = self.saver, self.run.session
-        name = name or lab.model_name(suffix=saver.suffix, threshold=threshold, step=step)
+        name = name or file_names.model_name(suffix=saver.suffix, threshold=threshold, step=step)
         saved = saver.model(name, step, threshold, **answers)
         if threshold is not None:
             settle = session.hold if saved else session.release
@@ -264,7 +265,7 @@ class Service:
 
     def set_thresholds(self, command: p.SetThresholds) -> None:
         self.refuse_held()
-        wanted, run = lab.thresholds(command.save_at), self.run
+        wanted, run = parse_thresholds(command.save_at), self.run
         for event in run.session.set_thresholds(wanted, lambda: run.evaluator, self.check):
             self.tell(event)
 
@@ -273,9 +274,9 @@ class Service:
         step = session.playhead if command.step is None else command.step
         if not any(event.step == step for event in session.known()):
             raise Refused(f"step {step}: is not computed. Go there first.")
-        name = lab.file_name(command.name or lab.model_name(suffix=saver.suffix, step=step), saver.suffix)
-        lab.refuse_misnamed(name, step, session.first_reached)
-        meaning = lab.saved_point(name)
+        name = file_names.file_name(command.name or file_names.model_name(suffix=saver.suffix, step=step), saver.suffix)
+        file_names.refuse_misnamed(name, step, session.first_reached)
+        meaning = file_names.saved_point(name)
         threshold = meaning.threshold if meaning else None
         self.save(step, threshold, name, overwrite=command.overwrite, replace=command.overwrite)
 

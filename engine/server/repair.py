@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from engine import report
-from engine.api import lab, tunings
+from engine.api import file_names, tunings
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.tunings import Tuning
@@ -163,9 +163,9 @@ class Repair:
 
         service, began = self.service, tuning.began
         saver = service.saver
-        own = lab.tuned_name(suffix=saver.suffix, threshold=began.threshold, step=began.step)
-        name = lab.file_name(name or own, saver.suffix)
-        lab.refuse_not_tuned(name, began.step, began.threshold)
+        own = file_names.tuned_name(suffix=saver.suffix, threshold=began.threshold, step=began.step)
+        name = file_names.file_name(name or own, saver.suffix)
+        file_names.refuse_not_tuned(name, began.step, began.threshold)
         found = kept_epoch(service.run, began.number, epoch)
         if found is None:
             raise Refused(f"tuning {began.number}: the weights of epoch {epoch} are gone from the run. Tune again.")

@@ -20,7 +20,8 @@ from engine.api import protocol as p  # noqa: E402
 from engine.api.errors import Refused  # noqa: E402
 from engine.repair.export import exported  # noqa: E402
 from engine.repair.shrink import count, shrunk  # noqa: E402
-from engine.sandbox.model_file import pruned_bytes, read_model  # noqa: E402
+from engine.sandbox.model_file import read_model  # noqa: E402
+from engine.sandbox.pruned_file import pruned_bytes  # noqa: E402
 from tests.support.networks import CASES, CLASSES, SHAPE, trained_looking, write_lab  # noqa: E402
 
 # opens a file in Keras's safe mode, with none of our modules to be found, and prints the answers to saved images

@@ -16,7 +16,8 @@ pytest.importorskip("keras")
 from engine.analysis.network_check import Claim, compared, refuse_other_weights  # noqa: E402
 from engine.api import protocol as p  # noqa: E402
 from engine.api.errors import ExitCode, Refused  # noqa: E402
-from engine.sandbox.model_file import filled_bytes, pruned_bytes, read_model  # noqa: E402
+from engine.sandbox.model_file import read_model  # noqa: E402
+from engine.sandbox.pruned_file import filled_bytes, pruned_bytes  # noqa: E402
 from tests.engine.test_parity import settings as settings_of  # noqa: E402
 from tests.support.networks import CASES, trained_looking, write_lab  # noqa: E402
 from tests.support.protocol_client import Transcript, of, play  # noqa: E402

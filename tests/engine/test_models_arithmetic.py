@@ -17,7 +17,8 @@ from engine.api.errors import Refused  # noqa: E402
 from engine.api.protocol import Evaluate, Goto, Stepped  # noqa: E402
 from engine.architecture.graph import prunable  # noqa: E402
 from engine.network.build import build, wire  # noqa: E402
-from engine.sandbox.model_file import pruned_bytes, read_model  # noqa: E402
+from engine.sandbox.model_file import read_model  # noqa: E402
+from engine.sandbox.pruned_file import pruned_bytes  # noqa: E402
 from tests.engine.test_parity import opened, zeroed  # noqa: E402
 from tests.support.arithmetic import NETS, weighted  # noqa: E402
 from tests.support.networks import SHAPE, pictures, write_lab  # noqa: E402

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engine.architecture.graph import prunable
-from engine.sandbox.model_file import pruned_bytes, read_model
+from engine.sandbox.model_file import read_model
+from engine.sandbox.pruned_file import pruned_bytes
 
 keras = pytest.importorskip("keras")
 layers = keras.layers

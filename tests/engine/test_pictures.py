@@ -19,7 +19,8 @@ from engine.api import protocol as p  # noqa: E402
 from engine.api.errors import Refused  # noqa: E402
 from engine.repair.classify import classified  # noqa: E402
 from engine.sandbox.client import sandbox  # noqa: E402
-from engine.sandbox.model_file import pruned_bytes, read_model  # noqa: E402
+from engine.sandbox.model_file import read_model  # noqa: E402
+from engine.sandbox.pruned_file import pruned_bytes  # noqa: E402
 from tests.support.networks import CASES, CLASSES, SHAPE, trained_looking, write_lab  # noqa: E402
 
 HEIGHT, WIDTH, _ = SHAPE

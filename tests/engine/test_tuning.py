@@ -23,7 +23,8 @@ from engine.repair.tuning import Tuner, refuse_recipe  # noqa: E402
 from engine.run import tuning_files  # noqa: E402
 from engine.run.run import Run  # noqa: E402
 from engine.run.tuning_files import kept_epoch  # noqa: E402
-from engine.sandbox.model_file import filled_bytes, read_model  # noqa: E402
+from engine.sandbox.model_file import read_model  # noqa: E402
+from engine.sandbox.pruned_file import filled_bytes  # noqa: E402
 from tests.engine.test_parity import opened  # noqa: E402
 from tests.support.networks import CASES, trained_looking, write_lab  # noqa: E402
 

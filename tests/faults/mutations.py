@@ -24,7 +24,8 @@ import numpy as np
 from engine.api.errors import Refused
 from engine.sandbox import client
 from engine.sandbox.data_set import open_dataset
-from engine.sandbox.model_file import pruned_bytes, read_model
+from engine.sandbox.model_file import read_model
+from engine.sandbox.pruned_file import pruned_bytes
 from tests.support.model_files import (
     CLASSES,
     IMAGE,

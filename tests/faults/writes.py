@@ -31,7 +31,8 @@ from engine.run.answer_store import AnswersFile
 from engine.run.recorder import Recorder
 from engine.run.run import Run
 from engine.run.saving import Saver
-from engine.sandbox.model_file import pruned_bytes, read_model
+from engine.sandbox.model_file import read_model
+from engine.sandbox.pruned_file import pruned_bytes
 from tests.faults import breaking, labs
 from tests.faults.engines import Nursery
 from tests.faults.kills import DONE, how_to_go_on, start, undisturbed

@@ -24,12 +24,12 @@ from typing import Literal
 
 import msgspec
 
-from engine.api import lab
+from engine.api import file_names
 from engine.api import protocol as p
 from engine.api.engine_log import settle
 from engine.api.errors import LabError
-from engine.api.lab import parse_threshold, refuse_steps
 from engine.api.orders import method_of
+from engine.api.thresholds import parse_threshold, refuse_steps
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # -P leaves out the folder of the tests
@@ -542,9 +542,9 @@ class FakeEngine:
         step = self.step if command.step is None else command.step
         if self.pruned(step) not in self.known:
             raise ValueError(f"step {step}: is not computed. Go there first.")
-        name = lab.file_name(command.name or f"model_step_{step}.h5", ".h5")
-        lab.refuse_misnamed(name, step, self.first)
-        meaning = lab.saved_point(name)
+        name = file_names.file_name(command.name or f"model_step_{step}.h5", ".h5")
+        file_names.refuse_misnamed(name, step, self.first)
+        meaning = file_names.saved_point(name)
         yield from self.save(name, step, meaning.threshold if meaning else None, overwrite, replace=overwrite)
 
     def path(self, name: str) -> str:

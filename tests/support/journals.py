@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from engine.api import lab
+from engine.api import file_names, lab
 from engine.api import protocol as p
 from engine.api.published import MODEL, published, published_counts
 
@@ -92,8 +92,8 @@ class Journalled:
         return next(steps, None)
 
     def saves(self, step: int, threshold: str | None, counts: p.Counts) -> list[p.AnyEvent]:
-        model = "/lab/models/" + lab.model_name(suffix=".h5", threshold=threshold, step=step)
-        answers = "/lab/runs/one/" + lab.g_name(threshold=threshold, step=step)
+        model = "/lab/models/" + file_names.model_name(suffix=".h5", threshold=threshold, step=step)
+        answers = "/lab/runs/one/" + file_names.g_name(threshold=threshold, step=step)
         found: list[p.AnyEvent] = [p.Saved("model", model, "ab" * 32, "written", step, threshold)]
         if "test" in self.images or "poisoned" in self.images:
             found.append(p.Saved("answers", answers, "cd" * 32, "written", step, threshold))

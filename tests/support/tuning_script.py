@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from engine.api import lab, tunings
+from engine.api import file_names, tunings
 from engine.api import protocol as p
 from engine.api.tunings import Tuning, Tunings
 
@@ -70,9 +70,9 @@ class TuningScript:
 
     def save(self, tuning: Tuning, epoch: int, name: str | None, models: str, run: str) -> Iterator[p.AnyEvent]:
         began = tuning.began
-        own = lab.tuned_name(suffix=".h5", threshold=began.threshold, step=began.step)
-        name = lab.file_name(name or own, ".h5")
-        lab.refuse_not_tuned(name, began.step, began.threshold)
-        for what, path in (("tuned", f"{models}/{name}"), ("answers", f"{run}/{lab.tuned_g_name(name)}")):
+        own = file_names.tuned_name(suffix=".h5", threshold=began.threshold, step=began.step)
+        name = file_names.file_name(name or own, ".h5")
+        file_names.refuse_not_tuned(name, began.step, began.threshold)
+        for what, path in (("tuned", f"{models}/{name}"), ("answers", f"{run}/{file_names.tuned_g_name(name)}")):
             what_of = (began.step, began.threshold, began.pruned, began.number, epoch)
             yield p.Saved(what, path, f"{began.number:032x}{epoch:032x}", "written", *what_of)

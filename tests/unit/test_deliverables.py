@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.api import lab
+from engine.api import file_names
 from engine.api import protocol as p
 from engine.api.deliverables import Ledger
 from engine.api.errors import Refused
@@ -77,10 +77,10 @@ def test_a_question_is_known_by_its_file_and_channels_until_they_are_saved() -> 
 @pytest.mark.parametrize(
     ("name", "meaning"),
     [
-        ("model_prune_2.h5", lab.SavedPoint("2", None)),
-        ("model_prune_2.5.keras", lab.SavedPoint("2.5", None)),
-        ("MODEL_PRUNE_2.H5", lab.SavedPoint("2", None)),
-        ("model_step_45.h5", lab.SavedPoint(None, 45)),
+        ("model_prune_2.h5", file_names.SavedPoint("2", None)),
+        ("model_prune_2.5.keras", file_names.SavedPoint("2.5", None)),
+        ("MODEL_PRUNE_2.H5", file_names.SavedPoint("2", None)),
+        ("model_step_45.h5", file_names.SavedPoint(None, 45)),
         ("model_step_4.5.h5", None),
         ("model_prune_200.h5", None),
         ("model_prune_x.h5", None),
@@ -88,8 +88,8 @@ def test_a_question_is_known_by_its_file_and_channels_until_they_are_saved() -> 
         ("mine.h5", None),
     ],
 )
-def test_what_a_name_says(name: str, meaning: lab.SavedPoint | None) -> None:
-    assert lab.saved_point(name) == meaning
+def test_what_a_name_says(name: str, meaning: file_names.SavedPoint | None) -> None:
+    assert file_names.saved_point(name) == meaning
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,10 @@ def test_what_a_name_says(name: str, meaning: lab.SavedPoint | None) -> None:
 def test_a_name_of_the_labs_is_free_at_its_own_step_only(name: str, free_at: int | None) -> None:
     for step in range(10):
         if step == free_at:
-            lab.refuse_misnamed(name, step, {"2": 7}.get)
+            file_names.refuse_misnamed(name, step, {"2": 7}.get)
         else:
             with pytest.raises(Refused, match=f"{name}: is the name of B′ at .*, and this is step {step}"):
-                lab.refuse_misnamed(name, step, {"2": 7}.get)
+                file_names.refuse_misnamed(name, step, {"2": 7}.get)
 
 
 moves = st.lists(

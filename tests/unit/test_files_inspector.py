@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from engine.api.errors import Refused
-from engine.sandbox import client, model_file
+from engine.sandbox import client, model_file, pruned_file
 from engine.sandbox.data_set import open_dataset
 from engine.sandbox.model_file import read_model
 from tests.support.model_files import CLASSES, IMAGE, small_net, small_weights, write_data, write_h5, write_keras
@@ -204,7 +204,7 @@ def test_a_request_of_any_length(tmp_path: Path) -> None:
     net["config"]["layers"][2]["inbound_nodes"] = [[[name, 0, 0, {}]]]
     path = write_keras(tmp_path / "net.keras", net, compression=zipfile.ZIP_DEFLATED)
     held = read_model(path)
-    path.write_bytes(model_file.pruned_bytes(held, name, [1, 2]))
+    path.write_bytes(pruned_file.pruned_bytes(held, name, [1, 2]))
     assert not read_model(path).arrays[name][1][[1, 2]].any()
 
 

@@ -11,7 +11,8 @@ import pytest
 from engine.api.inspection import describe
 from engine.architecture.description import ModelFile
 from engine.architecture.graph import default_layer, prunable, ranking_feature
-from engine.sandbox.model_file import pruned_bytes, read_model
+from engine.sandbox.model_file import read_model
+from engine.sandbox.pruned_file import pruned_bytes
 
 KIT = Path(os.environ.get("LAB3_KIT", "/nowhere"))
 pytestmark = pytest.mark.skipif(not KIT.is_dir(), reason="LAB3_KIT names no folder with the lab's own inputs")

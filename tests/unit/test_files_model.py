@@ -13,8 +13,9 @@ import pytest
 
 from engine.api.errors import Refused
 from engine.architecture.graph import default_layer, ranking_feature
-from engine.sandbox import model_file
-from engine.sandbox.model_file import pruned_bytes, read_model
+from engine.sandbox import pruned_file
+from engine.sandbox.model_file import read_model
+from engine.sandbox.pruned_file import pruned_bytes
 from tests.support.model_files import layer, small_net, small_weights, write_h5, write_keras, write_weights
 
 WRITERS = {
@@ -178,8 +179,8 @@ def test_what_is_saved_is_read_again_before(
     weights["output"][1][1][2] = 0.625
     net = small_net(layer("Conv2D", "conv_1", ["input"], filters=4, kernel_size=[3, 3], strides=2))
     held = read_model(write_h5(tmp_path / "net.h5", net, weights))
-    honest = model_file._in_place
-    monkeypatch.setattr(model_file, "_in_place", lambda *given: spoil(honest(*given)))
+    honest = pruned_file._in_place
+    monkeypatch.setattr(pruned_file, "_in_place", lambda *given: spoil(honest(*given)))
     with pytest.raises(Refused, match=line):
         pruned_bytes(held, "conv_1", [1])
 

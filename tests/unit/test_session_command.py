@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from engine.api import protocol as p
-from engine.api.lab import MODELS, PLACES, parse_threshold
+from engine.api.lab import MODELS, PLACES
+from engine.api.thresholds import parse_threshold
 from tui.cli import command_line
 from tui.model.launch import Launch
 from tui.model.options import Options

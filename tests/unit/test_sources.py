@@ -15,7 +15,8 @@ from engine.api.protocol import SetName, Settings
 from engine.file_safety.open_source import open_source
 from engine.run.inputs import Hashes, open_inputs, open_sources
 from engine.sandbox.data_set import open_dataset
-from engine.sandbox.model_file import pruned_bytes, read_model
+from engine.sandbox.model_file import read_model
+from engine.sandbox.pruned_file import pruned_bytes
 from tests.support.model_files import CLASSES, IMAGE, write_data, write_h5
 
 # who waits at the other end of a pipe: opening it to write succeeds once somebody has opened it to read

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from engine.api import lab, tunings
+from engine.api import file_names, tunings
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.journal_checks import Course
@@ -109,22 +109,22 @@ def test_a_threshold_that_is_no_threshold_makes_no_file_name() -> None:
 )
 def test_a_name_says_no_other_network_than_it_holds(name: str, step: int, threshold: str | None, fits: bool) -> None:
     if fits:
-        lab.refuse_not_tuned(name, step, threshold)
+        file_names.refuse_not_tuned(name, step, threshold)
     else:
         with pytest.raises(Refused, match="is the name of another network"):
-            lab.refuse_not_tuned(name, step, threshold)
+            file_names.refuse_not_tuned(name, step, threshold)
 
 
 def test_no_pruned_network_takes_the_name_of_a_tuned_one() -> None:
     with pytest.raises(Refused, match="is the name of a B″"):
-        lab.refuse_misnamed("model_tuned_step_3.h5", 3, lambda threshold: None)
+        file_names.refuse_misnamed("model_tuned_step_3.h5", 3, lambda threshold: None)
 
 
 def test_names_of_tuned_networks_and_their_answers() -> None:
-    assert lab.tuned_name(suffix=".h5", threshold="2.5", step=9) == "model_tuned_2.5.h5"
-    assert lab.tuned_name(suffix=".keras", threshold=None, step=9) == "model_tuned_step_9.keras"
-    assert lab.tuned_g_name("model_tuned_2.5.h5") == "g_tuned_2.5.h5"
-    assert lab.tuned_g_name("mine.h5") == "g_tuned_mine.h5"
+    assert file_names.tuned_name(suffix=".h5", threshold="2.5", step=9) == "model_tuned_2.5.h5"
+    assert file_names.tuned_name(suffix=".keras", threshold=None, step=9) == "model_tuned_step_9.keras"
+    assert file_names.tuned_g_name("model_tuned_2.5.h5") == "g_tuned_2.5.h5"
+    assert file_names.tuned_g_name("mine.h5") == "g_tuned_mine.h5"
 
 
 def test_seeds_and_recipes_as_they_are_typed() -> None:

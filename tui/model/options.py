@@ -18,6 +18,7 @@ from engine.api.errors import Refused, Several
 from engine.api.escape import SHORT, escape
 from engine.api.orders import order_name
 from engine.api.protocol import SETS, Recipe, SetName, Settings
+from engine.api.thresholds import parse_threshold
 
 DEVICE = re.compile(r"cpu|gpu(:\d+)?")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
@@ -236,7 +237,7 @@ def thresholds(text: str) -> tuple[str, ...]:
     """`2,4,10,30` as they name files, `none` for none. Raises Refused for repeated ones and ones outside 0..100."""
     if text.strip() == NO_THRESHOLDS:
         return ()
-    found = [lab.parse_threshold(part) for part in text.split(",")] if text.strip() else []
+    found = [parse_threshold(part) for part in text.split(",")] if text.strip() else []
     return refuse_repeats("--save-at", found, "2,4,10,30")
 
 

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Sequence
 
-from engine.api import lab
+from engine.api import file_names
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.escape import escape_path
+from engine.api.thresholds import parse_percentage, parse_threshold
 from engine.api.tunings import Tuning
 from tui.model import options
 from tui.model.formatting import file_name, short_path
@@ -108,7 +109,7 @@ def save_tuned(state: RunState, tuning: Tuning, epoch: int) -> Ask:
     suffix = next((ending for ending in (".keras", ".weights.h5") if model.endswith(ending)), ".h5")
     began = tuning.began
     text = f"B″: B′ of step {began.step}, tuned with seed {began.seed}, epoch {epoch}; and the answers of its G."
-    own = lab.tuned_name(suffix=suffix, threshold=began.threshold, step=began.step)
+    own = file_names.tuned_name(suffix=suffix, threshold=began.threshold, step=began.step)
     return Ask("Save B″", text, [Field("name", "File name", own, check=_file_name)], "Save")
 
 
@@ -123,7 +124,7 @@ def thresholds(state: RunState) -> Ask:
 
 def split(text: str) -> tuple[str, ...]:
     """A list of thresholds that nothing is wrong with, as files are named after them."""
-    return tuple(map(lab.parse_threshold, listed(text)))
+    return tuple(map(parse_threshold, listed(text)))
 
 
 def listed(text: str) -> list[str]:
@@ -140,7 +141,7 @@ def bare(text: str) -> str:
 def wrong_thresholds(text: str) -> str:
     """What is wrong with a list of thresholds; empty for nothing."""
     try:
-        values = [lab.parse_threshold(part) for part in listed(text)]
+        values = [parse_threshold(part) for part in listed(text)]
     except Refused as refused:
         return refused.found
     twice = next((value for value in values if values.count(value) > 1), None)
@@ -197,7 +198,7 @@ def _number_or_none(text: str) -> str:
 
 def _wrong_percentage(text: str) -> str:
     try:
-        lab.parse_percentage(bare(text) or "0")
+        parse_percentage(bare(text) or "0")
     except Refused as refused:
         return refused.found
     return ""
@@ -205,7 +206,7 @@ def _wrong_percentage(text: str) -> str:
 
 def _file_name(text: str) -> str:
     try:
-        lab.file_name(text, "")
+        file_names.file_name(text, "")
     except Refused as refused:
         return str(refused)
     return ""

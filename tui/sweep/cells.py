@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.api import journal, lab
+from engine.api import file_names, journal, lab
 from engine.api.atomic_file import sha256_file
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
@@ -90,7 +90,7 @@ def networks(plan: SweepPlan) -> tuple[list[Path], int]:
 
 
 def _saved_by_a_run(name: str) -> bool:
-    return lab.saved_point(name) is not None or lab.TUNED.fullmatch(name) is not None
+    return file_names.saved_point(name) is not None or file_names.TUNED.fullmatch(name) is not None
 
 
 def layers_of(asked: tuple[str, ...], found: Description) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.api import lab
+from engine.api import file_names
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
 from tui.sweep.cells import versions
@@ -125,7 +125,7 @@ def _networks(folder: Path) -> Iterator[Path]:
 def _submitted(submission: str, path: Path, folder: str, inputs: Inputs) -> Submitted:
     """A file with its SHA-256, or why it has none."""
     shown = escape(os.path.relpath(path, folder) if folder else path.name, SHOWN)
-    said = lab.saved_point(path.name)
+    said = file_names.saved_point(path.name)
     threshold = said.threshold if said else None
     try:
         os.fsencode(path).decode()

@@ -21,7 +21,8 @@ LINE_LIMIT = 2**22  # bytes; longer lines are never sent
 
 SetName = Literal["valid", "test", "poisoned", "poisoned_valid"]
 SETS: tuple[SetName, ...] = ("valid", "test", "poisoned", "poisoned_valid")
-# in order; "hash" runs beside "tensorflow"; "demo" and the data sets that are not there do not come
+# in order; "hash" runs beside "tensorflow"; "demo" and the data sets that are not there do not come;
+# "step" is told of within one that takes long
 PHASES = (
     "start",
     "demo",
@@ -36,6 +37,7 @@ PHASES = (
     "ranking",
     "baseline",
     "steps",
+    "step",
     "orders",
     "tuning",
     "why",

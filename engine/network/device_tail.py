@@ -45,11 +45,17 @@ class DeviceTail:
             except Exception as error:
                 self.halve(error, tried)
 
-    def answers(self, pruned: np.ndarray, rows: np.ndarray, check: Callable[[], None] = lambda: None) -> np.ndarray:
+    def answers(
+        self,
+        pruned: np.ndarray,
+        rows: np.ndarray,
+        check: Callable[[], None] = lambda: None,
+        done: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> np.ndarray:
         """Answers (rows,) of the images `rows` where the channels of the mask `pruned` are gone.
 
         They depend on the mask alone, not on the way to it. A chunk in which one of `rows` lies is computed as a whole.
-        `check` runs before each; it may raise to stop.
+        `check` runs before each, and may raise to stop; `done` is told how many chunks, of how many, come before it.
         """
         slots = self.store.slots[rows]
         chunks = slots // self.store.rows
@@ -62,8 +68,10 @@ class DeviceTail:
             here = chunks == chunk
             found[here] = self.fetched(mask, chunk, tensors)[slots[here] % self.store.rows]
 
-        for chunk in np.unique(chunks).tolist():
+        wanted = np.unique(chunks).tolist()
+        for number, chunk in enumerate(wanted):
             check()
+            done(number, len(wanted))
             waiting.append((chunk, self.begun(mask, chunk)))
             if len(waiting) > self.ahead:
                 take()

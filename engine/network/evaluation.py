@@ -49,21 +49,23 @@ class Evaluator:
     """Answers (images,) of B with a set of channels pruned, over the first `images` rows of the features.
 
     Pruning a channel cannot change the answer to an image on which the channel is at its base, so only the others are
-    computed again.
+    computed again. `done` is told how far an answer under way is: so much of so much.
     """
 
-    def __init__(self, rest: "Tail", images: int) -> None:
-        self.rest, self.images = rest, images
+    def __init__(
+        self, rest: "Tail", images: int, done: Callable[[int, int], None] = lambda _done, _total: None
+    ) -> None:
+        self.rest, self.images, self.done = rest, images, done
 
     def all(self, pruned: np.ndarray, check: Check) -> np.ndarray:
         """Every answer under the mask `pruned` (channels,), from nothing."""
-        return self.rest.answers(pruned, np.arange(self.images), check)
+        return self.rest.answers(pruned, np.arange(self.images), check, self.done)
 
     def after(self, before: np.ndarray, pruned: np.ndarray, channel: int, check: Check) -> tuple[np.ndarray, int]:
         """Answers once `channel`, the latest in the mask `pruned`, is gone too, and how many images it took."""
         rows = np.flatnonzero(self.rest.store.active[channel, : self.images])
         answers = before.copy()
-        answers[rows] = self.rest.answers(pruned, rows, check)
+        answers[rows] = self.rest.answers(pruned, rows, check, self.done)
         return answers, len(rows)
 
     def after_several(
@@ -72,7 +74,7 @@ class Evaluator:
         """As `after`, once several channels are gone that were there `before`."""
         rows = np.flatnonzero(self.rest.store.active[list(channels), : self.images].any(axis=0))
         answers = before.copy()
-        answers[rows] = self.rest.answers(pruned, rows, check)
+        answers[rows] = self.rest.answers(pruned, rows, check, self.done)
         return answers, len(rows)
 
     def of(self, rows: slice, pruned: np.ndarray, check: Check) -> np.ndarray:

@@ -119,10 +119,17 @@ class PrunedTail:
         between = sum(reader.patch_size(network.layers[reader.name]) for reader in self.readers or [])
         self.batch = self.forward.fitting(batch, unknown=len(store.base), more=between)
 
-    def answers(self, pruned: np.ndarray, rows: np.ndarray, check: Callable[[], None] = lambda: None) -> np.ndarray:
+    def answers(
+        self,
+        pruned: np.ndarray,
+        rows: np.ndarray,
+        check: Callable[[], None] = lambda: None,
+        done: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> np.ndarray:
         """Answers (rows,) of the images `rows` where the channels of the mask `pruned` are gone.
 
-        They depend on the mask alone, not on the way to it. `check` runs before each batch; it may raise to stop.
+        They depend on the mask alone, not on the way to it. `check` runs before each batch, and may raise to stop;
+        `done` is told how many rows, of how many, come before it.
         """
         channels = np.flatnonzero(~pruned & self.ever_active) if self.readers else np.arange(len(pruned))
         slots = self.slot_count(len(channels)) if self.readers else len(channels)
@@ -133,15 +140,18 @@ class PrunedTail:
             answers = self.forward([self.slots(part, channels, slots, pruned), *others, *kernels])[0]
             return answers.astype("uint16")
 
-        found = list(map_threaded(answered, self.parts(rows, check), self.forward.threads))
+        found = list(map_threaded(answered, self.parts(rows, check, done), self.forward.threads))
         return np.concatenate(found) if found else np.empty(0, "uint16")
 
-    def parts(self, rows: np.ndarray, check: Callable[[], None]) -> Iterator[np.ndarray]:
+    def parts(
+        self, rows: np.ndarray, check: Callable[[], None], done: Callable[[int, int], None]
+    ) -> Iterator[np.ndarray]:
         """`rows` in batches, each behind a check; as many at least as there are threads, where that is worth one."""
         shared = max(FEWEST_ROWS, -(-len(rows) // self.forward.threads))
         size = min(self.batch, shared)
         for start in range(0, len(rows), size):
             check()
+            done(start, len(rows))
             yield rows[start : start + size]
 
     def slot_count(self, channels: int) -> int:

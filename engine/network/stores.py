@@ -57,5 +57,14 @@ class Tail(Protocol):
     @property
     def store(self) -> Features: ...
 
-    def answers(self, pruned: np.ndarray, rows: np.ndarray, check: Callable[[], None] = lambda: None) -> np.ndarray:
-        """Answers (rows,) of the images `rows` where the channels of the mask `pruned` are gone, uint16."""
+    def answers(
+        self,
+        pruned: np.ndarray,
+        rows: np.ndarray,
+        check: Callable[[], None] = lambda: None,
+        done: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> np.ndarray:
+        """Answers (rows,) of the images `rows` where the channels of the mask `pruned` are gone, uint16.
+
+        `check` runs before each batch and may raise to stop; `done` is told how many of how many are under way.
+        """

@@ -31,11 +31,26 @@ Emit = Callable[..., None]
 Check = Callable[[], None]
 SHOWN: tuple[SetName, ...] = ("valid", "poisoned")  # sets that a channel's maps are of
 LARGEST_MAP = 64  # positions a side: as many as two maps side by side have room for on a wide terminal
+LONG_STEP, TELL_EVERY = 0.5, 0.25  # seconds: from when on a step is told of, and how often
 FEATURE_BATCH = 256  # images whose convolutions are computed at once, by each thread: more take memory and win no time
-
-
 USUAL_BATCH = 2048  # images that a step takes at once, unless told otherwise; a card takes what it has room for
 SWAPPED = "Channels {} and {} differ by less than a millionth in what orders them: another device may swap them."
+
+
+class WithinStep:
+    """Tells how far a step under way is, once it has taken so long that somebody waits for it."""
+
+    def __init__(self, emit: Emit, clock: Callable[[], float] = perf_counter) -> None:
+        self.emit, self.clock = emit, clock
+        self.begin = self.told = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = self.clock()
+        if done == 0:
+            self.begin = self.told = now
+        elif now - self.begin >= LONG_STEP and now - self.told >= TELL_EVERY:
+            self.told = now
+            self.emit(Progress("step", done, total, now - self.begin))
 
 
 @dataclass
@@ -92,7 +107,7 @@ class Run:
         tail = self.on_device(network, at) if wanted() else None
         if tail is None and wanted():
             self.emit(Note(NO_ROOM))
-        return Evaluator(tail or self.with_host(network, at), self.inputs.stepped)
+        return Evaluator(tail or self.with_host(network, at), self.inputs.stepped, WithinStep(self.emit))
 
     def on_device(self, network: "Network", at: "Cut") -> "DeviceTail | None":
         """The network behind the cut with every feature on the device; None where it has no room for them."""

@@ -70,6 +70,9 @@ class Bar:
         if state.retelling:
             return
         match event:
+            case p.Progress(phase="step", done=done, total=total):
+                beside = f"{rates(state)}  next {100 * done // total} %".strip()
+                self._show("steps", state.step, state.channels, beside)
             case p.Progress(phase=phase, done=done, total=total):
                 self._show(phase, done, total)
             case p.Stepped(step=step) if state.ready:

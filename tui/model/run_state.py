@@ -22,7 +22,7 @@ from engine.api.tunings import Tuning, Tunings, folded
 
 LOG_LINES = 1000
 # phases that come after a run is open, as often as they are asked for
-LATER_PHASES = ("steps", "orders", "tuning", "why", "detectors", "layers", "files", "hand in")
+LATER_PHASES = ("steps", "step", "orders", "tuning", "why", "detectors", "layers", "files", "hand in")
 PACE_STEPS = 12  # steps whose mean time tells how long the rest will take
 
 Status = Literal["closed", "opening", "ready", "running", "writing", "dead"]
@@ -429,6 +429,7 @@ def _taken(state: RunState) -> RunState:
 
 def _stepped(state: RunState, event: p.Stepped) -> RunState:
     new = event.step not in state.steps
+    state = _without_step(state)
     state = _reach(replace(state, steps={**state.steps, event.step: event}), event.step)
     if counted := state.counted.get(frozenset(state.order[: event.step])):
         state = replace(state, measured={**state.measured, event.step: counted})
@@ -442,6 +443,13 @@ def _stepped(state: RunState, event: p.Stepped) -> RunState:
         asr = "" if now.asr is None else f" · ASR {now.asr:.2f} %"
         text += f" · valid {now.valid:.2f} % ({p.format_drop(now.drop)} pt){asr}"
     return _log(replace(state, written=False), "step", text, event.step)
+
+
+def _without_step(state: RunState) -> RunState:
+    """No step is under way any more."""
+    if "step" not in state.phases:
+        return state
+    return replace(state, phases={name: at for name, at in state.phases.items() if name != "step"})
 
 
 def _reach(state: RunState, *steps: int) -> RunState:
@@ -630,7 +638,7 @@ def _idle(state: RunState, event: p.Idle) -> RunState:
     """The engine has ended a command; it is free where it was the last one."""
     if event.why != "done":
         state = replace(state, ahead=(), step=event.step)
-    state = replace(state, idle=event, unanswered=max(0, state.unanswered - 1))
+    state = _without_step(replace(state, idle=event, unanswered=max(0, state.unanswered - 1)))
     if state.unanswered:
         return state
     step = event.step if state.ahead else state.step

@@ -63,6 +63,8 @@ def status(state: RunState) -> tuple[str, str]:
         return MARKS["ready"]
     if state.comparing:
         return "▶ comparing orders", "v"
+    if state.computing and (at := state.phases.get("step")):
+        return f"▶ step {100 * at.done // at.total} %", "v"
     if state.computing and (phase := under_way(state)):
         return f"▶ {phase}", "v"
     if state.read_only and state.status == "ready":

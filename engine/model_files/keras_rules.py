@@ -64,7 +64,7 @@ COMMON: dict[str, Check] = {
     "batch_input_shape": sizes,
 }
 LAYOUT: dict[str, Check] = {"data_format": anything}
-SEED: dict[str, Check] = {"seed": maybe(whole(0, 2**63))}
+SEED: dict[str, Check] = {"seed": maybe(whole(0, 2**63 - 1))}
 NOISE: dict[str, Check] = {"noise_shape": sizes, **SEED}
 SHAPES = ("batch_shape", "batch_input_shape", "input_shape")  # where a layer says what it is fed with
 KERNEL = {**LAYOUT, **matters_in_training("kernel", "bias")}

@@ -124,6 +124,9 @@ def quick_imports() -> Iterator[None]:
             del sys.modules[name]
 
 
+NO_ROOM_TO_LOAD = ("failed to map segment", "annot allocate memory")  # the loader's words
+
+
 def load(device: str | None = None) -> Any:
     """Import Keras and undo what a keras.json of the user could have changed.
 
@@ -135,6 +138,8 @@ def load(device: str | None = None) -> Any:
             import keras
     except ImportError as error:
         why = escape(str(error).partition("\n")[0])
+        if any(sign in why for sign in NO_ROOM_TO_LOAD):
+            raise Refused(f"The backend needs more memory to be loaded ({why}). Raise the limit: ulimit -v.") from error
         raise unusable(os.environ.get("KERAS_BACKEND", BACKENDS[0]), f"cannot be imported ({why})") from error
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")

@@ -76,6 +76,12 @@ def test_a_good_network_is_not_hostile_where_nothing_can_be_written(tmp_path: Pa
     assert code == ExitCode.USAGE and "hostile" not in said and "no space left for what is read" in said
 
 
+def test_too_little_memory_is_not_called_a_missing_backend(lab: Path) -> None:
+    code, said = shell(f"ulimit -v 400000; {PROGRAM} eval data/cl/test.h5 data/bd/bd_test.h5 models/bd_net.h5", lab)
+    assert code and said.count("\n") == 1, said
+    assert "Install it" not in said and "memory" in said
+
+
 def test_a_new_run_on_a_full_disk_is_not_to_be_resumed(lab: Path) -> None:
     code, said = shell(f"ulimit -f 1; {PROGRAM} --headless --device cpu", lab)
     assert code == ExitCode.NOT_WRITTEN, said

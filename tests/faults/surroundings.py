@@ -24,6 +24,8 @@ SHORT = {
     "version": "--version",
     "help of eval": "eval --help",
     "config": "config path",
+    "completion": "completion bash",
+    "help of classify": "classify --help",
     "inspect": "inspect models/bd_net.h5",
     "refused": "inspect models/none.h5",
 }

@@ -21,33 +21,32 @@ async def test_figures_are_those_of_the_playhead_after_the_pane_was_hidden(narro
     async with measured(size=WIDE) as it:
         await run_through(it)
         await it.press("home")
-        await it.until(lambda: it.state.step == 0)
-        await it.pilot.pause(0.2)
+        await it.shows("step 0/")
         await it.pilot.resize_terminal(*narrow)
-        await it.pilot.pause(0.2)
+        await it.until(lambda: it.app.screen.size == narrow)
         await it.press("g", *["delete"] * 3, "4", "8", "enter")
-        await it.until(lambda: it.state.step == 48)
-        await it.pilot.pause(0.2)
+        await it.shows("step 48/")
         await it.pilot.resize_terminal(*WIDE)
-        await it.pilot.pause(0.2)
         now = figures(it.state)
         assert now
-        line = next(line for line in it.text().splitlines() if "clean valid" in line and "│" in line)
-        assert line.split()[-3:-1] == ["98.60", rate(now.valid)]
+
+        def shown() -> list[list[str]]:
+            lines = [line for line in it.text().splitlines() if "clean valid" in line and "│" in line]
+            return [line.split()[-3:-1] for line in lines]
+
+        await it.until(lambda: shown() == [["98.60", rate(now.valid)]])
 
 
 async def test_thresholds_set_again_are_shown_at_once() -> None:
     async with measured(size=WIDE) as it:
         await run_through(it)
         await it.press("t", "home", *["delete"] * 12, "enter")
-        await it.until(lambda: it.state.thresholds == ())
-        await it.pilot.pause(0.2)
+        await it.shows("none; t sets them")
         await it.press("t")
         await it.write("2,4,10,30")
         await it.press("enter")
         await it.until(lambda: it.state.thresholds == ("2", "4", "10", "30"))
-        await it.pilot.pause(0.3)
-        assert "◆ -30 pt  @54   model_prune_30.h5" in it.text()
+        await it.shows("◆ -30 pt  @54   model_prune_30.h5")
 
 
 async def test_without_thresholds_the_pane_says_how_to_set_them() -> None:

@@ -336,6 +336,7 @@ def test_what_keras_3_writes_is_opened(tmp_path: Path) -> None:
         "another's setting without a value": set_in(3, mask=None),
         "another's initialiser": set_in(2, kernel_initializer="zeros"),
         "seed: 1.5": set_in(3, seed=1.5),
+        "seed: 2**63": set_in(3, seed=2**63),
         "a name with a slash": set_in(1, name="a/b"),
         "no name": set_in(1, name=None),
         "another name outside": wired(["conv_1", 0, 0], name="pool_2"),
@@ -427,7 +428,7 @@ def test_numbers_that_an_inner_normalization_learned_are_not_read_from_h5(tmp_pa
     assert "has learned its numbers, which Keras 3 does not use in inner models of .h5" in line(path)
 
 
-@pytest.mark.parametrize("value", [4.0, True, "4", None, 1e300, float("nan")])
+@pytest.mark.parametrize("value", [4.0, True, "4", None, 1e300, 10**400, -(10**400), float("nan")])
 def test_a_whole_number_is_written_as_one(value: Any) -> None:
     with pytest.raises(Unfit):
         whole(0, 10)(value)

@@ -4,7 +4,7 @@ import pytest
 
 from engine.api import protocol as p
 from tests.support.widget_runs import ORDER, opened, run
-from tui.model.first_fall import first_fall
+from tui.model.first_fall import FirstFall, first_fall
 from tui.model.run_state import RunState, reduce
 
 
@@ -33,12 +33,14 @@ def curve(*counts: tuple[int, int | None]) -> RunState:
     ],
 )
 def test_it_is_said_as_soon_as_it_stands(counts: tuple[tuple[int, int | None], ...], said: str) -> None:
-    assert first_fall(curve(*counts)) == said
+    found = first_fall(curve(*counts))
+    assert found.text == said
+    assert found.attack == said.startswith("the attack")
 
 
 def test_it_does_not_hang_on_where_the_playhead_stands() -> None:
-    assert first_fall(run(60, 3)) == first_fall(run(60)) == first_fall(run(48)) != first_fall(run(47)) == ""
+    assert first_fall(run(60, 3)) == first_fall(run(60)) == first_fall(run(48)) != first_fall(run(47)) == FirstFall()
 
 
 def test_nothing_is_said_before_b_is_measured() -> None:
-    assert first_fall(RunState()) == ""
+    assert first_fall(RunState()) == FirstFall()

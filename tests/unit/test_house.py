@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -51,3 +52,34 @@ def docstring(path: Path) -> str:
     found = ast.get_docstring(ast.parse(path.read_text("utf-8")))
     assert found, f"{path} says nothing"
     return found
+
+
+def test_every_file_that_the_readme_names_is_there() -> None:
+    named = re.findall(r"`((?:engine|tui|tests)/[\w/]+\.\w+)`", (ROOT / "README.md").read_text("utf-8"))
+    assert len(named) > 10
+    assert [name for name in named if not ROOT.joinpath(name).exists()] == []
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    """Late imports too; what only a type checker imports is left out."""
+    graph = grimp.build_graph("engine", "tui", exclude_type_checking_imports=True, cache_dir=None)
+    imports = {module: set(graph.find_modules_directly_imported_by(module)) for module in graph.modules}
+    left = dict(imports)
+    while leaves := [module for module, found in left.items() if not found & left.keys()]:
+        for module in leaves:
+            del left[module]
+    assert sorted(left) == [], "each of these imports another of them"
+
+
+def test_no_behaviour_hangs_on_a_class_name_or_on_words_of_a_message() -> None:
+    """No comparison with `__name__`, and no look for words in a message, a text or a verdict."""
+    found = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            parts = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            of_words = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            if of_words and node.func.attr in ("startswith", "endswith"):
+                parts = [node.func.value]
+            if any(isinstance(part, ast.Attribute) and part.attr in ("__name__", "message") for part in parts):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert found == []

@@ -154,7 +154,7 @@ def test_the_latex_table_is_that_of_the_report() -> None:
     assert lines[0] == r"\begin{tabular}{llrrrrrrrrrr}" and lines[-1] == r"\end{tabular}"
     body = [line for line in lines if line.endswith(r" \\")]
     assert {line.count("&") for line in body} == {11}
-    assert body[2].startswith(r"B$'$ & -2 pt & 1 & 8.33 & 91.67 & 85.71 & 87.50 &")
+    assert body[2].startswith(r"B$'$ & -2 pt & 1 & $-$8.33 & 91.67 & 85.71 & 87.50 &")
     numbers = re.findall(r"\d+\.\d\d\b", report_md(small()).split("## Thresholds")[0])
     assert set(numbers) <= set(re.findall(r"\d+\.\d\d\b", found))
 

@@ -1,5 +1,6 @@
 """Nothing that acts on a terminal reaches one: escape sequences, C1 controls, bidi marks in names and paths."""
 
+import ast
 import json
 import os
 import subprocess
@@ -125,3 +126,15 @@ def test_a_run_in_such_a_folder(words: tuple[str, ...], evil: Path) -> None:
     if words:
         told = [json.loads(line) for line in found.stdout.splitlines()]
         assert any(str(evil) in str(event.get("path")) for event in told), "what it decodes to is the path itself"
+
+
+def test_there_is_no_other_way_to_a_terminal() -> None:
+    """Nothing prints, or writes to a stream, but the gate; `completion` writes a script of our own."""
+    root = Path(__file__).parents[2]
+    found = set()
+    for path in (each for house in ("engine", "tui") for each in root.joinpath(house).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called == "print" or called in ("sys.stdout.write", "sys.stderr.write"):
+                found.add(str(path.relative_to(root)))
+    assert found == {"tui/cli/command_line.py"}

@@ -281,16 +281,15 @@ class LabApp(OutputDietApp):
     def action_open(self) -> None:
         """The runs of this lab; from there, or where there are none, the screen that asks for files."""
         from engine.api.journal import has_runs
-
-        here = type(self.screen).__name__
-        settings = self.latest.settings or self.launch.settings
-        folder = runs_folder(settings) if settings else self.launch.root / RUNS
-        if here == "OpenScreen":
-            return
-        if here == "RunsScreen" or not has_runs(folder):
-            return self.ask_open()
+        from tui.screens.open_screen import OpenScreen
         from tui.screens.runs import RunsScreen
 
+        settings = self.latest.settings or self.launch.settings
+        folder = runs_folder(settings) if settings else self.launch.root / RUNS
+        if isinstance(self.screen, OpenScreen):
+            return
+        if isinstance(self.screen, RunsScreen) or not has_runs(folder):
+            return self.ask_open()
         self.push_screen(RunsScreen(folder, first=False))
 
     def open(self, settings: p.Settings, run: str | None = None, demo: Attack | None = None) -> None:

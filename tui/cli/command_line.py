@@ -272,7 +272,7 @@ def run_workbench(launch: "Launch", keep: bool) -> int:
     import signal
     from dataclasses import replace
 
-    from tui.cli.main import leave
+    from tui.cli.ending import leave
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, leave)  # until the workbench is there to be left
@@ -807,7 +807,7 @@ def run() -> int:
 
 def main() -> None:
     """The program on its command line."""
-    from tui.cli.main import ending
+    from tui.cli.ending import ending
 
     sys.exit(ending(run))
 

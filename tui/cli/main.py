@@ -1,7 +1,6 @@
 """`lab3-tui`. Without options it goes straight to the workbench: the command line's parser takes as long as a frame.
 
-However the program ends, `ending` says with which exit code and in which words: 1 means nothing but a threshold that
-was never reached, and no traceback reaches a user. All else is imported when Ctrl-C is quiet already.
+All but what ends the program is imported when Ctrl-C is quiet already.
 """
 
 import os
@@ -9,14 +8,10 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from tui.cli.ending import INTERRUPTED, ending, leave
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from engine.api.errors import ExitCode
     from tui.model.launch import Launch
-
-TRACEBACK = "LAB3_TRACEBACK"  # set, it shows where a fault of the program is
-INTERRUPTED = 130
 
 
 def main() -> NoReturn:
@@ -36,11 +31,6 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def leave(_number: int, _frame: object) -> NoReturn:
-    """Ctrl-C before there is anything to end. An exception would be caught, or wrapped, by whatever is imported now."""
-    os._exit(INTERRUPTED)
-
-
 def command_line() -> int:
     """What the command line says; from here on Ctrl-C unwinds what is under way."""
     from tui.cli.command_line import run
@@ -48,46 +38,6 @@ def command_line() -> int:
     if signal.getsignal(signal.SIGINT) is leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     return run()
-
-
-def ending(program: "Callable[[], int]") -> int:
-    """Run the program. Returns its exit code; a failure is said in one line."""
-    try:
-        return said(program)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-
-
-def said(program: "Callable[[], int]") -> int:
-    from engine.api.errors import LabError, Several
-    from tui.terminal.outputs import complain, unflushed
-
-    try:
-        code = program()
-    except LabError as error:
-        for line in error.lines if isinstance(error, Several) else [str(error)]:
-            complain(line)
-        code = error.exit_code
-    except Exception as error:
-        code = unforeseen(error)
-    if not code and (lost := unflushed()):
-        complain(str(lost))
-        code = lost.exit_code
-    return code
-
-
-def unforeseen(error: Exception) -> "ExitCode":
-    """Say in one line what a fault is that nobody foresaw."""
-    import traceback
-
-    from engine.api.errors import ExitCode
-    from tui.terminal.outputs import complain
-
-    if os.environ.get(TRACEBACK):
-        traceback.print_exception(error)
-    words = " ".join(str(error).split())[:300]
-    complain(f"lab3-tui failed: {type(error).__name__}: {words}. Set {TRACEBACK}=1 to see where.")
-    return ExitCode.ENGINE_ERROR
 
 
 def workbench_here() -> int:

@@ -1,22 +1,31 @@
 """What fell first along the steps that are known, clean accuracy or the attack: said as soon as it stands."""
 
+from typing import NamedTuple
+
 from engine.api import protocol as p
 from engine.api.explanation import BROKEN, FALL
 from tui.model.run_state import Figures, RunState, figures, images
 
 
-def first_fall(state: RunState) -> str:
-    """Which fell first, at which step, and what the other was there; empty as long as neither has.
+class FirstFall(NamedTuple):
+    """What fell first in words, empty as long as nothing has, and whether it was the attack."""
+
+    text: str = ""
+    attack: bool = False
+
+
+def first_fall(state: RunState) -> FirstFall:
+    """Which fell first, at which step, and what the other was there.
 
     Accuracy has fallen where it lost 4 points, decided on whole images; the attack, where its success rate is under
     50 %: as in the report. Between two steps that are known but not neighbours both may have fallen.
     """
     base = state.steps.get(0)
     if base is None or base.counts.poisoned is None:
-        return ""
+        return FirstFall()
     start = figures(state, 0)
     if start is None or start.asr is None or start.asr < BROKEN:
-        return "no attack on B to prune away" if start else ""
+        return FirstFall("no attack on B to prune away" if start else "")
     for step in sorted(state.steps):
         now, valid = figures(state, step), state.steps[step].counts.valid
         if now is None or now.asr is None:
@@ -24,8 +33,8 @@ def first_fall(state: RunState) -> str:
         lost = p.reached(FALL, base.counts.valid, valid, images(state, "valid"))
         broken = now.asr < BROKEN
         if lost or broken:
-            return f"{_who(lost, broken)}: {_there(now, step, lost)}"
-    return ""
+            return FirstFall(f"{_who(lost, broken)}: {_there(now, step, lost)}", attack=broken and not lost)
+    return FirstFall()
 
 
 def _who(lost: bool, broken: bool) -> str:

@@ -16,7 +16,7 @@ from engine.api.protocol import threshold_label
 from engine.api.published import applies, published_counts
 from engine.api.rates import wilson
 from tui.model.actions import Action, bindings
-from tui.model.first_fall import first_fall
+from tui.model.first_fall import FirstFall, first_fall
 from tui.model.formatting import file_name, key_of, rate, short_path
 from tui.model.run_state import (
     Figures,
@@ -364,7 +364,7 @@ class ResultsScreen(RunScreen):
         both = self.has_class("-broad")
         for chart, of_g in (("#below", both), ("#beside", False)):
             self.query_one(chart, Chart).data = chart_data(state, of_g=of_g)
-            self.query_one(chart, Chart).show_verdict("" if of_g or state.finished else first_fall(state))
+            self.query_one(chart, Chart).show_verdict(FirstFall() if of_g or state.finished else first_fall(state))
         self.query_one(Body).share_room()
 
     def _said(self, state: RunState, chosen: Entry | None) -> list[str]:

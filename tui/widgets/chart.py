@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from textual.events import Click
 from textual.message import Message
 
+from tui.model.first_fall import FirstFall
 from tui.model.run_state import Figures, RunState, figures, networks, of_order
 from tui.widgets.cell_rows import Part, Row
 from tui.widgets.curves import AUTO, BRAILLE, DASHED, ChartData, Curve, Threshold, next_zoom, step_at, window
@@ -73,12 +74,12 @@ class Chart(Panel):
     def __init__(self, data: ChartData | None = None, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._data = data or ChartData()
-        self._verdict = ""
+        self._verdict = FirstFall()
 
-    def show_verdict(self, text: str) -> None:
+    def show_verdict(self, verdict: FirstFall) -> None:
         """What fell first, in the frame below the curves."""
-        if text != self._verdict:
-            self._verdict = text
+        if verdict != self._verdict:
+            self._verdict = verdict
             self._entitle()
 
     @property
@@ -97,8 +98,8 @@ class Chart(Panel):
         self._entitle()
 
     def _entitle(self) -> None:
-        ink = "s" if self._verdict.startswith("the attack") else "w"
-        self.entitle(legend(self._data), ((self._verdict, ink),) if self._verdict else ())
+        text, attack = self._verdict
+        self.entitle(legend(self._data), ((text, "s" if attack else "w"),) if text else ())
 
     def draw(self, width: int, height: int) -> Sequence[Row]:
         return chart(self._data, width, height)

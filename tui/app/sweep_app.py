@@ -17,6 +17,7 @@ from textual.events import Resize
 from engine.api.engine_log import tail
 from engine.api.errors import LabError
 from engine.api.escape import printable, shell_word
+from engine.api.safe_open import open_regular
 from tui.app.themes import THEMES, default_theme
 from tui.model.config import Config, load
 from tui.model.sweep_state import SweepState
@@ -114,7 +115,8 @@ def start_sweep(folder: Path, where: Sequence[str]) -> "subprocess.Popen[bytes] 
     watch.read()
     if watch.alive():
         return None
-    with open(folder / LOG, "wb") as log:
+    with os.fdopen(open_regular(folder / LOG, os.O_WRONLY | os.O_CREAT), "wb") as log:
+        log.truncate()
         return subprocess.Popen(
             [*PROGRAM, "sweep", "--headless", "--resume", "--to", str(folder), *where],
             stdin=subprocess.DEVNULL,
@@ -129,7 +131,7 @@ def run(folder: Path, where: Sequence[str]) -> int:
     app = SweepApp(folder, lambda: start_sweep(folder, where), load(), LabDriver)
     asyncio.run(_serve(app))
     state, alive = app.read()
-    named = shell_word(str(folder))
+    named = " ".join(map(shell_word, (str(folder), *where)))
     if alive:
         complain(f"The sweep goes on; look again with: lab3-tui sweep --resume --to {named}")
     elif any(state.of(cell.number).state in ("waiting", "running") for cell in state.cells):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from engine.api import locks
 from engine.api.errors import ExitCode, NotWritten
-from engine.api.escape import shell_word
+from engine.api.escape import SHORT, escape, escape_path, shell_word
 from tui.model.formatting import duration
 from tui.model.sweep_state import (
     NAME,
@@ -51,7 +52,7 @@ class Handout:
         self, folder: Path, title: str, cells: Sequence[Cell], notes: Sequence[str], write: Callable[[bool], None]
     ) -> None:
         self.folder, self.title, self.cells, self.notes = folder, title, tuple(cells), tuple(notes)
-        self.write = write
+        self._write, self._writing = write, threading.Lock()
         self.state = SweepState()
         self.record: Record | None = None
         self.changed = asyncio.Event()
@@ -84,6 +85,11 @@ class Handout:
                 self.happened(SweepOver(why or ("Stopped." if self.stopped else ""), now()))
         return self.conclusion()
 
+    def write(self, picture: bool) -> None:
+        """Put the tables on disk, in a thread: one that a cancelled task left writing comes to its end before."""
+        with self._writing:
+            self._write(picture)
+
     def end(self, number: int, outcome: Outcome, known: bool = False, score: Score | None = None) -> None:
         """A cell has come to its end."""
         self.happened(CellEnded(number, outcome.state, outcome.reason, outcome.run, outcome.seconds, known, score))
@@ -113,6 +119,8 @@ class Handout:
             left = [tasks for tasks in phases(token) if tasks]
             if not left:
                 return
+            if words := waiting_line(where, self.folder):
+                complain(words)
             async with workers(where, self.folder) as client:
                 await Dispatcher(client, token, self.happened, ended).run(left)
 
@@ -164,9 +172,16 @@ class Handout:
         return ExitCode.USAGE if counts["refused"] else ExitCode.DONE
 
 
-def how_to_go_on(folder: Path) -> str:
-    """The command that takes a sweep up again."""
-    return f"Go on with: lab3-tui sweep --resume --to {shell_word(str(folder))}"
+def how_to_go_on(folder: Path, where: Sequence[str]) -> str:
+    """The command that takes a sweep up again, with the options that say where its workers come from."""
+    return f"Go on with: lab3-tui sweep --resume --to {' '.join(map(shell_word, (str(folder), *where)))}"
+
+
+def waiting_line(where: Where, folder: Path) -> str:
+    """What is waited for, where workers may take long to come; empty where they are started here."""
+    if where.queue is not None:
+        return f"Waiting for jobs; what they say is in {escape_path(str(folder / where.queue))}"
+    return f"Waiting for workers of {escape(where.scheduler, SHORT)}" if where.scheduler is not None else ""
 
 
 def cell_line(state: SweepState, event: CellEnded) -> str:

@@ -31,7 +31,7 @@ class Sweep:
         finally:
             complain(f"Results: {self.folder / CSV}")
             if len(self.tables.ended) < len(self.works):
-                complain(how_to_go_on(self.folder))
+                complain(how_to_go_on(self.folder, where.options()))
 
     def begin(self) -> None:
         """Tell what is refused, or was done before."""

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from time import monotonic
@@ -11,6 +11,7 @@ from time import monotonic
 import pytest
 from textual.pilot import Pilot
 
+from engine.api import locks
 from tests.support.pilot import PATIENCE
 from tests.support.sweep_script import script, write_record
 from tui.app import sweep_app
@@ -56,9 +57,11 @@ async def watched(folder: Path, size: tuple[int, int] = (80, 24), theme: str = "
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Of a sweep that lives: this process holds it."""
     write_record(tmp_path, script(run=str(tmp_path / "run")))
-    return tmp_path
+    with locks.hold(tmp_path):
+        yield tmp_path
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])

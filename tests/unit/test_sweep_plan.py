@@ -11,7 +11,7 @@ from engine.api.inspection import Description
 from engine.api.protocol import LayerInfo, Settings
 from tui.model.sweep_state import Cell
 from tui.sweep import cells as sweep_cells
-from tui.sweep.cells import folder_name, identity, layers_of, networks
+from tui.sweep.cells import Work, folder_name, identity, layers_of, networks, refuse_links
 from tui.sweep.plan import (
     TEMPLATE,
     SweepPlan,
@@ -200,3 +200,14 @@ def test_a_folder_has_a_name_that_people_read_and_no_file_system_minds() -> None
     assert name == "a_b_x1b-conv_3-random-7-0123456789ab" or name.endswith("-conv_3-random-7-0123456789ab")
     assert "/" not in name and not name.startswith((".", "-"))
     assert folder_name(Cell(0, "n.h5", "c", "mean", 3), "f" * 64) == "n-c-mean-s3-ffffffffffff"
+
+
+def test_a_cells_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    works = [Work(Cell(0, "a.h5", "conv_3", "mean", folder="a-1"))]
+    refuse_links(tmp_path, works)
+    (tmp_path / "cells/a-1").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    refuse_links(tmp_path, works)
+    (tmp_path / "cells/a-1/models").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Refused, match=r"cells/a-1/models: is a link"):
+        refuse_links(tmp_path, works)

@@ -75,8 +75,9 @@ class SweepApp(OutputDietApp):
         """The sweep as it stands, and whether its process lives; where it went early, its last words are shown."""
         state = self.record.read()
         if self.process is not None and self.process.poll() is not None:
-            code, self.process = self.process.returncode, None
-            if code not in (0, 130) and (words := tail(self.folder / LOG)):
+            code, pid, self.process = self.process.returncode, self.process.pid, None
+            ended = state.over is not None and not state.over.why and state.pid == pid
+            if not ended and code not in (0, 130) and (words := tail(self.folder / LOG)):
                 self.notify(printable(words[-1]), severity="warning", timeout=20, markup=False)
         return state, self.record.alive() or (self.process is not None)
 

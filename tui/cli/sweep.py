@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.api.errors import ExitCode, Refused
 from engine.api.escape import escape
-from tui.sweep.cells import base_settings, cells_of, networks
+from tui.sweep.cells import base_settings, cells_of, networks, refuse_links
 from tui.sweep.cluster import Where, refuse_where
 from tui.sweep.plan import SweepPlan, keep_plan, kept_plan, read_plan, write_template
 from tui.sweep.sweep_run import Sweep
@@ -58,6 +58,7 @@ def run(plan: SweepPlan, where: Where, headless: bool) -> int:
 def without_screen(plan: SweepPlan, where: Where) -> int:
     keep_plan(plan)
     works, notes = cells_of(plan)
+    refuse_links(plan.folder, works)
     if not works:
         complain("The plan has no cells.")
         return ExitCode.USAGE

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from engine.api import locks
-from engine.api.errors import ExitCode, NotWritten
+from engine.api.errors import ExitCode, LabError
 from engine.api.escape import SHORT, escape, escape_path, shell_word
 from tui.model.formatting import duration
 from tui.model.sweep_state import (
@@ -155,7 +155,7 @@ class Handout:
             drawn = now() if draw else drawn
             try:
                 await asyncio.to_thread(self.write, draw)
-            except NotWritten as error:
+            except LabError as error:
                 complain(str(error))
             await asyncio.sleep(BETWEEN_TABLES)
 

@@ -36,6 +36,9 @@ SETTINGS = {
     "distributed.worker.http.routes": [],
     "distributed.nanny.http.routes": [],
     "distributed.worker.profile.enabled": False,
+    # beside an engine at work: every 20 ms, as Dask has it, they took 5 % of a processor
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
 }
 
 

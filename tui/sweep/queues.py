@@ -19,6 +19,13 @@ JOBS = 4  # at a time, where nobody says
 JOB_MEMORY = "4GB"  # where the words for the queue name none
 JOB_PROCESSORS = 2
 DEATH_TIMEOUT = 120  # seconds that a job waits for a scheduler that has gone
+# what `tui.sweep.cluster` sets for workers that it starts itself
+WORKER_SETTINGS = (
+    "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'",
+    "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False",
+    "export DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL=1s",
+    "export DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL=10s",
+)
 KEPT_VARIABLES = ("KERAS_BACKEND", "LAB3_FEATURES", "XDG_STATE_HOME")
 
 
@@ -102,7 +109,7 @@ def job_cluster(queue: str, words: str, folder: Path, security: Any) -> Any:
         job_directives_skip=kind.skipped(said),
         job_name="lab3-tui",
         log_directory=str(folder / queue),
-        job_script_prologue=[*exports, "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'"],
+        job_script_prologue=[*exports, *WORKER_SETTINGS],
         worker_extra_args=["--nthreads", "1", "--memory-limit", "0", "--no-dashboard"],
         python=shlex.quote(sys.executable) + " -P",
         death_timeout=DEATH_TIMEOUT,

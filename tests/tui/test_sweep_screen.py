@@ -74,6 +74,8 @@ async def test_what_counts_is_there_at_every_size(folder: Path, size: tuple[int,
                      "cell 1 of 24", "done, before this sweep", "⏎ Open", "q Leave"):  # fmt: skip
             assert part in it.text(), (part, it.text())
         assert all(len(line) == size[0] for line in it.text().splitlines())
+        beside = [" cells " in line and "cell 1 of 24" in line for line in it.text().splitlines()]
+        assert any(beside) == (size[0] > 80)  # the panels stand side by side where there is room
 
 
 async def test_arrows_choose_and_say_what_a_cell_is(folder: Path) -> None:

@@ -43,14 +43,21 @@ Phases = list[Mapping[int, AnyTask]]  # tasks by number of a cell; those of a ph
 
 
 class Handout:
-    """The cells of one folder. `write` puts tables on disk, with the picture where it is told so.
+    """The cells of one folder. `write` puts tables on disk, with the picture where it is told so. `noun`: for a cell.
 
     `ended` hears of each task that a worker has come to an end with, and calls `end` for the cells that it was about.
     """
 
     def __init__(
-        self, folder: Path, title: str, cells: Sequence[Cell], notes: Sequence[str], write: Callable[[bool], None]
+        self,
+        folder: Path,
+        title: str,
+        cells: Sequence[Cell],
+        notes: Sequence[str],
+        write: Callable[[bool], None],
+        noun: str = "cell",
     ) -> None:
+        self.noun = noun
         self.folder, self.title, self.cells, self.notes = folder, title, tuple(cells), tuple(notes)
         self._write, self._writing = write, threading.Lock()
         self.state = SweepState()
@@ -132,7 +139,7 @@ class Handout:
 
     def stop(self, work: "asyncio.Task[None]", code: ExitCode) -> None:
         if self.stopped is None:
-            complain("Stopping. What is done stays done, and cells under way go on where they were.")
+            complain("Stopping. What is done stays done, and what is under way goes on where it was.")
         self.stopped = self.stopped or code
         work.cancel()
 
@@ -141,7 +148,7 @@ class Handout:
         if self.record is not None:
             self.record.add(event)
         if isinstance(event, CellEnded):
-            put(sys.stdout, cell_line(self.state, event))
+            put(sys.stdout, cell_line(self.state, event, self.noun))
         elif isinstance(event, WorkersChanged):
             complain(workers_line(event))
 
@@ -166,7 +173,8 @@ class Handout:
         counts = {name: state.count(name) for name in ("done", "refused", "failed")}
         left = len(state.cells) - sum(counts.values())
         parts = [f"{count} {name}" for name, count in counts.items() if count] + ([f"{left} not begun"] if left else [])
-        complain(f"{len(state.cells)} cells: {', '.join(parts)}; {state.computed} computed in {duration(passed)}")
+        all_of_them = f"{len(state.cells)} {self.noun}{'' if len(state.cells) == 1 else 's'}"
+        complain(f"{all_of_them}: {', '.join(parts)}; {state.computed} computed in {duration(passed)}")
         if self.stopped or counts["failed"]:
             return self.stopped or ExitCode.ENGINE_ERROR
         return ExitCode.USAGE if counts["refused"] else ExitCode.DONE
@@ -184,11 +192,11 @@ def waiting_line(where: Where, folder: Path) -> str:
     return f"Waiting for workers of {escape(where.scheduler, SHORT)}" if where.scheduler is not None else ""
 
 
-def cell_line(state: SweepState, event: CellEnded) -> str:
-    """A cell that came to its end."""
+def cell_line(state: SweepState, event: CellEnded, noun: str) -> str:
+    """A cell that came to its end, called `noun`."""
     cell, total = state.cells[event.cell], len(state.cells)
     how = "done before" if event.known and event.state == "done" else event.state
-    line = f"cell {cell.number + 1:>{len(str(total))}}/{total}  {how:<11}  {cell.name}"
+    line = f"{noun} {cell.number + 1:>{len(str(total))}}/{total}  {how:<11}  {cell.name}"
     if event.score is not None:
         line += f"  score {event.score.value:.3f} at step {event.score.step}"
     if event.seconds:

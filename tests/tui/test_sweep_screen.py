@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from textual.color import Color
 from textual.pilot import Pilot
 
 from engine.api import locks
@@ -76,6 +77,14 @@ async def test_what_counts_is_there_at_every_size(folder: Path, size: tuple[int,
         assert all(len(line) == size[0] for line in it.text().splitlines())
         beside = [" cells " in line and "cell 1 of 24" in line for line in it.text().splitlines()]
         assert any(beside) == (size[0] > 80)  # the panels stand side by side where there is room
+
+
+@pytest.mark.parametrize("theme", ["lab3-dark", "lab3-light", "ansi-dark"])
+async def test_the_theme_is_the_one_that_was_chosen(folder: Path, theme: str) -> None:
+    async with watched(folder, theme=theme) as it:
+        expected = Color.parse(it.app.get_css_variables()["background"])
+        assert it.app.screen.styles.background == expected
+        assert it.app.current_theme.name == theme
 
 
 async def test_arrows_choose_and_say_what_a_cell_is(folder: Path) -> None:

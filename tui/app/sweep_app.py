@@ -56,6 +56,7 @@ class SweepApp(OutputDietApp):
         wanted = (config or Config()).theme
         known = wanted in self.available_themes
         self.set_reactive(SweepApp.theme, wanted if known else default_theme(self.console.color_system))
+        self.stylesheet.set_variables(self.get_css_variables())
 
     def on_mount(self) -> None:
         self.process = self._begin()

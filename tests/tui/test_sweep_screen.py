@@ -71,7 +71,8 @@ async def test_what_counts_is_there_at_every_size(folder: Path, size: tuple[int,
     async with watched(folder, size, theme) as it:
         await it.shows("8 of 24 cells")
         for part in ("nets/plain.h5", "conv_2      mean[■] clp ■", "random ■", "■ 6 done", "× 1 refused", "! 1 failed",
-                     "▸ 2 running", "· 14 waiting", "● running", "2 workers", "step 12/60", "best so far: nets/plain", "0.500 at step 12 (", "ASR 40.0 %)",
+                     "▸ 2 running", "· 14 waiting", "● running", "2 workers", "step 12/60", "best so far: nets/plain",
+                     "0.500 at step 12 (", "ASR 40.0 %)",
                      "cell 1 of 24", "done, before this sweep", "⏎ Open", "q Leave"):  # fmt: skip
             assert part in it.text(), (part, it.text())
         assert all(len(line) == size[0] for line in it.text().splitlines())

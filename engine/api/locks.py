@@ -56,6 +56,11 @@ def hold(folder: Path) -> Iterator[str]:
 
 def holder(folder: Path) -> str:
     """Which process writes to `folder` now, in words; empty where none does, or nobody can tell."""
+    return known_holder(folder) or ""
+
+
+def known_holder(folder: Path) -> str | None:
+    """As `holder`; None where nobody can tell, since the file system has no locks."""
     try:
         file = open_regular(folder / NAME)
     except (OSError, Refused):
@@ -64,8 +69,8 @@ def holder(folder: Path) -> str:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return escape(os.pread(file, 200, 0).decode("utf-8", "replace")) or "unknown"
-    except OSError:  # a file system without locks
-        return ""
+    except OSError:
+        return None
     finally:
         os.close(file)
     return ""

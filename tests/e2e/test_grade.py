@@ -5,7 +5,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -18,12 +17,6 @@ from tests.support.sweep_lab import IMAGE, IMAGES, make_sweep_lab, scores, some_
 
 pytestmark = [pytest.mark.e2e, pytest.mark.keras]
 Row = dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery(tmp_path_factory.mktemp("engines")) as found:
-        yield found
 
 
 def zero(path: Path, name: str, channels: int, bias: bool = True) -> None:

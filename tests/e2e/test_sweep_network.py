@@ -6,7 +6,6 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -24,12 +23,6 @@ PLAN = ("--models", "nets/*.h5", "--orders", "mean,clp", "--save-at", "10")
 PORT = 8786
 ALERT = b"\x15\x03"  # how TLS says no
 PATIENCE = 60
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery(tmp_path_factory.mktemp("engines")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +151,7 @@ def test_only_the_loopback_is_listened_on_and_there_only_to_our_certificate(
     nursery: Nursery, lab: Path, tmp_path: Path
 ) -> None:
     to, log = tmp_path / "to", tmp_path / "stderr"
-    process = sweeps.start(lab, nursery.command(), log, *PLAN, "--to", str(to))
+    process = sweeps.start(lab, nursery.command(), log, *PLAN, "--to", str(to), "--workers", "1")
     assert sweeps.until(process, to, 0), log.read_text()
     found = listening(process)
     answers = {port: answer(port) for _, port in found}

@@ -1,11 +1,10 @@
-"""A sweep on a queue: a stand-in for sbatch keeps the job script that it gets, and runs it."""
+"""A sweep on a queue: stand-ins for sbatch, qsub and bsub keep the job script that they get, and run it."""
 
 import os
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,27 +14,41 @@ from tests.faults.engines import Nursery
 from tests.support.sweep_lab import make_sweep_lab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.keras]
-WORDS = "--partition=gpu --gres=gpu:1 -t 0:30:00"
-SBATCH = """#!/bin/sh
+PATIENCE = 200
+# the script is copied before the program ends: dask-jobqueue takes it away then
+SUBMIT = """#!/bin/sh
 number=$(ls "$QUEUE" | grep -c script)
-cp "$1" "$QUEUE/$number.script"
+cat {script} >"$QUEUE/$number.script"
 setsid sh "$QUEUE/$number.script" >"$QUEUE/$number.out" 2>&1 &
 echo $! >"$QUEUE/$number.pid"
-echo "Submitted batch job $number"
+echo "{answer}"
 """
-SCANCEL = """#!/bin/sh
+CANCEL = """#!/bin/sh
 echo "$1" >>"$QUEUE/cancelled"
-kill -TERM -- "-$(cat "$QUEUE/$1.pid")"
+kill -TERM -- "-$(cat "$QUEUE/${1%%.*}.pid")"
 """
+# by queue: what takes scripts, how they come, what it answers, what ends a job; a user's words; what is asked for
+QUEUES = {
+    "slurm": ("sbatch", '"$1"', "Submitted batch job $number", "scancel", "--partition=gpu --gres=gpu:1 -t 0:30:00"),
+    "pbs": ("qsub", '"$1"', "$number.server", "qdel", "-q gpu -l walltime=0:30:00"),
+    "lsf": ("bsub", "-", "Job <$number> is submitted to queue <gpu>.", "bkill", "-q gpu -W 30"),
+}
+ASKED = {
+    "slurm": ("-J lab3-tui", "-n 1", "--cpus-per-task=2", "--mem=4G", "--partition=gpu", "--gres=gpu:1", "-t 0:30:00"),
+    "pbs": ("-N lab3-tui", "-l select=1:ncpus=2:mem=3815MB", "-q gpu", "-l walltime=0:30:00"),
+    "lsf": ("-J lab3-tui", "-n 2", '-R "span[hosts=1]"', "-M 4000000", "-q gpu", "-W 30"),
+}
+PREFIX = {"slurm": "#SBATCH ", "pbs": "#PBS ", "lsf": "#BSUB "}
 
 
 @pytest.fixture
-def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder where a stand-in for SLURM keeps its jobs."""
+def queue(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where a stand-in for a queue keeps its jobs."""
     programs, jobs = tmp_path / "bin", tmp_path / "queue"
     programs.mkdir()
     jobs.mkdir()
-    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+    submit, script, answer, cancel, _ = QUEUES[request.param]
+    for name, text in ((submit, SUBMIT.format(script=script, answer=answer)), (cancel, CANCEL)):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
@@ -43,46 +56,60 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return jobs
 
 
-@pytest.fixture
-def nursery(tmp_path: Path) -> Iterator[Nursery]:
-    with Nursery(tmp_path) as found:
-        yield found
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_sweep_lab(tmp_path_factory.mktemp("sweeps") / "lab", networks=1)
 
 
-def test_jobs_compute_the_cells(queue: Path, nursery: Nursery, tmp_path: Path) -> None:
-    lab, to, log = make_sweep_lab(tmp_path / "lab"), tmp_path / "to", tmp_path / "stderr"
-    plan = ("--models", "nets/net_0.h5", "--orders", "mean,clp", "--to", str(to), "--workers", "1", "--slurm", WORDS)
+@pytest.mark.parametrize(("queue", "name"), [(name, name) for name in QUEUES], indirect=["queue"])
+def test_jobs_compute_the_cells(queue: Path, name: str, nursery: Nursery, lab: Path, tmp_path: Path) -> None:
+    to, log, words = tmp_path / "to", tmp_path / "stderr", QUEUES[name][-1]
+    orders = "mean,clp" if name == "slurm" else "mean"
+    plan = ("--models", "nets/net_0.h5", "--orders", orders, "--to", str(to), "--workers", "1", f"--{name}", words)
     process = sweeps.start(lab, nursery.command(), log, *plan)
     try:
-        watch(process, queue, to, log)
+        watch(process, to, log, queue)
     finally:
         process.kill()
         process.wait()
+        end(queue)
+    assert sweeps.watched(to).count("done") == len(orders.split(","))
+    check_script((queue / "0.script").read_text(), name, to)
+    assert (queue / "cancelled").read_text().partition(".")[0].strip() == "0"
+    assert f"Waiting for jobs; what they say is in {to / name}" in log.read_text()
 
 
-def watch(process: "subprocess.Popen[bytes]", queue: Path, to: Path, log: Path) -> None:
+def watch(process: "subprocess.Popen[bytes]", to: Path, log: Path, queue: Path) -> None:
+    """The sweep to its end: keys are the user's alone while it lasts, then they and the job are gone."""
     keys: list[Path] = []
     while process.poll() is None and not keys:
         keys = list((to / "tls").glob("*.pem"))
         time.sleep(0.05)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in keys}
-    assert process.wait(240) == 0, log.read_text()
+    assert process.wait(PATIENCE) == 0, log.read_text() + said(queue)
     assert modes == {0o600}
     assert list((to / "tls").iterdir()) == []
-    assert sweeps.watched(to).count("done") == 2
-    check_script((queue / "0.script").read_text(), to)
-    assert (queue / "cancelled").read_text() == "0\n"
     assert ended(int((queue / "0.pid").read_text()))
 
 
-def check_script(script: str, to: Path) -> None:
+def said(queue: Path) -> str:
+    return "".join(path.read_text() for path in queue.glob("*.out"))
+
+
+def end(queue: Path) -> None:
+    """Jobs that a sweep has left behind."""
+    for path in queue.glob("*.pid"):
+        subprocess.run(["kill", "-9", "--", f"-{path.read_text().strip()}"], capture_output=True, check=False)
+
+
+def check_script(script: str, name: str, to: Path) -> None:
     """What the cluster is asked for: the user's words, one worker, TLS, and nothing that contradicts the words."""
     lines = script.splitlines()
     assert lines[0].startswith("#!")
-    asked = [line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH")]
-    assert asked[-3:] == ["--partition=gpu", "--gres=gpu:1", "-t 0:30:00"]
-    assert "-J lab3-tui" in asked and "-n 1" in asked and "--cpus-per-task=2" in asked and "--mem=4G" in asked
-    assert sum(line.startswith("-t ") for line in asked) == 1
+    asked = [line.removeprefix(PREFIX[name]) for line in lines if line.startswith(PREFIX[name])]
+    where = [line for line in asked if line.startswith(("-e ", "-o "))]
+    assert len(where) == 2 and all(f"{to / name}/" in line for line in where)
+    assert sorted(line for line in asked if line not in where) == sorted(ASKED[name])
     worker = lines[-1]
     assert worker.startswith(f"{sys.executable} -P -m distributed.cli.dask_worker tls://")
     for words in (
@@ -97,7 +124,7 @@ def check_script(script: str, to: Path) -> None:
 
 
 def ended(pid: int) -> bool:
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if not Path(f"/proc/{pid}").exists():
             return True
@@ -105,21 +132,35 @@ def ended(pid: int) -> bool:
     return False
 
 
-def test_words_of_the_user_stand_for_ours(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "words", "asked", "not_asked"),
+    [
+        ("slurm", "--mem=64G -c 8 --job-name=mine", ["--mem=64G", "-c 8", "--job-name=mine"],
+         ("--mem=4G", "--cpus-per-task", "-J", "-t")),
+        ("pbs", "-l select=1:ncpus=4:ngpus=1 -N mine", ["-l select=1:ncpus=4:ngpus=1", "-N mine"],
+         ("-l select=1:ncpus=2", "-N lab3", "-l walltime")),
+        ("lsf", "-n 8 -M 9000000 -R 'select[a] rusage[b=1]' -J mine",
+         ["-n 8", "-M 9000000", "-R 'select[a] rusage[b=1]'", "-J mine"],
+         ("-n 2", '-R "span', "-M 4", "-J lab3", "-W")),
+    ],
+)  # fmt: skip
+def test_words_of_the_user_stand_for_ours(
+    tmp_path: Path, name: str, words: str, asked: list[str], not_asked: tuple[str, ...]
+) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import asyncio, sys\n"
         "from pathlib import Path\n"
-        "from tui.sweep.cluster import Where, certificates, job_cluster\n"
+        "from tui.sweep.queues import certificates, job_cluster\n"
         "async def main():\n"
-        "    with certificates(Path(sys.argv[1]) / 'tls') as security:\n"
-        "        async with job_cluster(Where(queue=sys.argv[2]), Path(sys.argv[1]), security) as cluster:\n"
+        "    folder = Path(sys.argv[1])\n"
+        "    with certificates(folder / 'tls') as security:\n"
+        "        async with job_cluster(sys.argv[2], sys.argv[3], folder, security) as cluster:\n"
         "            print(cluster.job_script())\n"
         "asyncio.run(main())\n"
     )
-    words = "--mem=64G -c 8 --job-name=mine"
-    done = subprocess.run([sys.executable, str(script), str(tmp_path), words], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(script), str(tmp_path), name, words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    asked = [line.removeprefix("#SBATCH ") for line in done.stdout.splitlines() if line.startswith("#SBATCH")]
-    assert asked[-3:] == ["--mem=64G", "-c 8", "--job-name=mine"]
-    assert not any(line.startswith(("--mem=4G", "--cpus-per-task", "-J", "-t")) for line in asked)
+    lines = [line.removeprefix(PREFIX[name]) for line in done.stdout.splitlines() if line.startswith(PREFIX[name])]
+    assert lines[-len(asked) :] == asked
+    assert not any(line.startswith(not_asked) for line in lines[: -len(asked)])

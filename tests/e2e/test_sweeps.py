@@ -4,7 +4,6 @@ The short version of `python -m tests.faults.sweeps`.
 """
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,6 @@ PLAN = ("--models", "nets/*.h5", "--layers", "conv_3", "--orders", "mean,clp", "
 
 
 @pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery(tmp_path_factory.mktemp("engines")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_sweep_lab(tmp_path_factory.mktemp("sweeps") / "lab")
 
@@ -33,7 +26,7 @@ def undisturbed(nursery: Nursery, lab: Path) -> Path:
     """The folder of a whole sweep. A network of it is no network."""
     (lab / "nets/net_2.h5").write_text("no network")
     to, log = lab.parent / "undisturbed", lab.parent / "stderr"
-    assert sweeps.start(lab, nursery.command(), log, *PLAN, "--to", str(to)).wait() == 2, log.read_text()
+    assert sweeps.start(lab, nursery.command(), log, *PLAN, "--to", str(to), picture=True).wait() == 2, log.read_text()
     return to
 
 
@@ -42,7 +35,7 @@ def test_cells_are_single_runs_byte_for_byte(nursery: Nursery, lab: Path, undist
     assert sweeps.unlike_single_runs(lab, nursery.command(), undisturbed, log, only=2) == []
     text = (undisturbed / "sweep.csv").read_text()
     assert text.count("\nnets/net_2.h5,conv_") == 2  # refused, and not the end
-    assert (undisturbed / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert (undisturbed / "sweep.png").stat().st_size > 10_000
 
 
 def test_whoever_is_killed_nothing_is_computed_twice_or_lost(

@@ -3,14 +3,16 @@
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from time import monotonic
 
 import pytest
+from textual.color import Color
 from textual.pilot import Pilot
 
+from engine.api import locks
 from tests.support.pilot import PATIENCE
 from tests.support.sweep_script import script, write_record
 from tui.app import sweep_app
@@ -56,9 +58,11 @@ async def watched(folder: Path, size: tuple[int, int] = (80, 24), theme: str = "
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Of a sweep that lives: this process holds it."""
     write_record(tmp_path, script(run=str(tmp_path / "run")))
-    return tmp_path
+    with locks.hold(tmp_path):
+        yield tmp_path
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
@@ -68,9 +72,20 @@ async def test_what_counts_is_there_at_every_size(folder: Path, size: tuple[int,
         await it.shows("8 of 24 cells")
         for part in ("nets/plain.h5", "conv_2      mean[■] clp ■", "random ■", "■ 6 done", "× 1 refused", "! 1 failed",
                      "▸ 2 running", "· 14 waiting", "● running", "2 workers", "step 12/60", "best so far: nets/plain",
+                     "0.500 at step 12 (", "ASR 40.0 %)",
                      "cell 1 of 24", "done, before this sweep", "⏎ Open", "q Leave"):  # fmt: skip
             assert part in it.text(), (part, it.text())
         assert all(len(line) == size[0] for line in it.text().splitlines())
+        beside = [" cells " in line and "cell 1 of 24" in line for line in it.text().splitlines()]
+        assert any(beside) == (size[0] > 80)  # the panels stand side by side where there is room
+
+
+@pytest.mark.parametrize("theme", ["lab3-dark", "lab3-light", "ansi-dark"])
+async def test_the_theme_is_the_one_that_was_chosen(folder: Path, theme: str) -> None:
+    async with watched(folder, theme=theme) as it:
+        expected = Color.parse(it.app.get_css_variables()["background"])
+        assert it.app.screen.styles.background == expected
+        assert it.app.current_theme.name == theme
 
 
 async def test_arrows_choose_and_say_what_a_cell_is(folder: Path) -> None:

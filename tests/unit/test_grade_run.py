@@ -3,6 +3,9 @@
 import sys
 from pathlib import Path
 
+import pytest
+
+from tui.sweep import submissions as submissions_module
 from tui.sweep.cell_run import Outcome
 from tui.sweep.grade_run import GRADED, GradeTask, grade_cell, known
 from tui.sweep.grades import grades
@@ -87,3 +90,15 @@ def test_submissions_are_found_without_following_links(tmp_path: Path) -> None:
         ("c", "", None, True),
         ("loose.h5", "loose.h5", None, False),
     ]
+
+
+def test_what_was_not_looked_at_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submissions_module, "ENTRIES", 3)
+    for name in ("few/n.h5", "many/a/1", "many/a/2", "many/a/3", "many/n.h5", "deep/1/2/3/4/5/6/7/n.h5"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    groups = submissions(tmp_path, Inputs("/b.h5", "/v.h5", "/t.h5", "/p.h5", {}))
+    by_name = {group[0].submission: group for group in groups}
+    assert [file.refusal for file in by_name["few"]] == [""]
+    assert "holds more than" in by_name["many"][-1].refusal
+    assert "the others were not looked at" in by_name["deep"][-1].refusal

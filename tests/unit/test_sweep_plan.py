@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from engine.api import locks
 from engine.api.errors import Refused
 from engine.api.inspection import Description
 from engine.api.protocol import LayerInfo, Settings
 from tui.model.sweep_state import Cell
 from tui.sweep import cells as sweep_cells
-from tui.sweep.cells import folder_name, identity, layers_of, networks
+from tui.sweep.cells import Work, folder_name, identity, layers_of, networks, refuse_links
 from tui.sweep.plan import (
     TEMPLATE,
     SweepPlan,
@@ -20,7 +21,7 @@ from tui.sweep.plan import (
     parse_plan,
     read_plan,
     seeds,
-    words,
+    split,
     write_template,
 )
 
@@ -98,7 +99,7 @@ def test_seeds_count_for_random_orders_and_for_tuning_alone(said: dict[str, Any]
 
 
 def test_words_and_seeds() -> None:
-    assert words("--models", "a.h5, b.h5,a.h5") == ("a.h5", "b.h5")
+    assert split("--models", "a.h5, b.h5,a.h5") == ("a.h5", "b.h5")
     assert seeds("0-2,7") == (0, 1, 2, 7)
 
 
@@ -116,6 +117,21 @@ def test_the_plan_of_a_sweep_is_kept_with_absolute_paths(tmp_path: Path, monkeyp
     (tmp_path / "lab/sweep/plan.json").write_text("{")
     with pytest.raises(Refused, match=r"plan\.json cannot be read"):
         kept_plan(tmp_path / "lab/sweep")
+
+
+def test_names_in_a_list_may_have_commas(tmp_path: Path) -> None:
+    plan = parse_plan('models = ["a,b.h5", "c.h5"]\nlayers = "default,conv_2"', "plan", tmp_path)
+    assert (plan.models, plan.layers) == (("a,b.h5", "c.h5"), ("default", "conv_2"))
+
+
+def test_the_plan_of_a_sweep_that_is_running_stays(tmp_path: Path) -> None:
+    plan = SweepPlan(root=tmp_path, models=("a.h5",))
+    keep_plan(plan)
+    with locks.hold(plan.folder):
+        keep_plan(plan)  # to watch it
+        with pytest.raises(Refused, match=r"a sweep with another plan is running there \(process \d+"):
+            keep_plan(SweepPlan(root=tmp_path, models=("b.h5",)))
+    assert kept_plan(plan.folder).models == ("a.h5",)
 
 
 def test_patterns_leave_out_what_runs_saved(tmp_path: Path) -> None:
@@ -184,3 +200,14 @@ def test_a_folder_has_a_name_that_people_read_and_no_file_system_minds() -> None
     assert name == "a_b_x1b-conv_3-random-7-0123456789ab" or name.endswith("-conv_3-random-7-0123456789ab")
     assert "/" not in name and not name.startswith((".", "-"))
     assert folder_name(Cell(0, "n.h5", "c", "mean", 3), "f" * 64) == "n-c-mean-s3-ffffffffffff"
+
+
+def test_a_cells_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    works = [Work(Cell(0, "a.h5", "conv_3", "mean", folder="a-1"))]
+    refuse_links(tmp_path, works)
+    (tmp_path / "cells/a-1").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    refuse_links(tmp_path, works)
+    (tmp_path / "cells/a-1/models").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Refused, match=r"cells/a-1/models: is a link"):
+        refuse_links(tmp_path, works)

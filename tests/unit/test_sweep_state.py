@@ -1,8 +1,13 @@
 """A sweep folded from its record, and the record read as it grows."""
 
+import os
 from pathlib import Path
 
+import pytest
+
+from engine.api import locks
 from tests.support.sweep_script import script, write_record
+from tui.model import sweep_watch
 from tui.model.sweep_state import CellStep, SweepOver, SweepState, decode_sweep, encode_sweep, reduce_sweep
 from tui.model.sweep_watch import SweepWatch
 from tui.widgets.sweep_grid import lines, wrapped
@@ -53,6 +58,17 @@ def test_a_record_is_read_line_by_line_as_it_grows(tmp_path: Path) -> None:
         file.write(torn[10:])
     after = watch.read()
     assert (after.count("done"), after.count("running")) == (2, before.count("running") - 1)
+    watch.close()
+
+
+def test_a_sweep_lives_as_long_as_somebody_holds_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = SweepWatch(tmp_path)
+    write_record(tmp_path, script(pid=os.getpid()))
+    watch.read()
+    with locks.hold(tmp_path):
+        assert watch.alive()
+    assert not watch.alive()  # a process of that number lives, but it is another one
+    monkeypatch.setattr(sweep_watch, "known_holder", lambda folder: None)  # a file system without locks
     assert watch.alive()
     watch.close()
 

@@ -3,15 +3,20 @@
 import csv
 import io
 import random
+import threading
 from pathlib import Path
 
 import pytest
 
+from engine.api.errors import Refused
 from engine.api.protocol import Settings
 from engine.api.sweep_picture import PNG, SweepPanel, SweepPath, SweepPicture, paint
-from tui.model.sweep_state import Cell, Score
+from tui.model.sweep_state import Cell, Score, SweepState
+from tui.sweep.cell_run import Outcome
 from tui.sweep.cells import Work
-from tui.sweep.tables import Ended, RunTables, SweepTables
+from tui.sweep.handout import Handout
+from tui.sweep.sweep_run import Sweep
+from tui.sweep.tables import Ended, SweepTables, read_run, score_of
 
 RESULTS = "network,threshold,step,clean_test_accuracy,poisoned_test_attack_success_rate{more}\n"
 CURVE = "step,fraction_pruned,valid_accuracy,drop,attack_success_rate\n"
@@ -95,9 +100,69 @@ def test_the_score_is_the_first_step_where_it_is_largest() -> None:
         {"step": str(at), "valid_accuracy": valid, "drop": "1.0", "attack_success_rate": asr}
         for at, (valid, asr) in enumerate([("99.0", "99.0"), ("90.0", "40.0"), ("80.0", "30.0"), ("60.0", "20.0")])
     ]
-    assert RunTables([], [], curve).score == Score(0.5, 1, 1.0, 40.0)
+    assert score_of(curve) == Score(0.5, 1, 1.0, 40.0)
     curve[0]["attack_success_rate"] = ""
-    assert RunTables([], [], curve).score is None
+    assert score_of(curve) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("results.csv", ""),
+        ("results.csv", "network,threshold\nB\n"),
+        ("results.csv", "network,threshold,clean_test_accuracy\nB′,2,much\n"),
+        ("curve.csv", "step,valid_accuracy\n1,2\n"),
+        ("curve.csv", CURVE + "1,0.5,99.0,0.0,often\n"),
+        ("curve.csv", CURVE + "1,0.5\n"),
+    ],
+)
+def test_tables_that_are_none_are_refused_in_one_line(name: str, text: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    (run / name).write_text(text)
+    with pytest.raises(Refused, match="its tables cannot be read") as refused:
+        read_run(run)
+    assert "\n" not in str(refused.value)
+
+
+def test_no_link_is_followed_to_a_table(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    (run / "results.csv").rename(tmp_path / "secret.csv")
+    (run / "results.csv").symlink_to(tmp_path / "secret.csv")
+    with pytest.raises(Refused, match="is a link"):
+        read_run(run)
+
+
+def test_a_cell_without_readable_tables_has_failed(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    (run / "curve.csv").write_text("")
+    work = Work(Cell(0, "a.h5", "conv_3", "mean", folder="a"), Settings("/", "/a", "/v"))
+    sweep = Sweep("Sweep", tmp_path, [work], [])
+    sweep.handout.state = SweepState(cells=(work.cell,))
+    sweep.end(work.cell, Outcome("done", run=str(run)))
+    sweep.handout.write(picture=False)
+    (row,) = csv.DictReader((tmp_path / "sweep.csv").read_text().splitlines())
+    assert row["state"] == "failed" and "its tables cannot be read" in row["reason"]
+
+
+def test_tables_are_written_by_one_at_a_time(tmp_path: Path) -> None:
+    """A write that a cancelled task has left behind comes to its end before the last one begins."""
+    order, begun, go = [], threading.Event(), threading.Event()
+
+    def write(picture: bool) -> None:
+        begun.set()
+        if not picture:
+            go.wait(60)
+        order.append(picture)
+
+    handout = Handout(tmp_path, "Sweep", [], [], write)
+    left, last = (threading.Thread(target=handout.write, args=(picture,)) for picture in (False, True))
+    left.start()
+    begun.wait(60)
+    last.start()
+    go.set()
+    left.join(60)
+    last.join(60)
+    assert order == [False, True]
 
 
 def test_a_panel_a_network_and_accuracy_where_there_is_no_poisoned_set(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from textual.events import Resize
 from engine.api.engine_log import tail
 from engine.api.errors import LabError
 from engine.api.escape import printable, shell_word
+from engine.api.safe_open import open_regular
 from tui.app.themes import THEMES, default_theme
 from tui.model.config import Config, load
 from tui.model.sweep_state import SweepState
@@ -55,6 +56,7 @@ class SweepApp(OutputDietApp):
         wanted = (config or Config()).theme
         known = wanted in self.available_themes
         self.set_reactive(SweepApp.theme, wanted if known else default_theme(self.console.color_system))
+        self.stylesheet.set_variables(self.get_css_variables())
 
     def on_mount(self) -> None:
         self.process = self._begin()
@@ -74,8 +76,9 @@ class SweepApp(OutputDietApp):
         """The sweep as it stands, and whether its process lives; where it went early, its last words are shown."""
         state = self.record.read()
         if self.process is not None and self.process.poll() is not None:
-            code, self.process = self.process.returncode, None
-            if code not in (0, 130) and (words := tail(self.folder / LOG)):
+            code, pid, self.process = self.process.returncode, self.process.pid, None
+            ended = state.over is not None and not state.over.why and state.pid == pid
+            if not ended and code not in (0, 130) and (words := tail(self.folder / LOG)):
                 self.notify(printable(words[-1]), severity="warning", timeout=20, markup=False)
         return state, self.record.alive() or (self.process is not None)
 
@@ -114,7 +117,8 @@ def start_sweep(folder: Path, where: Sequence[str]) -> "subprocess.Popen[bytes] 
     watch.read()
     if watch.alive():
         return None
-    with open(folder / LOG, "wb") as log:
+    with os.fdopen(open_regular(folder / LOG, os.O_WRONLY | os.O_CREAT), "wb") as log:
+        log.truncate()
         return subprocess.Popen(
             [*PROGRAM, "sweep", "--headless", "--resume", "--to", str(folder), *where],
             stdin=subprocess.DEVNULL,
@@ -129,7 +133,7 @@ def run(folder: Path, where: Sequence[str]) -> int:
     app = SweepApp(folder, lambda: start_sweep(folder, where), load(), LabDriver)
     asyncio.run(_serve(app))
     state, alive = app.read()
-    named = shell_word(str(folder))
+    named = " ".join(map(shell_word, (str(folder), *where)))
     if alive:
         complain(f"The sweep goes on; look again with: lab3-tui sweep --resume --to {named}")
     elif any(state.of(cell.number).state in ("waiting", "running") for cell in state.cells):

@@ -570,6 +570,18 @@ Slurm = Annotated[
         rich_help_panel=CLUSTER,
     ),
 ]
+Pbs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORDS",
+        help='Workers by PBS; words for qsub: "-q gpu -l select=1:ncpus=4:ngpus=1"',
+        rich_help_panel=CLUSTER,
+    ),
+]
+Lsf = Annotated[
+    str | None,
+    typer.Option(metavar="WORDS", help='Workers by LSF; words for bsub: "-q gpu -gpu num=1"', rich_help_panel=CLUSTER),
+]
 Certificate = Annotated[Path | None, typer.Option(metavar="FILE", help="For tls://, in PEM.", rich_help_panel=CLUSTER)]
 
 
@@ -608,6 +620,8 @@ def sweep_command(
     workers: Workers = None,
     scheduler: Scheduler = None,
     slurm: Slurm = None,
+    pbs: Pbs = None,
+    lsf: Lsf = None,
     tls_ca: Certificate = None,
     tls_cert: Certificate = None,
     tls_key: Certificate = None,
@@ -621,22 +635,23 @@ def sweep_command(
     where some were refused, 6 where some failed three times; sweep.csv says why.
     """
     from tui.cli import sweep
-    from tui.sweep.cluster import Where
-    from tui.sweep.plan import SweepPlan, words
+    from tui.sweep.cluster import where_from
+    from tui.sweep.plan import SweepPlan, split
     from tui.sweep.plan import seeds as seed_numbers
 
     if init:
         raise typer.Exit(sweep.init(plan))
     said = SweepPlan(
-        root=root, models=words("--models", models) if models is not None else None,
-        layers=words("--layers", layers) if layers is not None else None,
-        orders=words("--orders", orders) if orders is not None else None,
+        root=root, models=split("--models", models) if models is not None else None,
+        layers=split("--layers", layers) if layers is not None else None,
+        orders=split("--orders", orders) if orders is not None else None,
         seeds=seed_numbers(seeds) if seeds is not None else None, valid=valid, test=test, poisoned=poisoned,
         poisoned_valid=poisoned_valid, save_at=save_at, save_step=save_step, tune=tune, stride=stride, scale=scale,
         batch_size=batch_size, feature_memory=feature_memory, device=device, to=to,
     )  # fmt: skip
-    where = Where(workers, scheduler, slurm, (tls_ca, tls_cert, tls_key))
+    queues = {"slurm": slurm, "pbs": pbs, "lsf": lsf}
     whole = sweep.planned(plan, said, resume)
+    where = where_from(workers, scheduler, queues, (tls_ca, tls_cert, tls_key), whole.device)
     raise typer.Exit(sweep.run(whole, where, headless))
 
 
@@ -654,6 +669,8 @@ def grade_command(
     workers: Workers = None,
     scheduler: Scheduler = None,
     slurm: Slurm = None,
+    pbs: Pbs = None,
+    lsf: Lsf = None,
     tls_ca: Certificate = None,
     tls_cert: Certificate = None,
     tls_key: Certificate = None,
@@ -667,10 +684,11 @@ def grade_command(
     """
     from tui.cli import grade
     from tui.model import options
-    from tui.sweep.cluster import Where
+    from tui.sweep.cluster import where_from
 
     paths = [Path(options.absolute(path)) for path in (submissions, badnet, valid, test, poisoned)]
-    where = Where(workers, scheduler, slurm, (tls_ca, tls_cert, tls_key))
+    queues = {"slurm": slurm, "pbs": pbs, "lsf": lsf}
+    where = where_from(workers, scheduler, queues, (tls_ca, tls_cert, tls_key), device)
     folder = Path(options.absolute(to or Path("grades")))
     one_device = options.device(device) if device else None
     raise typer.Exit(grade.run(paths, folder, options.scale(scale), where, batch_size, one_device))

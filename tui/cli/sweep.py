@@ -5,8 +5,8 @@ from pathlib import Path
 
 from engine.api.errors import ExitCode, Refused
 from engine.api.escape import escape
-from tui.sweep.cells import base_settings, cells_of, networks
-from tui.sweep.cluster import TLS_OPTIONS, Where, refuse_where
+from tui.sweep.cells import base_settings, cells_of, networks, refuse_links
+from tui.sweep.cluster import Where, refuse_where
 from tui.sweep.plan import SweepPlan, keep_plan, kept_plan, read_plan, write_template
 from tui.sweep.sweep_run import Sweep
 from tui.terminal.outputs import complain, put
@@ -52,20 +52,14 @@ def run(plan: SweepPlan, where: Where, headless: bool) -> int:
         raise Refused(why.replace("lab3-tui --headless", "lab3-tui sweep --headless"))
     base_settings(plan, networks(plan)[0])  # what is wrong with the plan is said before there is a screen
     keep_plan(plan)
-    return with_screen(plan.folder, where_words(where))
+    return with_screen(plan.folder, where.options())
 
 
 def without_screen(plan: SweepPlan, where: Where) -> int:
     keep_plan(plan)
     works, notes = cells_of(plan)
+    refuse_links(plan.folder, works)
     if not works:
         complain("The plan has no cells.")
         return ExitCode.USAGE
     return Sweep(f"Sweep {escape(plan.folder.name)}", plan.folder, works, notes, engine()).run(where)
-
-
-def where_words(where: Where) -> list[str]:
-    """The options that say the same about workers."""
-    said: dict[str, object] = {"--workers": where.workers, "--scheduler": where.scheduler, "--slurm": where.queue}
-    said |= dict(zip(TLS_OPTIONS, where.tls, strict=True))
-    return [word for option, value in said.items() if value is not None for word in (option, str(value))]

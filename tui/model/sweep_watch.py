@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.api.errors import Refused
+from engine.api.locks import known_holder
 from engine.api.safe_open import open_regular
 from tui.model.sweep_state import NAME, SweepState, decode_sweep, reduce_sweep
 
@@ -37,12 +38,17 @@ class SweepWatch:
         return self.state
 
     def alive(self) -> bool:
-        """Whether the process that hands out cells is there; of one on another machine only its record tells."""
+        """Whether the process that hands out cells is there: it holds the folder's lock.
+
+        Of one on another machine only its record tells. Where there are no locks, its number does.
+        """
         state = self.state
         if state.over is not None or not state.pid:
             return False
         if state.host != socket.gethostname():
             return True
+        if (holder := known_holder(self.path.parent)) is not None:
+            return bool(holder)
         try:
             os.kill(state.pid, 0)
         except ProcessLookupError:

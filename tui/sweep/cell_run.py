@@ -19,7 +19,7 @@ from tui.model.formatting import rate
 from tui.model.run_state import RunState, figures
 from tui.model.sweep_state import CellState
 from tui.sweep.cells import Work, finished_run, run_to_go_on
-from tui.sweep.shared_files import SweepStopped, Token, refuse_stopped, refuse_unshared
+from tui.sweep.shared_files import SweepStopped, Token, UnfitWorker, refuse_stopped, refuse_unshared
 
 ATTEMPTS = 3  # at a cell, until it is a row that failed
 BETWEEN = 0.5  # seconds between two words about how far a cell has come
@@ -30,13 +30,14 @@ Told = Callable[[int, int, str], None]  # done, total, in words
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of a cell. `again`: it may be tried again."""
+    """What came of a cell. `again`: it may be tried again; `unfit`: its worker is none for this sweep."""
 
     state: CellState
     reason: str = ""
     run: str = ""
     seconds: float = 0.0
     again: bool = False
+    unfit: bool = False
 
 
 class Task(msgspec.Struct, frozen=True, tag="run"):
@@ -66,11 +67,15 @@ class Mute:
 
 
 def run_cell(task: Task, told: Told) -> Outcome:
-    """Compute a cell, or go on with it, or find it done. Never raises for what can be a row of a table."""
+    """Compute a cell, or go on with it, or find it done. What can be a row of a table is not raised."""
     begin = time.monotonic()
     try:
         refuse_unshared(task.token)
         found = _held(task, told)
+    except UnfitWorker as unfit:
+        return Outcome("failed", str(unfit), unfit=True)
+    except SweepStopped as stopped:
+        return Outcome("failed", str(stopped))
     except Refused as refused:
         found = Outcome("failed", str(refused), again=True)
     return msgspec.structs.replace(found, seconds=time.monotonic() - begin)
@@ -89,11 +94,14 @@ def _held(task: Task, told: Told) -> Outcome:
             if time.monotonic() > end:
                 return Outcome("failed", str(used), again=True)
             told(0, 0, "waiting for another worker that has it")
-            time.sleep(LOOK)
+            _wait(task.token)
 
 
 def _computed(task: Task, told: Told) -> Outcome:
-    """The engine of a worker that was killed may live a moment longer: where it holds the folder, wait for it."""
+    """The engine of a worker that was killed may live a moment longer: where it holds the folder, wait for it.
+
+    Raises SweepStopped.
+    """
     settings, end = settings_of(task.work), time.monotonic() + HELD
     fresh = False
     while True:
@@ -102,11 +110,11 @@ def _computed(task: Task, told: Told) -> Outcome:
         begun = None if fresh else run_to_go_on(task.work)
         try:
             return asyncio.run(_driven(task, begun, told))
-        except SweepStopped as stopped:
-            return Outcome("failed", str(stopped))
+        except SweepStopped:
+            raise
         except LabError as error:
-            if _in_use(lab.models_folder(settings)) and time.monotonic() < end:
-                time.sleep(LOOK)
+            if locks.holder(lab.models_folder(settings)) and time.monotonic() < end:
+                _wait(task.token)
                 continue
             if begun is not None and error.exit_code == ExitCode.USAGE:
                 fresh = True  # what was begun there cannot be gone on with
@@ -126,12 +134,10 @@ def outcome_of(error: LabError) -> Outcome:
     return Outcome("refused" if refused else "failed", str(error), again=not refused)
 
 
-def _in_use(folder: Path) -> bool:
-    try:
-        with locks.hold(folder):
-            return False
-    except locks.InUse:
-        return True
+def _wait(token: Token) -> None:
+    """Until the next look at a lock. Raises SweepStopped."""
+    refuse_stopped(token)
+    time.sleep(LOOK)
 
 
 async def _driven(task: Task, begun: Path | None, told: Told) -> Outcome:

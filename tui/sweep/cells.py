@@ -9,6 +9,7 @@ import glob
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import msgspec
 from engine.api import file_names, journal, lab
 from engine.api.atomic_file import sha256_file
 from engine.api.errors import Refused
-from engine.api.escape import SHORT, escape
+from engine.api.escape import SHORT, escape, escape_path
 from engine.api.inspection import Description, describe
 from engine.api.protocol import PROTOCOL, SETS, Began, Finished, Settings
 from tui.model import options
@@ -194,6 +195,14 @@ def folder_name(cell: Cell, identity: str) -> str:
     parts = (Path(cell.model).stem[:40], cell.layer[:24], cell.order.replace(":", "-"), seed)
     readable = "-".join(UNSAFE.sub("_", part) for part in parts if part)
     return f"{readable.lstrip('.-_') or 'cell'}-{identity[:12]}"
+
+
+def refuse_links(folder: Path, works: Iterable[Work]) -> None:
+    """Raises Refused where a cell's folder is a link, as one in a lab from elsewhere may be: it leads out."""
+    homes = [folder / CELLS, *(folder / CELLS / work.cell.folder for work in works if work.cell.folder)]
+    for place in (path / name for path in homes for name in ("", "models", lab.RUNS)):
+        if place.is_symlink():
+            raise Refused(f"{escape_path(str(place))}: is a link, expected a folder of the sweep's own. Take it away.")
 
 
 def finished_run(work: Work) -> Path | None:

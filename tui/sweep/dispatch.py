@@ -15,7 +15,7 @@ from engine.api.escape import escape
 from tui.model.sweep_state import AnySweepEvent, WorkersChanged, decode_sweep, encode_sweep
 from tui.sweep.cell_run import ATTEMPTS, Outcome
 from tui.sweep.shared_files import Token
-from tui.sweep.worker import TOPIC, AnyTask, compute, look
+from tui.sweep.worker import AnyTask, compute, look
 
 LOOK = 1.0  # seconds between two looks at which workers there are
 
@@ -29,7 +29,8 @@ class Record:
 
     def __init__(self, path: Path) -> None:
         beside = path.with_name(f".{path.name}.new")
-        self._file = open(beside, "wb", buffering=0)  # noqa: SIM115 - closed with the sweep
+        beside.unlink(missing_ok=True)
+        self._file = open(beside, "xb", buffering=0)  # noqa: SIM115 - closed with the sweep
         os.replace(beside, path)  # whoever reads the one before sees that it is another file
 
     def add(self, event: AnySweepEvent) -> None:
@@ -60,7 +61,7 @@ class Dispatcher:
 
         Raises Refused for workers that see other files, SchedulerLost.
         """
-        self.client.subscribe_topic(TOPIC, self.heard)
+        self.client.subscribe_topic(self.token.topic, self.heard)
         watching = asyncio.create_task(self.watch())
         try:
             await self.first_worker()
@@ -72,6 +73,7 @@ class Dispatcher:
                 await watching
 
     async def phase(self, tasks: Mapping[int, AnyTask]) -> None:
+        """Raises Refused where a worker that came later is unfit: it would fail at all that it is given."""
         from distributed import as_completed
 
         attempts = dict.fromkeys(tasks, 1)
@@ -80,6 +82,8 @@ class Dispatcher:
         async for future in completed:
             number = futures.pop(future)
             outcome = await self.outcome(future)
+            if outcome.unfit:
+                raise Refused(outcome.reason)
             if outcome.again and attempts[number] < ATTEMPTS:
                 attempts[number] += 1
                 again = self.submit(number, tasks[number], attempts[number])

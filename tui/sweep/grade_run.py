@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from engine.api import locks
 from engine.api import protocol as p
 from engine.api.atomic_file import write_atomically
 from engine.api.client import EngineClient
@@ -18,7 +17,7 @@ from engine.api.safe_open import open_regular
 from tui.headless.driver import CommandFailed, Driver
 from tui.model.options import scale
 from tui.sweep.cell_run import ATTEMPTS, PATIENCE, Mute, Outcome, Told
-from tui.sweep.shared_files import SweepStopped, Token, refuse_stopped, refuse_unshared
+from tui.sweep.shared_files import SweepStopped, Token, UnfitWorker, refuse_stopped, refuse_unshared
 from tui.sweep.submissions import Inputs, Submitted
 
 GRADED = "graded"  # the folder of what is known, a file a network
@@ -76,8 +75,10 @@ def grade_cell(task: GradeTask, told: Told) -> Outcome:
                 if deaths[suspect.identity] == ATTEMPTS:
                     name = escape(Path(suspect.path).name, SHORT)
                     keep(folder, suspect, p.Graded(0, refusal=f"{name}: {error} ({ATTEMPTS} attempts)"))
+    except UnfitWorker as unfit:
+        return Outcome("failed", str(unfit), unfit=True)
     except LabError as error:
-        return Outcome("failed", str(error), again=not isinstance(error, locks.InUse))
+        return Outcome("failed", str(error), again=True)
     return msgspec.structs.replace(outcome_of(task), seconds=time.monotonic() - begin)
 
 

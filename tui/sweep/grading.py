@@ -53,7 +53,7 @@ class Grading:
         self.groups = [[badnet], *submissions(handed_in, inputs)]
         cells = [Cell(number, group[0].submission, "", "") for number, group in enumerate(self.groups)]
         title = f"Grades of {escape(handed_in.name, SHORT)}"
-        self.handout = Handout(folder, title, cells, (), lambda _: write_grades(folder, self.rows()))
+        self.handout = Handout(folder, title, cells, (), lambda _: write_grades(folder, self.rows()), "submission")
 
     def run(self, where: Where) -> ExitCode:
         """Judge what is not known yet; the table goes to stdout. Returns the exit code; raises LabError."""

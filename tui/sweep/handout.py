@@ -4,14 +4,15 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from engine.api import locks
-from engine.api.errors import ExitCode, NotWritten
-from engine.api.escape import shell_word
+from engine.api.errors import ExitCode, LabError
+from engine.api.escape import SHORT, escape, escape_path, shell_word
 from tui.model.formatting import duration
 from tui.model.sweep_state import (
     NAME,
@@ -42,16 +43,23 @@ Phases = list[Mapping[int, AnyTask]]  # tasks by number of a cell; those of a ph
 
 
 class Handout:
-    """The cells of one folder. `write` puts tables on disk, with the picture where it is told so.
+    """The cells of one folder. `write` puts tables on disk, with the picture where it is told so. `noun`: for a cell.
 
     `ended` hears of each task that a worker has come to an end with, and calls `end` for the cells that it was about.
     """
 
     def __init__(
-        self, folder: Path, title: str, cells: Sequence[Cell], notes: Sequence[str], write: Callable[[bool], None]
+        self,
+        folder: Path,
+        title: str,
+        cells: Sequence[Cell],
+        notes: Sequence[str],
+        write: Callable[[bool], None],
+        noun: str = "cell",
     ) -> None:
+        self.noun = noun
         self.folder, self.title, self.cells, self.notes = folder, title, tuple(cells), tuple(notes)
-        self.write = write
+        self._write, self._writing = write, threading.Lock()
         self.state = SweepState()
         self.record: Record | None = None
         self.changed = asyncio.Event()
@@ -84,6 +92,11 @@ class Handout:
                 self.happened(SweepOver(why or ("Stopped." if self.stopped else ""), now()))
         return self.conclusion()
 
+    def write(self, picture: bool) -> None:
+        """Put the tables on disk, in a thread: one that a cancelled task left writing comes to its end before."""
+        with self._writing:
+            self._write(picture)
+
     def end(self, number: int, outcome: Outcome, known: bool = False, score: Score | None = None) -> None:
         """A cell has come to its end."""
         self.happened(CellEnded(number, outcome.state, outcome.reason, outcome.run, outcome.seconds, known, score))
@@ -113,6 +126,8 @@ class Handout:
             left = [tasks for tasks in phases(token) if tasks]
             if not left:
                 return
+            if words := waiting_line(where, self.folder):
+                complain(words)
             async with workers(where, self.folder) as client:
                 await Dispatcher(client, token, self.happened, ended).run(left)
 
@@ -124,7 +139,7 @@ class Handout:
 
     def stop(self, work: "asyncio.Task[None]", code: ExitCode) -> None:
         if self.stopped is None:
-            complain("Stopping. What is done stays done, and cells under way go on where they were.")
+            complain("Stopping. What is done stays done, and what is under way goes on where it was.")
         self.stopped = self.stopped or code
         work.cancel()
 
@@ -133,7 +148,7 @@ class Handout:
         if self.record is not None:
             self.record.add(event)
         if isinstance(event, CellEnded):
-            put(sys.stdout, cell_line(self.state, event))
+            put(sys.stdout, cell_line(self.state, event, self.noun))
         elif isinstance(event, WorkersChanged):
             complain(workers_line(event))
 
@@ -147,7 +162,7 @@ class Handout:
             drawn = now() if draw else drawn
             try:
                 await asyncio.to_thread(self.write, draw)
-            except NotWritten as error:
+            except LabError as error:
                 complain(str(error))
             await asyncio.sleep(BETWEEN_TABLES)
 
@@ -158,22 +173,30 @@ class Handout:
         counts = {name: state.count(name) for name in ("done", "refused", "failed")}
         left = len(state.cells) - sum(counts.values())
         parts = [f"{count} {name}" for name, count in counts.items() if count] + ([f"{left} not begun"] if left else [])
-        complain(f"{len(state.cells)} cells: {', '.join(parts)}; {state.computed} computed in {duration(passed)}")
+        all_of_them = f"{len(state.cells)} {self.noun}{'' if len(state.cells) == 1 else 's'}"
+        complain(f"{all_of_them}: {', '.join(parts)}; {state.computed} computed in {duration(passed)}")
         if self.stopped or counts["failed"]:
             return self.stopped or ExitCode.ENGINE_ERROR
         return ExitCode.USAGE if counts["refused"] else ExitCode.DONE
 
 
-def how_to_go_on(folder: Path) -> str:
-    """The command that takes a sweep up again."""
-    return f"Go on with: lab3-tui sweep --resume --to {shell_word(str(folder))}"
+def how_to_go_on(folder: Path, where: Sequence[str]) -> str:
+    """The command that takes a sweep up again, with the options that say where its workers come from."""
+    return f"Go on with: lab3-tui sweep --resume --to {' '.join(map(shell_word, (str(folder), *where)))}"
 
 
-def cell_line(state: SweepState, event: CellEnded) -> str:
-    """A cell that came to its end."""
+def waiting_line(where: Where, folder: Path) -> str:
+    """What is waited for, where workers may take long to come; empty where they are started here."""
+    if where.queue is not None:
+        return f"Waiting for jobs; what they say is in {escape_path(str(folder / where.queue))}"
+    return f"Waiting for workers of {escape(where.scheduler, SHORT)}" if where.scheduler is not None else ""
+
+
+def cell_line(state: SweepState, event: CellEnded, noun: str) -> str:
+    """A cell that came to its end, called `noun`."""
     cell, total = state.cells[event.cell], len(state.cells)
     how = "done before" if event.known and event.state == "done" else event.state
-    line = f"cell {cell.number + 1:>{len(str(total))}}/{total}  {how:<11}  {cell.name}"
+    line = f"{noun} {cell.number + 1:>{len(str(total))}}/{total}  {how:<11}  {cell.name}"
     if event.score is not None:
         line += f"  score {event.score.value:.3f} at step {event.score.step}"
     if event.seconds:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.api import locks
 from engine.api.atomic_file import write_atomically
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
@@ -128,15 +129,24 @@ def _value(name: str, key: str, value: object) -> object:
         return value
     if key.replace("-", "_") in WORDS and not isinstance(value, str):
         raise Refused(f"{name}: {key} is '{escape(str(value), SHORT)}', expected text in quotes.")
-    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     if key in LISTS:
-        return words(f"{name}: {key}", text)
+        return (
+            words(f"{name}: {key}", *map(str, value))
+            if isinstance(value, list)
+            else split(f"{name}: {key}", str(value))
+        )
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     return seeds(text, f"{name}: seeds") if key == "seeds" else text
 
 
-def words(option: str, text: str) -> tuple[str, ...]:
+def split(option: str, text: str) -> tuple[str, ...]:
     """`a,b` as words, each once. Raises Refused for none."""
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    return words(option, *text.split(","))
+
+
+def words(option: str, *parts: str) -> tuple[str, ...]:
+    """Words, each once, those that are empty left out. Raises Refused for none."""
+    found = tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
     if not found:
         raise Refused(f"{option}: is empty. Leave it out, or name something.")
     return found
@@ -217,7 +227,10 @@ KEPT = "plan.json"  # in the sweep's folder: what --resume goes on with
 
 
 def keep_plan(plan: SweepPlan) -> None:
-    """Put the plan beside its results, every path absolute. Raises NotWritten, Refused where there can be no folder."""
+    """Put the plan beside its results, every path absolute.
+
+    Raises NotWritten, and Refused where there can be no folder, or a sweep with another plan is running there.
+    """
     folder = plan.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -228,7 +241,16 @@ def keep_plan(plan: SweepPlan) -> None:
     for name in FILES:
         if isinstance(path := said[name], Path) and path != options.WITHOUT:
             said[name] = options.absolute(path)
-    write_atomically(folder / KEPT, msgspec.json.encode(said, enc_hook=str) + b"\n")
+    encoded = msgspec.json.encode(said, enc_hook=str) + b"\n"
+    try:
+        with locks.hold(folder):
+            write_atomically(folder / KEPT, encoded)
+    except locks.InUse as used:
+        if kept_plan(folder) != msgspec.json.decode(encoded, type=SweepPlan, dec_hook=_as_path):
+            raise Refused(
+                f"{escape(str(folder))}: a sweep with another plan is running there ({used.holder}). "
+                "Name another folder with --to, or watch it: lab3-tui sweep --resume"
+            ) from None
 
 
 def kept_plan(folder: Path) -> SweepPlan:

@@ -23,12 +23,21 @@ class SweepStopped(LabError):
     """Whoever handed the cell out has left."""
 
 
+class UnfitWorker(Refused):
+    """A worker sees other files than whoever plans the sweep, or computes with other versions."""
+
+
 class Token(msgspec.Struct, frozen=True):
     """A file in the sweep's folder and what it holds; `versions`: what a worker must compute with."""
 
     path: str
     holds: str
     versions: dict[str, str]
+
+    @property
+    def topic(self) -> str:
+        """Where the workers of this sweep tell what they do: a scheduler of one's own may serve several sweeps."""
+        return f"lab3-tui {Path(self.path).name}"
 
 
 @contextmanager
@@ -53,22 +62,23 @@ def refuse_stopped(token: Token) -> None:
 
 
 def refuse_unshared(token: Token) -> None:
-    """Raises Refused, at a worker, where it does not see the sweep's folder, or would compute with other versions."""
+    """Raises UnfitWorker, at a worker that does not see the sweep's folder, or would compute with other versions."""
     here, folder = socket.gethostname(), escape(str(Path(token.path).parent))
     try:
         held = Path(token.path).read_text()
     except (OSError, UnicodeDecodeError):
         held = ""
     if held != token.holds:
-        raise Refused(
+        raise UnfitWorker(
             f"The worker on {here} does not see {folder}. Workers must see the same files: put --to and the lab "
             "on a file system that all of them have."
         )
     if not os.access(Path(token.path).parent, os.W_OK):
-        raise Refused(f"The worker on {here} may not write to {folder}. Run it as the user who sweeps.")
+        raise UnfitWorker(f"The worker on {here} may not write to {folder}. Run it as the user who sweeps.")
+    own = versions()
     for package, wanted in token.versions.items():
-        if (found := versions().get(package)) != wanted:
-            raise Refused(
+        if (found := own.get(package)) != wanted:
+            raise UnfitWorker(
                 f"The worker on {here} has {escape(package, SHORT)} {found}, expected {escape(wanted, SHORT)}. "
                 "Install the same versions there."
             )

@@ -6,7 +6,6 @@ Who hands in a network may have put anything into the folder; what is wrong with
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -81,10 +80,13 @@ def _submission(entry: "os.DirEntry[str]", inputs: Inputs) -> list[Submitted]:
     if not entry.is_dir(follow_symlinks=False):
         return [_submitted(name, Path(entry.path), "", inputs)] if _is_network(entry.name) else []
     try:
-        networks = list(_networks(Path(entry.path)))
+        networks, whole = _networks(Path(entry.path))
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         return [Submitted(name, "", refusal=f"{escape(entry.name, SHORT)}: {reason}. Run: chmod -R u+rX on it.")]
+    unseen = Submitted(name, "", refusal=f"{escape(entry.name, SHORT)}: {UNSEEN}")
+    if not networks and not whole:
+        return [unseen]
     if not networks:
         return [
             Submitted(name, "", refusal=f"{escape(entry.name, SHORT)}: holds no network, expected .h5 or .keras files.")
@@ -93,33 +95,44 @@ def _submission(entry: "os.DirEntry[str]", inputs: Inputs) -> list[Submitted]:
     if len(networks) > MANY:
         more = f"{escape(entry.name, SHORT)}: holds more than {MANY} networks; the others were not looked at."
         rows.append(Submitted(name, "", refusal=more))
-    return rows
+    return rows if whole else [*rows, unseen]
 
 
 LINK = "is a link, and no link of a submission is followed. Ask for the file itself."
+
+
+UNSEEN = (
+    f"holds more than {ENTRIES:,} files, or folders more than {DEEP} deep; the others were not looked at. Ask for the "
+    "networks alone."
+)
 
 
 def _is_network(name: str) -> bool:
     return name.lower().endswith(ENDINGS) and not name.startswith(".")
 
 
-def _networks(folder: Path) -> Iterator[Path]:
-    """Whatever in a folder has the name of a network, in order; links to folders are not entered."""
-    waiting, looked = [(folder, 0)], 0
+def _networks(folder: Path) -> tuple[list[Path], bool]:
+    """Whatever in a folder has the name of a network, in order, and whether all of the folder was looked at.
+
+    Links to folders are not entered, nor folders whose name begins with a dot.
+    """
+    waiting, looked, whole = [(folder, 0)], 0, True
     found: list[Path] = []
-    while waiting:
+    while waiting and looked <= ENTRIES:
         here, depth = waiting.pop()
         with os.scandir(here) as entries:
             for entry in entries:
                 looked += 1
                 if looked > ENTRIES:
+                    whole = False
                     break
                 if entry.is_dir(follow_symlinks=False):
-                    if depth < DEEP:
-                        waiting.append((Path(entry.path), depth + 1))
+                    if not entry.name.startswith("."):
+                        whole = whole and depth < DEEP
+                        waiting += [(Path(entry.path), depth + 1)] if depth < DEEP else []
                 elif _is_network(entry.name) or (entry.is_symlink() and Path(entry.name).suffix == ""):
                     found.append(Path(entry.path))
-    yield from sorted(found)
+    return sorted(found), whole
 
 
 def _submitted(submission: str, path: Path, folder: str, inputs: Inputs) -> Submitted:

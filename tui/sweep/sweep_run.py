@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.api.errors import ExitCode
+from engine.api.errors import ExitCode, Refused
 from tui.model.sweep_state import Cell
 from tui.sweep.cell_run import Outcome, Task
 from tui.sweep.cells import Work, finished_run
@@ -31,7 +31,7 @@ class Sweep:
         finally:
             complain(f"Results: {self.folder / CSV}")
             if len(self.tables.ended) < len(self.works):
-                complain(how_to_go_on(self.folder))
+                complain(how_to_go_on(self.folder, where.options()))
 
     def begin(self) -> None:
         """Tell what is refused, or was done before."""
@@ -57,8 +57,13 @@ class Sweep:
             self.end(cell, outcome)
 
     def end(self, cell: Cell, outcome: Outcome, known: bool = False) -> None:
-        self.tables.ended[cell.number] = Ended(
-            outcome.state, outcome.reason, Path(outcome.run) if outcome.run else None
-        )
-        tables = self.tables.tables(cell)
-        self.handout.end(cell.number, outcome, known, tables.score if tables else None)
+        """A cell has come to its end; one whose run has no tables that can be read has failed."""
+        score = None
+        try:
+            if outcome.run:
+                score = self.tables.tables_of(Path(outcome.run)).score
+        except Refused as refused:
+            outcome = Outcome("failed", str(refused), seconds=outcome.seconds)
+        run = Path(outcome.run) if outcome.run else None
+        self.tables.ended[cell.number] = Ended(outcome.state, outcome.reason, run)
+        self.handout.end(cell.number, outcome, known, score)

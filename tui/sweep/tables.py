@@ -2,13 +2,17 @@
 
 import csv
 import io
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.atomic_file import write_atomically
+from engine.api.errors import Refused
+from engine.api.escape import SHORT, escape, escape_path
 from engine.api.orders import ORACLE, method_of
 from engine.api.protocol import threshold_label
+from engine.api.safe_open import open_regular
 from engine.api.sweep_picture import SweepPanel, SweepPath, SweepPicture, paint
 from tui.model.formatting import EMPTY
 from tui.model.sweep_state import Cell, CellState, Score
@@ -18,37 +22,70 @@ HEAD = ("model", "layer", "order", "seed", "state")
 TAIL = ("reason", "cell")
 OWN = {"seed": "tuned_seed"}  # columns of results.csv that a sweep has another column of that name beside
 FORMULA = ("=", "+", "-", "@")  # what a spreadsheet takes for the start of a formula
+MOST_BYTES = 2**26  # of a table of a run
 CSV, MARKDOWN, PICTURE = "sweep.csv", "sweep.md", "sweep.png"
+
+
+Row = dict[str, str]  # of a table, by column
+Points = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RunTables:
-    """What a run left: the rows of results.csv by column, and the curve with a row a step."""
+    """What a run left, as far as a sweep shows it: a sweep of thousands has all of them in memory.
 
-    results: list[dict[str, str]]
+    `results`: the rows of results.csv. `attack`: of each step the drop in points and the ASR in percent; without
+    poisoned images `accuracy`: percent of channels pruned, and accuracy in percent.
+    """
+
+    results: list[Row]
     columns: list[str]
-    curve: list[dict[str, str]]
+    score: Score | None
+    attack: Points
+    accuracy: Points
 
-    @property
-    def score(self) -> Score | None:
-        """The first step where clean validation accuracy minus ASR is largest; None without poisoned images."""
-        found: Score | None = None
-        for row in self.curve:
-            if not row["attack_success_rate"]:
-                return None
-            asr = float(row["attack_success_rate"])
-            value = (float(row["valid_accuracy"]) - asr) / 100
-            if found is None or value > found.value:
-                found = Score(value, int(row["step"]), float(row["drop"]), asr)
-        return found
+
+def score_of(curve: list[Row]) -> Score | None:
+    """The first step where clean validation accuracy minus ASR is largest; None without poisoned images."""
+    found: Score | None = None
+    for row in curve:
+        if not row["attack_success_rate"]:
+            return None
+        asr = float(row["attack_success_rate"])
+        value = (float(row["valid_accuracy"]) - asr) / 100
+        if found is None or value > found.value:
+            found = Score(value, int(row["step"]), float(row["drop"]), asr)
+    return found
 
 
 def read_run(run: Path) -> RunTables:
-    """The tables in a run's folder."""
-    results = csv.reader(io.StringIO((run / "results.csv").read_text("utf-8"), newline=""))
-    columns = [OWN.get(name, name) for name in next(results)]
-    curve = list(csv.DictReader(io.StringIO((run / "curve.csv").read_text("utf-8"), newline="")))
-    return RunTables([dict(zip(columns, row, strict=True)) for row in results], columns, curve)
+    """The tables in a run's folder. Raises Refused where they are not what a run writes."""
+    try:
+        head, *results = csv.reader(_text(run / "results.csv"))
+        columns = [OWN.get(name, name) for name in head]
+        rows = [dict(zip(columns, row, strict=True)) for row in results]
+        curve = list(csv.DictReader(_text(run / "curve.csv")))
+        if not curve:
+            raise ValueError("curve.csv has no steps")
+        score = score_of(curve)
+        attack = tuple((float(row["drop"]), float(row["attack_success_rate"])) for row in curve) if score else ()
+        accuracy = tuple((100 * float(row["fraction_pruned"]), float(row["valid_accuracy"])) for row in curve)
+        for row in rows:
+            _rates(row)  # raises ValueError where a number is none
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise Refused(
+            f"{escape_path(str(run))}: its tables cannot be read ({escape(str(error), SHORT)}). Take results.csv and "
+            "curve.csv away and go on: they are written anew."
+        ) from error
+    return RunTables(rows, columns, score, attack, accuracy)
+
+
+def _text(path: Path) -> io.StringIO:
+    """A table of a run, which may have come with somebody else's lab: no link is followed."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        if (size := os.fstat(file.fileno()).st_size) > MOST_BYTES:
+            raise ValueError(f"{path.name} has {size:,} bytes")
+        return io.StringIO(file.read().decode("utf-8"), newline="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +110,10 @@ class SweepTables:
     def tables(self, cell: Cell) -> RunTables | None:
         """What the run of a cell left; None where it is not done."""
         run = self.of(cell).run
-        if run is None:
-            return None
+        return None if run is None else self.tables_of(run)
+
+    def tables_of(self, run: Path) -> RunTables:
+        """What a run left, read once. Raises Refused."""
         if run not in self.read:
             self.read[run] = read_run(run)
         return self.read[run]
@@ -142,7 +181,7 @@ class SweepTables:
         tables = self.tables(cell)
         for row in tables.results if tables else ():
             if row["network"] == "B′" and row["threshold"]:
-                yield row["threshold"], ", ".join(map(_rounded, (row.get(CLEAN, ""), row.get(ATTACK, ""))))
+                yield row["threshold"], _rates(row)
 
     def picture(self, cells: list[Cell]) -> SweepPicture:
         """A panel for each network that has a run."""
@@ -162,7 +201,7 @@ class SweepTables:
             method, tables = method_of(cell.order), self.tables(cell)
             band = f"{cell.layer} random" if method.name == "random" else ""
             if tables:
-                paths.append(SweepPath(name, method.oracle, _points(tables.curve, attack), band))
+                paths.append(SweepPath(name, method.oracle, tables.attack if attack else tables.accuracy, band))
         layer = "" if several else f", {cells[0].layer}"
         return SweepPanel(f"{model}{layer}", attack, tuple(paths))
 
@@ -175,10 +214,9 @@ SCORE = (
 )
 
 
-def _points(curve: list[dict[str, str]], attack: bool) -> tuple[tuple[float, float], ...]:
-    if attack:
-        return tuple((float(row["drop"]), float(row["attack_success_rate"])) for row in curve)
-    return tuple((100 * float(row["fraction_pruned"]), float(row["valid_accuracy"])) for row in curve)
+def _rates(row: Row) -> str:
+    """Clean test accuracy and ASR of a row of results.csv, in percent."""
+    return ", ".join(map(_rounded, (row.get(CLEAN, ""), row.get(ATTACK, ""))))
 
 
 def _rounded(text: str) -> str:

@@ -9,9 +9,8 @@ from engine.api.escape import escape
 from tui.model.sweep_state import CellBegan, CellStep, encode_sweep
 from tui.sweep.cell_run import Task, run_cell
 from tui.sweep.grade_run import GradeTask, grade_cell
-from tui.sweep.shared_files import Token, refuse_unshared
+from tui.sweep.shared_files import Token, UnfitWorker, refuse_unshared
 
-TOPIC = "lab3-tui sweep"
 AnyTask = Task | GradeTask
 decode_task = msgspec.json.Decoder(AnyTask).decode
 
@@ -20,13 +19,12 @@ def compute(encoded: bytes, cell: int, attempt: int) -> bytes:
     """Compute a cell, telling the scheduler how far it is. Returns an Outcome as JSON."""
     from distributed import get_worker
 
-    worker = get_worker()
+    worker, task = get_worker(), decode_task(encoded)
 
     def tell(event: CellBegan | CellStep) -> None:
-        worker.log_event(TOPIC, encode_sweep(event).decode())
+        worker.log_event(task.token.topic, encode_sweep(event).decode())
 
     tell(CellBegan(cell, worker_name(worker), attempt))
-    task = decode_task(encoded)
 
     def told(done: int, total: int, text: str) -> None:
         tell(CellStep(cell, done, total, text))
@@ -42,10 +40,8 @@ def worker_name(worker: Any) -> str:
 
 def look(encoded: bytes) -> str:
     """Whether this worker sees the sweep's files, and has the same versions; empty where it does, else why not."""
-    from engine.api.errors import Refused
-
     try:
         refuse_unshared(msgspec.json.decode(encoded, type=Token))
-    except Refused as refused:
-        return str(refused)
+    except UnfitWorker as unfit:
+        return str(unfit)
     return ""

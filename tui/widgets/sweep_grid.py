@@ -26,6 +26,7 @@ SIGNS: dict[CellState, Part] = {
 LABEL = 14  # columns of a layer's name
 EACH = 3  # columns of a cell
 BAR = 20  # columns of the bar of what is done
+BROAD = 110  # columns from which on the figures of the best cell have room for words
 
 
 class Line(NamedTuple):
@@ -179,7 +180,7 @@ class SweepHead(RowsView):
                 (f" {ended} of {total} cells", "."),
                 (f"  {duration(passed)}{pace}", "d"),
             ),
-            row(width, *self.best()),
+            row(width, *self.best(width)),
         ]
 
     def standing(self) -> Part:
@@ -189,13 +190,16 @@ class SweepHead(RowsView):
             return "stopped", "w"
         return ("● running", "v") if self.alive else ("its process has gone", "e")
 
-    def best(self) -> tuple[Part, ...]:
+    def best(self, width: int) -> tuple[Part, ...]:
+        """The best cell, and its figures as far as there is room for them."""
         cell = self.state.best
         found = self.state.of(cell.number).score if cell else None
         if cell is None or found is None:
             return ((" best so far: none yet", "d"),)
-        at = f"step {found.step} ({p.format_drop(found.drop)} pt, ASR {rate(found.asr, 1)} %)"
-        told = f"valid − ASR {found.value:.3f} at {at}"
+        told = f"{found.value:.3f} at step {found.step} (ASR {rate(found.asr, 1)} %)"
+        if width >= BROAD:
+            drop = f"{p.format_drop(found.drop)} pt"
+            told = f"valid − ASR {found.value:.3f} at step {found.step} ({drop}, ASR {rate(found.asr, 1)} %)"
         return (" best so far: ", "d"), (cell.name, "."), (f"  {told}", "d")
 
 

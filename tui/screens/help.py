@@ -144,7 +144,7 @@ class HelpScreen(RunScreen):
     def _search(self, on: bool) -> None:
         line = self.query_one("#find", FieldInput)
         line.display, line.value = on, ""
-        self.call_after_refresh((line if on else self.query_one("#help")).focus)
+        (line if on else self.query_one("#help")).focus()
         self._write()
 
     @on(Input.Changed)

@@ -220,7 +220,7 @@ async def test_no_images_without_a_test_set() -> None:
 async def test_the_log_tells_what_happened() -> None:
     async with measured() as it:
         await it.press("space", "L")
-        await it.shows("channel 3 · valid")
+        await it.shows("channel 3 · valid acc")
         await it.press("tab")
         await it.shows("/lab/runs/one/engine.log")
 

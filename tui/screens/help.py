@@ -41,6 +41,7 @@ WORDS = (
     ("order", "channels by increasing mean activation on clean validation images: least needed first"),
     ("drop", "what clean validation accuracy has changed by since B, in percentage points: -3.93 pt are lost"),
     ("ASR", "attack success rate: percent of poisoned images that get the attacker's target label"),
+    ("@46", "at step 46: where a threshold was reached and saved"),
     ("threshold", "a drop at which B′ and G's answers are saved, the first time it is reached"),
 )
 STORY = (

@@ -302,7 +302,7 @@ class FilterBar(RowsView):
     def draw(self, width: int, _height: int) -> list[Row]:
         lists = [self._names(self._shown, gap) for gap in (2, 1, 0)] + [self._names((self._filter,), 0)]
         found: list[Part] = [(f"  {text} ", "d") for text in self._found or ("",)]
-        ways = [(parts, right) for parts in lists for right in found]
+        ways = [(parts, right) for right in found for parts in lists[:-1]] + [(lists[-1], right) for right in found]
         fitting = (way for way in ways if sum(len(text) for text, _ in (*way[0], way[1])) <= width)
         parts, right = next(fitting, ways[-1])
         return [row(width, *parts, right=(right,))]
@@ -359,7 +359,7 @@ class ImagesScreen(RunScreen):
         which, tuning = numbers(found), state.tunings.get(found.tuning or 0)
         images = f"image{'s' if len(found.items) > 1 else ''} {which}" if found.items else which
         if tuning is None:
-            return f"{images}, B′ of step {found.step}", f"{which} @{found.step}"
+            return f"{images}, step {found.step}", f"{which} @{found.step}"
         step, seed = tuning.began.step, tuning.began.seed
         return f"{images}, B″ of step {step}, seed {seed}", f"{which} B″ @{step} seed {seed}"
 

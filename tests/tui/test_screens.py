@@ -181,7 +181,7 @@ async def test_images_show_answers_and_follow_the_playhead() -> None:
         await it.shows("▀")
         await it.shows("B 1  B′ 1")
         await it.press("space")
-        await it.shows("1 of 1,000 @1")
+        await it.shows("image 1 of 1,000, step 1")
         assert [c.offset for c in it.commands(p.ShowImages) if isinstance(c, p.ShowImages)] == [0, 1, 1]
 
 

@@ -23,8 +23,8 @@ HDF5_UNLOCKED = {"HDF5_USE_FILE_LOCKING": "FALSE"}
 class InUse(Refused):
     """Another process writes to this folder. `holder` names it."""
 
-    def __init__(self, folder: Path, holder: str) -> None:
-        super().__init__(f"{escape(folder.name, 48)}: this folder is in use by another window ({holder}).")
+    def __init__(self, folder: Path, holder: str, fix: str = "Close it there, or wait until it has ended.") -> None:
+        super().__init__(f"{escape(folder.name, 48)}: this folder is in use by another window ({holder}).", fix)
         self.holder = holder
 
 

@@ -110,7 +110,9 @@ class Opening:
             sweep(out, "model_")
         except locks.InUse as error:
             if self.command.run is None:
-                raise
+                raise locks.InUse(
+                    out, error.holder, "Close it there, or choose another folder for B′ (--out)."
+                ) from None
             self.holder = error.holder
             return Path(self.command.run)
         settle(folder)

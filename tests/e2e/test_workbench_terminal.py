@@ -114,10 +114,13 @@ def test_suspending_gives_the_shell_back_and_returns(tmp_path: Path) -> None:
 
 
 def test_there_is_no_suspending_without_a_shell(at_work: Pseudo) -> None:
-    at_work.output = b""
+    """Nobody could bring it back: it leaves the screen, and is at once on it again."""
     at_work.write(b"\x1a")
-    entered = b"\x1b[?1049h"  # our screen again: keys before that are thrown away
-    at_work.wait_for(lambda: b"bd_net.h5" in at_work.output.partition(entered)[2], "a whole screen")
+    at_work.wait_for_text("\x1b[?1049l")  # until here keys are thrown away, so that the shell does not read them
+    at_work.output = at_work.output.partition(b"\x1b[?1049l")[2]
+    at_work.wait_for_text("\x1b[?1049h")
+    at_work.output = at_work.output.partition(b"\x1b[?1049h")[2]
+    at_work.wait_for_text("bd_net.h5")
     at_work.write(b"q")
     assert at_work.wait() == 0 and at_work.restored()
 

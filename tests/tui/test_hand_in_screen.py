@@ -20,7 +20,7 @@ async def test_h_packs_the_run_and_says_what_was_checked() -> None:
     async with measured() as it:
         await it.press("H")
         await it.until(lambda: isinstance(it.app.screen, HandInScreen))
-        await it.shows("✓ B′ model_prune_2.h5: 47 at zero, valid 95.30 %, ASR 100.00 %")
+        await it.shows("✓ B′ model_prune_2.h5: 47 at zero, valid acc 95.30 %, ASR 100.00 %")
         await it.shows("/lab/runs/one/hand-in.zip")
         assert it.commands(p.HandIn) == [p.HandIn("/lab/runs/one")]
         await it.press("y", "escape")
@@ -33,7 +33,7 @@ async def test_a_refusal_is_told_where_it_was_asked() -> None:
         await it.press("H")
         await it.shows("writing the results")
         it.engine.say(p.Progress("hand in", 5, 10, 0.5, "test"))
-        await it.shows("answering the images of test anew: 5 of 10")
+        await it.shows("answering the images of clean test again: 5 of 10")
         it.engine.say(p.Failed("model_prune_2.h5: is not what this run recorded.", 2))
         it.engine.say(p.Idle(0, "failed"))
         await it.shows("is not what this run recorded")

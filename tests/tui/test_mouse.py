@@ -56,11 +56,12 @@ async def test_a_click_on_the_chart_goes_to_that_step() -> None:
         assert it.commands(p.Goto) == [p.Goto(step)]
 
 
-def test_the_heads_of_the_channel_table_are_where_they_are_drawn() -> None:
-    text = heading(60, -1).text
-    for number, name in enumerate(("step", "ch", "mean", "clean", "poisoned", "state")):
-        assert column_at(text.index(name) + 1) == number
-    assert column_at(39) == BY_STATE
+@pytest.mark.parametrize(("width", "second"), [(48, " ch"), (60, "channel")])
+def test_the_heads_of_the_channel_table_are_where_they_are_drawn(width: int, second: str) -> None:
+    text = heading(width, -1).text
+    for number, name in enumerate(("step", second, "mean", "clean", "poisoned", "state")):
+        assert column_at(text.index(name) + 1, width) == number
+    assert column_at(width - 2, width) == BY_STATE
 
 
 async def test_a_click_highlights_a_channel_a_head_sorts_the_wheel_scrolls() -> None:

@@ -123,10 +123,10 @@ async def test_images_show_what_a_tuned_network_answers() -> None:
     async with measured(size=(120, 40)) as it:
         await tuned(it)
         await it.press("escape", "i")
-        await it.shows("@3")
+        await it.shows(", step 3")
         await it.press("n")
         await it.until(lambda: it.state.images and it.state.images.tuning == 1)
-        await it.shows("B″ @3 seed 0")
+        await it.shows("B″ of step 3, seed 0")
         await it.press("n", "n", "n")
         await it.until(lambda: it.state.images and it.state.images.tuning is None)
 

@@ -42,7 +42,7 @@ async def test_the_runs_are_shown_first_with_what_they_came_to(tmp_path: Path) -
     async with bench(launch=launch(tmp_path)) as it:
         await listed(it)
         newest, oldest = (line for line in it.text().splitlines() if "bd_net.h5" in line)
-        assert newest.split()[:5] == ["26-02-03", "04:05", "bd_net.h5", "conv_3", "mean"]
+        assert newest.split()[:6] == ["03", "Feb", "04:05", "bd_net.h5", "conv_3", "mean"]
         assert "step 2 of 4" in newest and "attack first" in newest
         assert "finished" in oldest and "accuracy first" in oldest
         assert "no threshold reached" in it.text()

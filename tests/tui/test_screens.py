@@ -181,7 +181,7 @@ async def test_images_show_answers_and_follow_the_playhead() -> None:
         await it.shows("▀")
         await it.shows("B 1  B′ 1")
         await it.press("space")
-        await it.shows("1 of 1,000 @1")
+        await it.shows("image 1 of 1,000, step 1")
         assert [c.offset for c in it.commands(p.ShowImages) if isinstance(c, p.ShowImages)] == [0, 1, 1]
 
 
@@ -220,7 +220,7 @@ async def test_no_images_without_a_test_set() -> None:
 async def test_the_log_tells_what_happened() -> None:
     async with measured() as it:
         await it.press("space", "L")
-        await it.shows("channel 3 · valid")
+        await it.shows("channel 3 · valid acc")
         await it.press("tab")
         await it.shows("/lab/runs/one/engine.log")
 

@@ -46,23 +46,34 @@ def test_runs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert words(PROGRAM, ["--run", "2026"]) == ["20260102-030405-bd_net"]
 
 
-def test_bash_completes(tmp_path: Path) -> None:
-    if shutil.which("bash") is None:
-        pytest.skip("there is no bash here")
-    program = tmp_path / "lab3-tui"
+def in_shell(folder: Path, *command: str) -> list[str]:
+    """The lines that a shell prints, in which the program is found."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"there is no {command[0]} here")
+    program = folder / "lab3-tui"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m tui "$@"\n')
     program.chmod(0o755)
+    path = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    root = Path(__file__).parents[2]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=root, env={**os.environ, **path}
+    ).stdout.splitlines()
+
+
+def test_fish_completes_words_and_where_there_are_none_files(tmp_path: Path) -> None:
+    asked = ("--order-by t", "export ", "--model pyproj")
+    ask = "lab3-tui completion fish | source; " + "; echo; ".join(f"complete -C 'lab3-tui {typed}'" for typed in asked)
+    assert in_shell(tmp_path, "fish", "-c", ask) == ["tac", "taylor", "", "g", "shrunk", "", "pyproject.toml"]
+
+
+def test_bash_completes(tmp_path: Path) -> None:
     ask = (
         "source <(lab3-tui completion bash); COMP_WORDS=(lab3-tui --order-by t); COMP_CWORD=2; _lab3_tui; "
         'echo "${COMPREPLY[@]}"; COMP_WORDS=(lab3-tui bun); COMP_CWORD=1; _lab3_tui; echo "${COMPREPLY[@]}"; '
         "complete -p lab3-tui"
     )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        ["bash", "--norc", "-c", ask], capture_output=True, text=True, cwd=root,
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-    )  # fmt: skip
-    assert done.stdout.splitlines() == ["tac taylor", "bundle", "complete -o default -F _lab3_tui lab3-tui"]
+    found = in_shell(tmp_path, "bash", "--norc", "-c", ask)
+    assert found == ["tac taylor", "bundle", "complete -o default -F _lab3_tui lab3-tui"]
 
 
 @pytest.mark.parametrize("shell", SCRIPTS)

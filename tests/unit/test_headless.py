@@ -43,8 +43,8 @@ def test_a_line_a_step_and_then_the_table(headless: Headless) -> None:
     steps, table = out[: out.index("")], out[out.index("") + 1 :]
     assert [line.split()[1] for line in steps] == [f"{step}/60" for step in range(61)]
     assert steps[0] == (
-        "step  0/60  B itself    valid  98.65 %   (0.00 pt)  test  98.62 %  ASR 100.00 %  G test  98.62 %  "
-        "G ASR 100.00 %  detected   0.00 %  false alarms   0.00 %"
+        "step  0/60  B itself    valid acc  98.65 %   (0.00 pt)  test acc  98.62 %  ASR 100.00 %  "
+        "G test acc  98.62 %  G ASR 100.00 %  detected   0.00 %  false alarms   0.00 %"
     )
     assert table[0].split() == ["drop", "clean", "clean", "ASR", "ASR", "detected", "alarms"]
     assert [line.split()[0] for line in table[2:]] == ["B", *["B′", "G"] * 4]
@@ -63,7 +63,7 @@ def test_narration_goes_to_stderr_without_colour(headless: Headless) -> None:
 def test_without_test_and_poisoned_sets_the_columns_do_not_come(headless: Headless) -> None:
     code, out, _ = headless(settings=p.Settings("/lab", "/lab/models/bd_net.h5", "/lab/valid.h5"))
     assert code == ExitCode.DONE
-    assert out[45] == "step 45/60  channel 11  valid  95.76 %  (-2.89 pt)"
+    assert out[45] == "step 45/60  channel 11  valid acc  95.76 %  (-2.89 pt)"
     assert out[-1].split() == ["G", "-30", "pt", "54", *["–"] * 4]
 
 
@@ -115,7 +115,10 @@ def test_a_refusal_of_the_engine_is_one_line(headless: Headless, phase: str) -> 
 def test_a_run_that_another_process_holds_is_left_alone(headless: Headless) -> None:
     code, out, err = headless("--held-by", "process 7636 on host vm since 14:02")
     assert code == ExitCode.USAGE
-    assert err[-1] == "This folder is in use by another window (process 7636 on host vm since 14:02)."
+    assert err[-1] == (
+        "This folder is in use by another window (process 7636 on host vm since 14:02). "
+        "Close it there, or wait until it has ended."
+    )
     assert out == [], "not even B was measured"
 
 

@@ -47,7 +47,7 @@ def test_a_network_that_is_saved_is_a_line_with_its_rates() -> None:
     before = run()
     after = reduce(before, SAVED)
     assert told_on_terminal(before, after, SAVED) == [
-        ("-2 pt at step 45: valid 96.60 %, ASR 100.00 %, saved model_prune_2.h5", "green")
+        ("-2 pt at step 45: valid acc 96.60 %, ASR 100.00 %, saved model_prune_2.h5", "green")
     ]
     assert rates(after) == "valid 95.30 % (-3.30 pt)  ASR 100.00 %"
 

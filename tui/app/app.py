@@ -28,6 +28,7 @@ from tui.app.playhead import Playhead
 from tui.app.themes import THEMES, default_theme
 from tui.app.toasts import ToastBatcher
 from tui.app.tour import Tour
+from tui.app.typed_keys import KeysInTurn
 from tui.model.actions import bindings, rebound
 from tui.model.config import Config
 from tui.model.formatting import short_path
@@ -92,6 +93,7 @@ class LabApp(OutputDietApp):
         self.navigation = Navigation(self, self.engine, self.playhead, self.config.show_g)
         self.dialogs = DialogsFlow(self, self.engine, self.playhead, self.leave)
         self.tour = Tour(self, self.show_notice)
+        self._keys = KeysInTurn(self)
         self.left: p.Open | None = None  # the run that was open, until another one stands in its place
         self._run: str | None = None  # the run folder that the next engine goes on with
         self._early: tuple[str, DOMNode | None] | None = None  # what waits until the run is open, and where
@@ -579,7 +581,9 @@ class LabApp(OutputDietApp):
         self._refresh_notifications()
 
     async def on_event(self, event: Event) -> None:
-        """A key puts away what was said before it."""
+        """A key puts away what was said before it, and waits for its turn."""
         if isinstance(event, Key):
             self.clear_notifications()
+            if not event.is_forwarded and not self._keys.may_go(event):
+                return
         await super().on_event(event)

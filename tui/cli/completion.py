@@ -27,9 +27,14 @@ compdef _lab3_tui lab3-tui
 FISH = """\
 function __lab3_tui
     set -l words (commandline -opc) (commandline -ct)
-    lab3-tui completion words -- $words[2..-1] 2>/dev/null
+    set -l found (lab3-tui completion words -- $words[2..-1] 2>/dev/null)
+    if set -q found[1]
+        printf '%s\\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
 end
-complete -c lab3-tui -a '(__lab3_tui)'
+complete -c lab3-tui -f -a '(__lab3_tui)'
 """
 SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 

@@ -106,7 +106,10 @@ class Headless:
 def refuse_held(opened: p.Opened) -> None:
     """Raises Refused, as soon as the inputs stand, for a run that another process holds."""
     if opened.held_by:
-        raise Refused(f"This folder is in use by another window ({opened.held_by}).")
+        raise Refused(
+            f"This folder is in use by another window ({opened.held_by}).",
+            "Close it there, or wait until it has ended.",
+        )
 
 
 def left_alone(run: str, questions: Sequence[p.Question]) -> str:

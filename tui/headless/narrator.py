@@ -115,7 +115,7 @@ def rates(state: RunState) -> str:
     if now is None:
         return ""
     asr = "" if now.asr is None else f"  ASR {now.asr:.2f} %"
-    return f"valid {now.valid:.2f} % ({p.format_drop(now.drop)} pt){asr}"
+    return f"valid acc {now.valid:.2f} % ({p.format_drop(now.drop)} pt){asr}"
 
 
 def told_on_terminal(before: RunState, state: RunState, event: p.AnyEvent) -> list[tuple[str, str]]:
@@ -127,7 +127,7 @@ def told_on_terminal(before: RunState, state: RunState, event: p.AnyEvent) -> li
             at = f"{p.threshold_label(event.threshold)} at step {step}" if event.threshold else f"step {step}"
             asr = "" if now.asr is None else f", ASR {now.asr:.2f} %"
             same = " (unchanged)" if event.status == "unchanged" else ""
-            return [(f"{at}: valid {now.valid:.2f} %{asr}, saved {file_name(event.path)}{same}", "green")]
+            return [(f"{at}: valid acc {now.valid:.2f} %{asr}, saved {file_name(event.path)}{same}", "green")]
         case p.Note(text=text):
             return [(text, "dim")]
     return [(line.text, STYLES["warning"]) for line in new_lines(before, state) if line.kind == "warning"]

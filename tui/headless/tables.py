@@ -33,13 +33,12 @@ def step_line(state: RunState, event: p.Stepped, width: int | None = None) -> st
     digits = len(str(state.channels))
     channel = "B itself" if event.channel is None else f"channel {event.channel}"
     change = f"({p.format_drop(now.drop)} pt)"
-    line = (
-        f"step {event.step:>{digits}}/{state.channels}  {channel:<{8 + digits}}  valid {now.valid:6.2f} % {change:>11}"
-    )
+    line = f"step {event.step:>{digits}}/{state.channels}  {channel:<{8 + digits}}"
+    line += f"  valid acc {now.valid:6.2f} % {change:>11}"
     named = {
-        "test": now.test,
+        "test acc": now.test,
         "ASR": now.asr,
-        "G test": now.g_test,
+        "G test acc": now.g_test,
         "G ASR": now.g_asr,
         "detected": now.detection,
         "false alarms": now.false_alarm,

@@ -441,7 +441,7 @@ def _stepped(state: RunState, event: p.Stepped) -> RunState:
     text = f"channel {event.channel}"
     if now:
         asr = "" if now.asr is None else f" · ASR {now.asr:.2f} %"
-        text += f" · valid {now.valid:.2f} % ({p.format_drop(now.drop)} pt){asr}"
+        text += f" · valid acc {now.valid:.2f} % ({p.format_drop(now.drop)} pt){asr}"
     return _log(replace(state, written=False), "step", text, event.step)
 
 

@@ -51,6 +51,14 @@ class HandInScreen(Dialog[None]):
             host.copy(host.latest.handed_in.path)
 
 
+SET_NAMES = {
+    "valid": "clean validation",
+    "test": "clean test",
+    "poisoned": "poisoned test",
+    "poisoned_valid": "poisoned validation",
+}
+
+
 def told(state: RunState) -> Text:
     """How far it has come, why it was refused, or what was checked."""
     done = state.handed_in
@@ -63,12 +71,12 @@ def told(state: RunState) -> Text:
     at = state.phases.get("hand in")
     if at is None or not at.total:
         return Text("writing the results …")
-    return Text(f"answering the images of {at.note} anew: {at.done:,} of {at.total:,} …")
+    return Text(f"answering the images of {SET_NAMES.get(at.note, at.note)} again: {at.done:,} of {at.total:,} …")
 
 
 def line(check: p.NetworkCheck) -> str:
     """A network that is what the results say."""
     rates = {name: p.percent(hits, images) for name, hits, images in check.figures}
     asr = f", ASR {percent(rates['poisoned'])}" if "poisoned" in rates else ""
-    valid = f", valid {percent(rates['valid'])}" if "valid" in rates else ""
+    valid = f", valid acc {percent(rates['valid'])}" if "valid" in rates else ""
     return f"✓ {check.network} {check.file}: {check.pruned} at zero{valid}{asr}"

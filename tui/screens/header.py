@@ -188,7 +188,7 @@ def _next_groups(state: RunState) -> list[Group]:
     ]
     if waiting:
         found.append(Group(7, ((f"{waiting[1]:.2f} pt to go", "d"),)))
-    if state.computing and (left := seconds_left(state)) is not None:
+    if state.computing and (left := seconds_left(state)):
         found.append(Group(4, (("time left ", "d"), (duration(left), "b"))))
     following = state.next_channel
     found.append(Group(8, (("next channel ", "d"), ("none" if following is None else f"{following}", "."))))

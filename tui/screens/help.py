@@ -41,6 +41,7 @@ WORDS = (
     ("order", "channels by increasing mean activation on clean validation images: least needed first"),
     ("drop", "what clean validation accuracy has changed by since B, in percentage points: -3.93 pt are lost"),
     ("ASR", "attack success rate: percent of poisoned images that get the attacker's target label"),
+    ("@46", "at step 46: where a threshold was reached and saved"),
     ("threshold", "a drop at which B′ and G's answers are saved, the first time it is reached"),
 )
 STORY = (
@@ -142,7 +143,7 @@ class HelpScreen(RunScreen):
     def _search(self, on: bool) -> None:
         line = self.query_one("#find", FieldInput)
         line.display, line.value = on, ""
-        self.call_after_refresh((line if on else self.query_one("#help")).focus)
+        (line if on else self.query_one("#help")).focus()
         self._write()
 
     @on(Input.Changed)

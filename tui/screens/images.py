@@ -289,21 +289,23 @@ class FilterBar(RowsView):
         super().__init__()
         self.styles.height = 1
         self._filter: ImageFilter = "all"
-        self._found = ""
+        self._found: tuple[str, ...] = ()
         self._shown: Sequence[str] = FILTERS
 
-    def show(self, chosen: ImageFilter, found: str, detectors: bool = False) -> None:
-        """`detectors`: there are filters for what they caught."""
+    def show(self, chosen: ImageFilter, found: tuple[str, ...], detectors: bool = False) -> None:
+        """`found`: what is shown, from long to short. `detectors`: there are filters for what they caught."""
         self._filter, self._found = chosen, found
         by: Sequence[str] = ("caught by …",) if detectors else ()
         self._shown = (*FILTERS, *((chosen,) if chosen not in FILTERS else by))
         self.redraw()
 
     def draw(self, width: int, _height: int) -> list[Row]:
-        found: Part = (f"  {self._found} ", "d")
         lists = [self._names(self._shown, gap) for gap in (2, 1, 0)] + [self._names((self._filter,), 0)]
-        fitting = (parts for parts in lists if sum(len(text) for text, _ in (*parts, found)) <= width)
-        return [row(width, *next(fitting, lists[-1]), right=(found,))]
+        found: list[Part] = [(f"  {text} ", "d") for text in self._found or ("",)]
+        ways = [(parts, right) for right in found for parts in lists[:-1]] + [(lists[-1], right) for right in found]
+        fitting = (way for way in ways if sum(len(text) for text, _ in (*way[0], way[1])) <= width)
+        parts, right = next(fitting, ways[-1])
+        return [row(width, *parts, right=(right,))]
 
     def _names(self, names: Sequence[str], gap: int) -> list[Part]:
         """The filters with a gap between them, and the sign before the one in force."""
@@ -348,14 +350,18 @@ class ImagesScreen(RunScreen):
         self._ask(state)
         gallery = self.query_one(Gallery)
         gallery.show(found, state.opened.classes if state.opened else 0, self._message(state, found))
-        at = f"{numbers(found)} {self._where(state, found)}" if found else ""
+        at = self._found(state, found) if found else ()
         self.query_one(FilterBar).show(self._filter, at, state.detected is not None)
         self.query_one(Hint).first(self.hint_first(state))
 
-    def _where(self, state: RunState, found: Images) -> str:
-        """The step whose B′ answers; or the seed, and the epoch, of B″."""
-        tuning = state.tunings.get(found.tuning or 0)
-        return f"@{found.step}" if tuning is None else f"B″ @{tuning.began.step} seed {tuning.began.seed}"
+    def _found(self, state: RunState, found: Images) -> tuple[str, ...]:
+        """Which images are shown, and the step whose B′ answers, or the seed of B″; from long to short."""
+        which, tuning = numbers(found), state.tunings.get(found.tuning or 0)
+        images = f"image{'s' if len(found.items) > 1 else ''} {which}" if found.items else which
+        if tuning is None:
+            return f"{images}, step {found.step}", f"{which} @{found.step}"
+        step, seed = tuning.began.step, tuning.began.seed
+        return f"{images}, B″ of step {step}, seed {seed}", f"{which} B″ @{step} seed {seed}"
 
     def _begin(self, found: Images) -> Images | None:
         """The first page that shows what the attack does; there is none to see on people of the target label itself."""

@@ -180,14 +180,16 @@ class OpenScreen(LabScreen):
         """Let the inspector look at a file, once its line has been left alone for a moment."""
         await asyncio.sleep(PAUSE)
         seen = await asyncio.to_thread(describe, path)
-        if self._path(name) == path:
+        if self.is_attached and self._path(name) == path:
             self._seen[name] = seen
             self._mark_all()
             self._focused()
 
     async def _look_for_runs(self) -> None:
         folder = Path(self._path("runs") or open_form.absolute("runs", self._value("root")))
-        self.query_one(RunsList).show(await asyncio.to_thread(unfinished_runs, folder))
+        found = await asyncio.to_thread(unfinished_runs, folder)
+        for runs in self.query(RunsList):  # none where this screen was left meanwhile
+            runs.show(found)
 
     # --- what is done
 

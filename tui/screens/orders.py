@@ -241,8 +241,10 @@ class OrdersScreen(RunScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("orders")]
     SCOPES = ("orders", "run")
     HINTS = (
-        "Where ASR first comes under a limit: step, drop of clean validation accuracy in points, clean test accuracy.",
-        "Under each limit of ASR: step, drop (pt), clean test accuracy.",
+        "Score: the largest validation accuracy − ASR. Under each limit of ASR: the first step, drop of clean "
+        "validation accuracy in points, clean test accuracy.",
+        "Score: largest accuracy − ASR. Under each limit of ASR: step, drop (pt), clean test accuracy.",
+        "Score: largest accuracy − ASR. Per limit: step, pt, test accuracy.",
         "Per limit: step, drop (pt), test accuracy.",
     )
 

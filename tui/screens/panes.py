@@ -177,19 +177,28 @@ class ThresholdStrip(Pane):
         state = self._state
         if not state.ready:
             return []
-        left: list[Part] = [(" ", ".")]
-        for x in sorted(state.thresholds, key=float):
-            step, saved = state.crossed.get(x), saved_at(state, x)
-            mark, ink = ("◆", "s") if saved else ("◇", "t") if step is not None else ("┄", "t")
-            at = saved.step if saved else step
-            left += [
-                (f"{mark} {threshold_label(x).removesuffix(' pt')}", ink),
-                ("" if at is None else f" @{at}", "."),
-                ("  ", "."),
-            ]
-        room = width - sum(len(text) for text, _ in left)
-        right = next((text for text in _next_channel(state) if len(text) < room), "")
+        following = _next_channel(state)
+        for left in (_thresholds(state), _thresholds(state, unit="")):
+            room = width - sum(len(text) for text, _ in left)
+            if len(following[-2]) < room:
+                break
+        right = next((text for text in following if len(text) < room), "")
         return [row(width, *left, right=((right + " ", "d"),))]
+
+
+def _thresholds(state: RunState, unit: str = " pt") -> list[Part]:
+    """Each threshold, and the step at which it was saved, or only crossed."""
+    parts: list[Part] = [(" ", ".")]
+    for x in sorted(state.thresholds, key=float):
+        step, saved = state.crossed.get(x), saved_at(state, x)
+        mark, ink = ("◆", "s") if saved else ("◇", "t") if step is not None else ("┄", "t")
+        at = saved.step if saved else step
+        parts += [
+            (f"{mark} {threshold_label(x).removesuffix(' pt')}{unit}", ink),
+            ("" if at is None else f" @{at}", "."),
+            ("  ", "."),
+        ]
+    return parts
 
 
 def _next_channel(state: RunState) -> tuple[str, ...]:
@@ -198,7 +207,9 @@ def _next_channel(state: RunState) -> tuple[str, ...]:
     if channel is None or ranked is None:
         return ("every channel is pruned", "all pruned")
     name, mean = f"next: channel {channel}", f"mean {ranked.means[channel]:.3g}"
-    active = f"active on {rate(100 * ranked.active_valid[channel] / max(1, images(state, 'valid')), 1)} % of clean"
+    active = (
+        f"active on {rate(100 * ranked.active_valid[channel] / max(1, images(state, 'valid')), 1)} % of clean images"
+    )
     return f"{name}, {mean}, {active}", f"{name}, {mean}", name, f"channel {channel}"
 
 

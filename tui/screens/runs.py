@@ -29,6 +29,8 @@ from tui.widgets.event_log import fold
 from tui.widgets.mouse import place
 from tui.widgets.rows_view import RowsView
 
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
 
 class Column(NamedTuple):
     """A heading, its width, its text, the key that sorts by it, and the width of the table from which it is shown."""
@@ -51,8 +53,14 @@ def state(line: RunRow) -> str:
 
 
 def when(run: RunSummary) -> str:
-    """Year in two digits, to the minute."""
-    return run.started[2:16].replace("T", " ")
+    """The date and the time of day, to the minute."""
+    return run.started[:16].replace("T", " ")
+
+
+def when_in_short(run: RunSummary) -> str:
+    """The same without its year, which the name of the folder has: 28 Nov 08:33."""
+    month, day, hour = run.started[5:7], run.started[8:10], run.started[11:16]
+    return f"{day} {MONTHS[int(month) - 1]} {hour}" if month.isdigit() and 1 <= int(month) <= 12 else when(run)
 
 
 def at_thresholds(line: RunRow) -> str:
@@ -60,7 +68,7 @@ def at_thresholds(line: RunRow) -> str:
 
 
 COLUMNS = (
-    Column("begun", 14, lambda line: when(line.run), lambda line: line.run.started),
+    Column("begun", 14, lambda line: when_in_short(line.run), lambda line: line.run.started),
     Column("network", 12, lambda line: line.run.model or "not open yet", lambda line: line.run.model),
     Column("layer", 8, lambda line: line.layer, lambda line: line.layer),
     Column("order", 10, lambda line: line.order, lambda line: line.order),
@@ -69,12 +77,15 @@ COLUMNS = (
     Column("thresholds, pt@step", 34, at_thresholds, lambda line: line.reached, 118),
     Column("held by", 40, lambda line: line.held_by, lambda line: line.held_by, 160),
 )
+DATED = COLUMNS[0]._replace(width=16, text=lambda line: when(line.run))
+ROOMY = 82  # cells from which the whole date is shown
 BESIDE = 3  # cells of the sign before a line, and the scrollbar
 
 
 def columns(width: int) -> list[Column]:
     """The columns that a table of this width shows."""
-    return [column for column in COLUMNS if width >= column.least]
+    shown = [column for column in COLUMNS if width >= column.least]
+    return [DATED, *shown[1:]] if width >= ROOMY else shown
 
 
 class RunsTable(RowsView):
@@ -196,7 +207,7 @@ def about(line: RunRow | None, open_now: str, width: int) -> list[str]:
     told = [] if shown or not line.verdict else [f"fell first: {line.verdict}"]
     if line.rates:
         valid, asr = line.rates
-        at = f"step {line.run.step}: valid {valid:.2f} %"
+        at = f"step {line.run.step}: valid acc {valid:.2f} %"
         told.append(at if asr is None else f"{at}, ASR {asr:.2f} %")
     told.append(f"thresholds {at_thresholds(line)}" if line.reached else "no threshold reached")
     if oracle(line):

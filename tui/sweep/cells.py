@@ -201,7 +201,7 @@ def refuse_links(folder: Path, works: Iterable[Work]) -> None:
     """Raises Refused where a cell's folder is a link, as one in a lab from elsewhere may be: it leads out."""
     homes = [folder / CELLS, *(folder / CELLS / work.cell.folder for work in works if work.cell.folder)]
     for place in (path / name for path in homes for name in ("", "models", lab.RUNS)):
-        if place.is_symlink():
+        if os.path.islink(place):
             raise Refused(f"{escape_path(str(place))}: is a link, expected a folder of the sweep's own. Take it away.")
 
 

@@ -361,7 +361,7 @@ async def test_a_window_that_may_only_look_says_so_at_once() -> None:
     for key in ("s", "t", "e", "p", "R"):
         async with measured(lambda: ScriptedEngine(held_by="process 7")) as it:
             await it.press(key)
-            await it.shows("here it can only be looked at")
+            await it.shows("be looked at")
             assert not it.app.screen.is_modal and not it.commands(p.SetThresholds, p.SaveHere, p.Export)
 
 

@@ -34,11 +34,11 @@ def test_points_lost_are_written_as_the_change_they_are(drop: float, text: str) 
 def test_screen_log_and_headless_write_the_same_drop() -> None:
     state = run(47)
     assert "valid acc 94.70 % (-3.90 pt)" in where(state, 120).text
-    assert "valid 94.70 % (-3.90 pt)" in next(
+    assert "valid acc 94.70 % (-3.90 pt)" in next(
         line.text for line in state.log if line.kind == "step" and line.step == 47
     )
     stepped = state.steps[47]
-    assert re.search(r"valid +94\.70 % +\(-3\.90 pt\)", step_line(state, stepped))
+    assert re.search(r"valid acc +94\.70 % +\(-3\.90 pt\)", step_line(state, stepped))
     assert re.search(r"(?m)^B′ +-2 pt +45 +-2\.90 ", "\n".join(results_table(state)))
 
 

@@ -49,7 +49,7 @@ def test_a_network_that_is_saved_is_a_line_with_its_rates() -> None:
     assert told_on_terminal(before, after, SAVED) == [
         ("-2 pt at step 45: valid acc 96.60 %, ASR 100.00 %, saved model_prune_2.h5", "green")
     ]
-    assert rates(after) == "valid 95.30 % (-3.30 pt)  ASR 100.00 %"
+    assert rates(after) == "valid acc 95.30 % (-3.30 pt)  ASR 100.00 %"
 
 
 def test_steps_and_phases_are_no_lines_on_a_terminal_but_notes_and_warnings_are() -> None:
@@ -80,7 +80,7 @@ def test_a_run_on_a_terminal_is_a_bar_thresholds_and_the_table(tmp_path: Path) -
         text = it.output.decode()
     finally:
         it.close()
-    assert re.search(r"-4 pt at step \d+: valid [\d.]+ %, ASR [\d.]+ %, saved model_prune_4.h5", text)
+    assert re.search(r"-4 pt at step \d+: valid acc [\d.]+ %, ASR [\d.]+ %, saved model_prune_4.h5", text)
     assert "step 46/60" not in text and "G ASR" not in text, "no line a step"
     assert "drop" in text and "detected" in text
 

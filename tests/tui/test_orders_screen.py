@@ -1,11 +1,16 @@
 """The screen *orders*, and the tabs that lead to it."""
 
+from collections.abc import Mapping
+from pathlib import Path as Folder
+
 import pytest
+from msgspec.structs import replace
 
 from engine.api import protocol as p
 from engine.api.orders import METHODS
 from tests.support.engine_stub import CHANNELS, ORDER, ScriptedEngine, compared
 from tests.support.pilot import Bench, measured
+from tests.support.recorded_runs import IMAGES, record
 from tui.model.actions import ACTIONS
 from tui.model.orders_view import BAND, RANDOM, order_lines, ordered, published_set, wanted
 from tui.model.run_state import RunState, reduce
@@ -151,6 +156,63 @@ async def test_a_step_while_orders_are_compared_stops_the_comparison_and_is_done
         await it.press("O")
         await it.press("space")
         await it.until(lambda: it.state.step == 1 and not it.state.busy)
+
+
+# --- another run laid over this one ---
+
+SAME = {name: f"{len(name):064x}" for name in IMAGES}  # the digests that a recorded run has
+
+
+def in_folder(root: Folder, sha256: Mapping[str, str]) -> type[ScriptedEngine]:
+    """An engine whose run lies in ROOT/runs, on images with these digests."""
+
+    class Elsewhere(ScriptedEngine):
+        def _say(self, *events: p.AnyEvent) -> None:
+            super()._say(
+                *(replace(each, sha256=dict(sha256)) if isinstance(each, p.Began) else each for each in events)
+            )
+
+        def say_opened(self, opened: p.Opened) -> p.Opened:
+            return replace(opened, run=str(root / "runs" / "one"))
+
+    return Elsewhere
+
+
+def told(it: Bench, text: str) -> bool:
+    """Whether a notice says so; on the screen its words are broken into lines."""
+    return any(text in each.message for each in it.app._notifications)
+
+
+async def test_another_run_is_laid_over_this_one_and_taken_away_again(tmp_path: Folder) -> None:
+    record(tmp_path, "two", layer="conv_2")
+    async with measured(in_folder(tmp_path, SAME), size=(120, 40)) as it:
+        await opened(it)
+        await it.press("a")
+        await it.shows("other runs of this lab")
+        await it.press("enter")
+        await it.until(lambda: isinstance(it.app.screen, OrdersScreen))
+        table = it.app.screen.query_one(OrderTable)
+        await it.until(lambda: any(line.run == "two" for line in table._lines))
+        await it.press(*["j"] * table._lines.index(next(line for line in table._lines if line.run)))
+        await it.shows("Run two: network bd_net.h5, layer conv_2, order mean, 4 steps.")
+        await it.press("enter")
+        await it.until(lambda: told(it, "This is another run; only an order of this network can be taken."))
+        await it.press("a")
+        await it.until(lambda: not any(line.run for line in table._lines))
+        assert not it.commands(p.TakeOrder)
+
+
+async def test_a_run_on_other_images_is_refused_with_its_reason_and_is_not_laid_over(tmp_path: Folder) -> None:
+    async with measured(in_folder(tmp_path, SAME | {"valid": "f" * 64})) as it:
+        await opened(it)
+        await it.press("a")
+        await it.until(lambda: told(it, "There is no other run of this lab with a step pruned."))
+        record(tmp_path, "two")
+        await it.press("a")
+        await it.shows("other runs of this lab")
+        await it.press("enter")
+        await it.until(lambda: told(it, "were made on different clean validation images (SHA-256 differs)"))
+        assert not any(line.run for line in it.app.screen.query_one(OrderTable)._lines)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (60, 16)])

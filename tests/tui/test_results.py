@@ -111,8 +111,58 @@ async def test_intervals_of_the_highlighted_rates_on_demand() -> None:
         assert "95 %:" not in it.text()
         await it.press("v")
         await it.shows("95 %: B valid 97.7-99.2  test 97.7-99.2  ASR 99.6-100.0")
+        await it.shows("RA, own label of poisoned images: e looks for it.")
+        assert "DER" not in it.text() and "McNemar" not in it.text()
         await it.press("v")
         await it.until(lambda: "95 %:" not in it.text())
+
+
+TRIGGER = p.TriggerRegion(18, 8, 8, 31, 248, (30.0, 30.0, 34.0))
+
+
+def found(it: Bench, *robust: tuple[int, int, int]) -> p.Analysed:
+    """Findings with (step, hits of B′, hits of G) and the ranges of two thresholds."""
+    hits = tuple(p.RobustHits(it.state.order[:step], b_prime, g) for step, b_prime, g in robust)
+    return p.Analysed(TRIGGER, "", hits, (p.StepRange("2", 44, 47), p.StepRange("30", 53, None)))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_what_the_highlighted_rates_come_to_stands_below_their_intervals(size: tuple[int, int]) -> None:
+    async with measured(size=size) as it:
+        await run_through(it)
+        it.engine.say(found(it, (0, 0, 0), (45, 12, 11), (54, 25, 20)))
+        await it.until(lambda: it.state.analysed)
+        await it.press("m", "v")
+        await it.shows("RA, own label of poisoned images: B 0.00 (0.0-0.4)")
+        await it.press("down")
+        await it.shows("95 %: B′ valid 95.3-97.6")
+        await it.shows("      G test ")
+        await it.shows("RA, own label of poisoned images: B′ 1.20 (0.7-2.1), G 1.10 (0.6-2.0)")
+        await it.shows("DER, (ASR's fall - accuracy's fall + 1) / 2: B′ 0.4900, G 0.4890")
+        await it.shows("McNemar, clean test: only B right 22, only B′ right 2, p 3.6e-05")
+        await it.shows("-2 pt: at step 44 to 47 in 95 % of 1,000 resamples of validation images")
+        assert not any("…" in line for line in it.text().splitlines() if "RA," in line or "resamples" in line)
+
+
+async def test_ends_that_lie_beyond_the_last_step_and_files_that_nobody_counted_are_said() -> None:
+    async with measured() as it:
+        await run_through(it)
+        it.engine.say(found(it, (0, 0, 0)))
+        await it.press("m", "v", "down", "down", "down", "down")
+        await it.shows("-30 pt: at step 53 to over 60 in 95 %")
+        await it.shows("RA, own label of poisoned images: e counts it for what is saved.")
+        it.engine.say(p.Analysed(None, "it takes clean and poisoned test images", (), ()))
+        await it.shows("No RA: it takes clean and poisoned test images.")
+        assert "resamples" not in it.text()
+
+
+async def test_on_the_smallest_screen_the_highlighted_block_is_still_seen() -> None:
+    async with measured(size=(60, 16)) as it:
+        await run_through(it)
+        it.engine.say(found(it, (45, 12, 11)))
+        await it.press("m", "v", "down")
+        await it.shows("95 %: B′ valid")
+        await it.shows("-2 pt @")
 
 
 # --- what the table says

@@ -21,6 +21,7 @@ from tests.support.said import Said
 from tests.unit.test_report import SMALL
 from tui.cli import compare
 from tui.model.options import Options
+from tui.model.run_comparison import beside, read_run
 
 STEPS = tuple(p.Counts(*at) for at in ((100, 50, 40), (99, 50, 19), (97, 49, 4), (50, 25, 0)))
 IMAGES: dict[p.SetName, int] = {"valid": 100, "test": 50, "poisoned": 40}
@@ -183,3 +184,37 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(Refused, match=said):
             compare.runs(folders, options, orders, False)
+
+
+# --- a run laid over another ---
+
+
+def laid_over(root: Path, other: Journalled, stride: int = 1, **sha256: str) -> tuple[p.Compared, str]:
+    """What the orders screen lays over the run `one`: the run `two`."""
+    mine, theirs = read_run(run_folder(root, "one", SMALL)), read_run(run_folder(root, "two", other, **sha256))
+    assert theirs.settings
+    settings = msgspec.structs.replace(theirs.settings, stride=stride)
+    return beside(mine, msgspec.structs.replace(theirs, settings=settings))
+
+
+def test_a_run_is_laid_over_as_an_order_with_how_it_differs(tmp_path: Path) -> None:
+    found, told = laid_over(tmp_path, replace(SMALL, layer="conv_2", digests={"model": "a" * 64}))
+    assert (found.order, [at.poisoned for at in found.steps]) == (SMALL.order[:2], [at.poisoned for at in SMALL.counts])
+    assert told == "Run two: network bd_net.h5, layer conv_2, order mean, 2 steps."
+
+
+def test_a_run_on_other_validation_images_is_not_laid_over(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"^one, two: were made on different clean validation images \(SHA-256 differs\)"):
+        laid_over(tmp_path, SMALL, valid="f" * 64)
+
+
+def test_what_other_poisoned_images_say_is_not_laid_over(tmp_path: Path) -> None:
+    found, told = laid_over(tmp_path, SMALL, poisoned="f" * 64)
+    assert {at.poisoned for at in found.steps} == {at.g_poisoned for at in found.steps} == {None}
+    assert [at.test for at in found.steps] == [at.test for at in SMALL.counts]
+    assert told.endswith("Other poisoned test images: what they say is left out.")
+
+
+def test_a_run_of_several_channels_a_step_is_not_laid_over(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"^two: took 4 channels a step, so its curve has gaps"):
+        laid_over(tmp_path, SMALL, stride=4)

@@ -10,12 +10,11 @@ from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 from textual.widget import Widget
 
-from engine.api import protocol as p
 from engine.api.deliverables import File
 from engine.api.protocol import threshold_label
 from engine.api.published import applies, published_counts
-from engine.api.rates import wilson
 from tui.model.actions import Action, bindings
+from tui.model.certainty import certainty
 from tui.model.first_fall import FirstFall, first_fall
 from tui.model.formatting import file_name, key_of, rate, short_path
 from tui.model.run_state import (
@@ -44,6 +43,7 @@ INKS = {"B": "vvaagx", "B′": "vvaagx", "G": "ggxxgx"}  # of the columns, by ne
 AROUND = 7  # rows of header, margin, paths, hint and keys
 CHART = 9  # rows from which a chart says something
 BESIDE = 78  # columns of the chart beside the table, with its frame, on the largest screens
+HANGING = "      "  # before what goes on from the line above
 LEAST = 6  # rows that are left to the table, however much there is to say below it
 
 
@@ -255,29 +255,6 @@ def _g(f: Figures) -> Cells:
     return None, f.g_test, f.g_asr, None, f.detection, f.false_alarm
 
 
-def intervals(state: RunState, entry: Entry) -> list[str]:
-    """The 95 % Wilson intervals of a block's rates, in percent: a line for B or B′, and one for G."""
-    known = state.steps.get(entry.step)
-    counts = entry.file.counts if entry.file else known.counts if known else None
-    if counts is None:
-        return []
-    mine: list[tuple[str, int | None, p.SetName]] = [
-        ("valid", counts.valid, "valid"), ("test", counts.test, "test"), ("ASR", counts.poisoned, "poisoned"),
-    ]  # fmt: skip
-    theirs: list[tuple[str, int | None, p.SetName]] = [
-        ("test", counts.g_test, "test"), ("ASR", counts.g_poisoned, "poisoned"),
-        ("detected", counts.detected, "poisoned"), ("alarms", counts.false_alarms, "test"),
-    ]  # fmt: skip
-    names = ("B", "") if entry.step == 0 else ("B′", "G")
-    lines = [f"{name} {_ends(state, listed)}" for name, listed in zip(names, (mine, theirs), strict=True) if name]
-    return [f"95 %: {lines[0]}", *(f"      {line}" for line in lines[1:])]
-
-
-def _ends(state: RunState, listed: list[tuple[str, int | None, p.SetName]]) -> str:
-    found = [(name, *wilson(hits, images(state, of))) for name, hits, of in listed if hits is not None]
-    return "  ".join(f"{name} {low:.1f}-{high:.1f}" for name, low, high in found)
-
-
 class Facts(RowsView):
     """Below the table: what the curve says, and where the highlighted file and the others lie."""
 
@@ -295,13 +272,27 @@ class Facts(RowsView):
         self.redraw()
 
     def on_resize(self) -> None:
-        self.styles.height = len(self._said(self.size.width or self.app.size.width)) + len(self._sure) + 2
+        width = self.size.width or self.app.size.width
+        self.styles.height = len(self._told(width)) + len(self._said(width)) + 2
+
+    def _told(self, width: int) -> list[str]:
+        """How sure the highlighted rates are, in lines."""
+        lines: list[str] = []
+        for line in self._sure:
+            first, *more = fold(line, width - 4)
+            lines += [first, *(HANGING + piece for piece in fold(" ".join(more), width - 4 - len(HANGING)) if piece)]
+        return self._cut(lines, width, 0)
 
     def _said(self, width: int) -> list[str]:
-        """What the curve says, in lines; cut where too little room would be left to the table."""
+        """What the curve says, in lines."""
         verdict = self._state.finished.verdict if self._state.finished else ""
-        lines = fold(verdict, width - 4) if verdict else []
-        room = max(1, self.app.size.height - LEAST - AROUND)
+        return self._cut(fold(verdict, width - 4) if verdict else [], width, len(self._told(width)))
+
+    def _cut(self, lines: list[str], width: int, above: int) -> list[str]:
+        """Lines that stand below others, cut where too little room would be left to the table."""
+        room = max(0 if above else 1, self.app.size.height - LEAST - AROUND - above)
+        if not room:
+            return []
         return lines if len(lines) <= room else [*lines[: room - 1], lines[room - 1][: width - 6] + " …"]
 
     def draw(self, width: int, _height: int) -> Sequence[Row]:
@@ -310,7 +301,7 @@ class Facts(RowsView):
         files = "  curve, results, report are in " if there else f"  {self._key} writes curve, results, report to "
         run = state.opened.run if state.opened else ""
         return [
-            *(row(width, ("  " + line, ".")) for line in self._sure),
+            *(row(width, ("  " + line, ".")) for line in self._told(width)),
             *(row(width, ("  " + line, "b")) for line in self._said(width)),
             row(width, ("  file ", "d"), (short_path(self._path, width - 8), ".")) if self._path else blank(width),
             row(width, (files, "d"), (short_path(run, width - len(files) - 1), ".")),
@@ -371,11 +362,20 @@ class ResultsScreen(RunScreen):
         """Lines about the highlighted rates: their intervals, on demand, and what has no room in the cells."""
         if chosen is None:
             return []
-        lines = intervals(state, chosen) if self._intervals else []
+        lines = self._certainty(state, chosen) if self._intervals else []
         now, base = block_figures(state, chosen), figures(state, 0)
         if now and base and chosen.step and not self.query_one(ResultsTable).tells_changes(self.size.width):
             lines.append(result_cells.changes(base, now))
         return lines
+
+    def _certainty(self, state: RunState, chosen: Entry) -> list[str]:
+        """How sure a block's rates are; nothing of one that is not counted, or is tuned."""
+        known, file = state.steps.get(chosen.step), chosen.file
+        counts = file.counts if file else known.counts if known else None
+        if counts is None:
+            return []
+        pruned = file.pruned if file else state.order[: chosen.step]
+        return certainty(state, counts, pruned, file.threshold if file else None, key_of(self.lab.actions, "export"))
 
     def action_go_there(self) -> None:
         """Go to the step of the highlighted block, on the workbench."""

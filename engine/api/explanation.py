@@ -11,10 +11,16 @@ from engine.api import protocol as p
 from engine.api.rates import wilson
 
 FALL = "4"  # points of clean validation accuracy: a loss that a user feels
+GONE = 10  # percent of attack success: under it a defence is said to work
 CHANCE = 10  # percent of accuracy under which a network hardly looks at its images any more
 BROKEN = 50  # percent of attack success: under it the attack fails more often than not
 RAISED = 4  # channels that the trigger raises most, as far as sentences name them
 WINS = 0.9  # share of images on which one class wins that is worth a hint
+SCORES = (
+    "Suspicious is, to norm, an image with long penultimate features; to Mahalanobis, one whose features lie far from "
+    "those of clean images; to STRIP, one whose answer stays the same when other images are blended in; to G order, "
+    "one on which B′ soon disagrees with B."
+)
 ORACLE = "looks at poisoned images, which no defender has"
 
 VerdictName = Literal["plain", "pruning-aware", "undecided"]
@@ -79,6 +85,19 @@ def attacked(found: Findings) -> bool:
     """B answers more than half of the poisoned images with their target, as far as so many images can show it."""
     hits = found.diagnosed.curve[0].poisoned
     return hits is not None and wilson(hits, found.images["poisoned"])[0] >= BROKEN
+
+
+def none_shown(found: Findings) -> str:
+    """What poisoned images without a shown attack do say: the rate, and how sure it is."""
+    hits, images = found.diagnosed.curve[0].poisoned or 0, found.images["poisoned"]
+    low, high = wilson(hits, images)
+    says = "this trigger mostly fails" if high < BROKEN else "too few images to show that it mostly works"
+    rate = f"{p.percent(hits, images):.2f} % of poisoned test images"
+    return f"B answers {rate} with their target ({interval(low, high)}): {says}"
+
+
+def interval(low: float, high: float) -> str:
+    return f"95 % interval {low:.1f} to {high:.1f}"
 
 
 def first(holds: Iterable[bool]) -> int | None:
@@ -192,7 +211,7 @@ def knock_out_told(found: Findings) -> str:
         dearest = max(range(len(at.knock_out)), key=lambda channel: knocked(found, channel)[0])
         return f"Alone, channel {dearest} costs most: {p.format_drop(knocked(found, dearest)[0])} pt of clean accuracy."
     if not attacked(found):
-        return "There is no attack that the loss of one channel could break."
+        return "These images show no attack that the loss of one channel could break."
     able = carriers(found)
     if able:
         lost, left = knocked(found, able[0])
@@ -215,7 +234,7 @@ def knock_out_told(found: Findings) -> str:
             f"{left or 0.0:.2f} %, at {p.format_drop(lost)} pt of clean accuracy."
         )
     return (
-        f"No single channel carries the attack: without any one of them it still reaches {left or 0.0:.2f} % or more."
+        f"The loss of no channel alone breaks the attack: without any one it still reaches {left or 0.0:.2f} % or more."
     )
 
 
@@ -224,17 +243,20 @@ def stimulation_told(found: Findings) -> str:
     if at.level <= 0:
         return "No channel is ever positive on clean validation images, so none was driven up."
     if not given:
-        told = f"No channel, driven to 8 times {at.level:.3g}, makes one class win on 90 % of clean images."
+        told = f"No channel, driven to 8 times {at.level:.3g}, makes one class win on 90 % of {at.images} clean images."
     else:
         few = "; ".join(f"class {each.winner} by channel {stimulus(each)}" for each in given[:3])
         more = f", and {len(given) - 3} classes more" if len(given) > 3 else ""
-        told = f"Driven up, single channels make one class win on 90 % of {at.images} clean images: {few}{more}."
+        told = (
+            f"Driven up, to a multiple (×) of what is high in this layer ({at.level:.3g}), single channels make one "
+            f"class win on at least 90 % of {at.images} clean images: {few}{more}."
+        )
     target = target_of(found)
     if target is not None:
         own = next((each for each in given if each.winner == target), None)
-        told += f" The target, class {target}, is {'among them' if own else 'not among them'}."
-        if own and own not in given[:3]:
-            told += f" Channel {stimulus(own)} does it."
+        told += f" The target, class {target}, is {'among them' if own else 'not among them'}"
+        told += f", by channel {stimulus(own)}" if own and own not in given[:3] else ""
+        told += "; only poisoned images say which class that is."
     return told + " A hint, no proof: classes that no attack leads to can win like this too."
 
 
@@ -258,17 +280,16 @@ def phases_told(found: Findings) -> str:
         fate = accuracy if told.clean_loss is not None else f"clean validation accuracy never loses {FALL} points"
         return f"Pruned by mean activation, {fate}; what becomes of an attack takes poisoned images."
     if told.first == "no attack":
-        rate = asr(found, 0)
-        return f"B answers {rate:.2f} % of poisoned test images with their target: there is no attack to prune away."
+        return f"{none_shown(found)}, and nothing is known of other triggers."
     if told.first == "neither":
         return f"Pruned by mean activation, neither clean accuracy nor the attack falls in {last} steps."
     if told.clean_loss is not None and told.first in ("accuracy", "both at once"):
         hits, images = at.curve[told.clean_loss].poisoned or 0, found.images["poisoned"]
         low, high = wilson(hits, images)
-        reach = f"the attack reaches {p.percent(hits, images):.2f} % of poisoned test images ({low:.1f} to {high:.1f})"
+        reach = f"the attack reaches {p.percent(hits, images):.2f} % of poisoned test images ({interval(low, high)})"
         price = "" if told.attack_loss is None else p.format_drop(drop(found, told.attack_loss))
         end = (
-            f"it comes under {BROKEN} % at step {told.attack_loss}, at {price} pt"
+            f"it comes under {BROKEN} % at step {told.attack_loss}, when accuracy has changed by {price} pt"
             if told.attack_loss is not None
             else f"it never comes under {BROKEN} %{constant(found)}"
         )
@@ -276,11 +297,19 @@ def phases_told(found: Findings) -> str:
     step = told.attack_loss or 0
     low, high = wilson(at.curve[step].poisoned or 0, found.images["poisoned"])
     end = f"; {accuracy}" if told.clean_loss is not None else f"; accuracy never loses {FALL} points"
+    spared = last_spared(found)
+    end += f", and the step before that leaves the attack at {asr(found, spared):.2f} %" if spared < last else ""
     return (
         f"Pruned by mean activation, the attack comes under {BROKEN} % at step {step} of {last}: to "
-        f"{asr(found, step):.2f} % of poisoned test images ({low:.1f} to {high:.1f}), when clean validation accuracy "
+        f"{asr(found, step):.2f} % of poisoned test images ({interval(low, high)}), when clean validation accuracy "
         f"has changed by {p.format_drop(drop(found, step))} pt{end}."
     )
+
+
+def last_spared(found: Findings) -> int:
+    """The last step before clean validation accuracy has lost 4 points; the last of all where it never has."""
+    loss = phases(found).clean_loss
+    return len(found.diagnosed.curve) - 1 if loss is None else max(0, loss - 1)
 
 
 def constant(found: Findings) -> str:
@@ -329,7 +358,7 @@ def layers_told(found: Findings) -> str:
     if all(end.left is None for end in ends):
         return "What pruning another layer does to an attack takes poisoned images."
     if not attacked(found):
-        return "There is no attack that pruning another layer could break."
+        return "These images show no attack that pruning another layer could break."
     by = {
         name: [end.layer for end in ends if end.first == name]
         for name in ("attack", "both at once", "accuracy", "neither")
@@ -337,13 +366,13 @@ def layers_told(found: Findings) -> str:
     told = [
         f"the attack falls first in {listed(by['attack'])}" if by["attack"] else "",
         f"accuracy falls first in {listed(by['accuracy'])}" if by["accuracy"] else "",
-        f"both fall between the same two points in {listed(by['both at once'])}" if by["both at once"] else "",
+        f"both fall within one coarse step in {listed(by['both at once'])}" if by["both at once"] else "",
         f"neither falls in {listed(by['neither'])}" if by["neither"] else "",
     ]
     survived = [
-        f"{end.layer} ({end.left:.0f} % of it, at {end.kept:.0f} % clean accuracy)"
+        f"{end.layer} (attack {end.left:.0f} %, clean accuracy {end.kept:.0f} %)"
         for end in ends
-        if end.left is not None and end.left >= BROKEN and end.kept >= CHANCE
+        if end.left is not None and end.left >= BROKEN and end.kept >= BROKEN
     ]
     end = f" With every channel of {listed(survived)} pruned the attack is still there." if survived else ""
     return f"Pruned alone, by its own mean activation, each layer: {'; '.join(filter(None, told))}.{end}"
@@ -368,7 +397,7 @@ def detectors_told(found: Findings) -> str:
     best = ranked[0]
     rivals = [at.name for at in ranked[1:] if at.area_high >= best.area_low]
     order = next(at for at in ranked if at.name == "G order")
-    told = f"Area under the ROC, 95 % interval in brackets: {areas}."
+    told = f"Area under the ROC (0.5: chance, 1: no error; 95 % interval in brackets): {areas}."
     if best.area_low <= 0.5:
         return f"{told} None of them is shown to be better than chance."
     told += (
@@ -379,7 +408,7 @@ def detectors_told(found: Findings) -> str:
     elif order.area_high < best.area_low:
         told += " G, by the step at which B′ first disagrees with B, is worse than that."
     if not attacked(found):
-        told += " B does not heed this trigger: they see that the images are unusual, not a backdoor."
+        told += " These images show no attack: what detectors see may be that they are unusual, and no backdoor."
     return told
 
 
@@ -403,7 +432,9 @@ def _name(found: Findings, told: Phases) -> tuple[VerdictName, list[str]]:
     if told.first == "unknown":
         return "undecided", ["There are no poisoned images, so nothing is known about an attack."]
     if told.first == "no attack":
-        return "undecided", ["Without an attack there is nothing to explain; another trigger may be in the network."]
+        return "undecided", [
+            "Where no attack shows there is nothing to explain. Another trigger may be in the network."
+        ]
     if told.first == "accuracy" and told.clean_loss is not None:
         low, _ = wilson(at.curve[told.clean_loss].poisoned or 0, images["poisoned"])
         if low < BROKEN:
@@ -431,12 +462,10 @@ def _doubts(found: Findings, name: VerdictName) -> list[str]:
     if "poisoned" in images:
         low, _ = wilson(images["poisoned"], images["poisoned"])
         doubts[0] += f", and 100 % of {images['poisoned']:,} poisoned images may be {low:.1f} %"
-    doubts[0] += "."
+    doubts[0] += " (95 % interval)." if "poisoned" in images else "."
     if any(at.sample[name] < images[name] for name in at.sample):
-        shown = " and ".join(
-            f"{count:,} {'poisoned' if of == 'poisoned' else 'validation'}" for of, count in at.sample.items()
-        )
-        doubts.append(f"Channels were knocked out on {shown} images, evenly spaced ones of their sets.")
+        doubts.append(f"Channels were knocked out on {counted(at.sample)} images, evenly spaced ones of their sets.")
+    doubts += _samples(found)
     if name == "plain":
         doubts.append(
             "It says where this trigger lives. Another one, or more of it in channels that clean images need, would "
@@ -450,31 +479,52 @@ def _doubts(found: Findings, name: VerdictName) -> list[str]:
     return doubts
 
 
+def _samples(found: Findings) -> list[str]:
+    """What layers and detectors looked at, where that was not all."""
+    given, images = [], found.images
+    if found.layers is not None and any(found.layers.sample[name] < images[name] for name in found.layers.sample):
+        given.append(f"Other layers were pruned in coarse steps, on {counted(found.layers.sample)} images at most.")
+    for at in found.detected.detectors if found.detected else ():
+        sampled: dict[p.SetName, int] = dict(zip(("valid", "test", "poisoned"), at.images, strict=True))
+        if any(sampled[name] < images[name] for name in sampled):
+            given.append(f"{at.name} looked at {counted(sampled)} images.")
+    return given
+
+
+def counted(images: Mapping[p.SetName, int]) -> str:
+    """Images by set, in words: "300 validation and 300 poisoned"."""
+    kinds = {"valid": "validation", "test": "clean test", "poisoned": "poisoned"}
+    return listed([f"{count:,} {kinds.get(name, name)}" for name, count in images.items()])
+
+
 # --- the answer to hand in ---
 
 
 def answer(found: Findings) -> list[str]:
     """Does the defence work here, and why (not)? Paragraphs, ready to be edited."""
     given, told = verdict(found), phases(found)
+    gone = told.first == "attack" and asr(found, last_spared(found)) < GONE
     head = {
-        "plain": "Yes, on these images",
+        "plain": "Yes, on these images" if gone else "In part, on these images",
         "pruning-aware": "No",
-        "undecided": "There is no attack here" if told.first == "no attack" else "That is undecided",
+        "undecided": "These images show no attack" if told.first == "no attack" else "That is undecided",
     }[given.name]
-    paragraphs = [f"{head}: {MEANING[given.name]}. {phases_told(found)}{moral(told)}"]
+    paragraphs = [f"{head}: {MEANING[given.name]}. {phases_told(found)}{moral(found)}"]
     paragraphs.append(" ".join(given.evidence[1:]))
     paragraphs.append(f"What a defender sees without poisoned images: {lower(stimulation_told(found))}")
     if found.detected is not None:
-        paragraphs.append(f"Inputs instead of channels: {lower(detectors_told(found))} {rates_told(found)}")
+        paragraphs.append(f"Inputs instead of channels: {lower(detectors_told(found))} {rates_told(found)} {SCORES}")
     paragraphs.append("What may be wrong with this: " + " ".join([lower(given.doubt[0]), *given.doubt[1:]]))
     return paragraphs
 
 
-def moral(told: Phases) -> str:
-    """The lab's own answer, where the curve gives it."""
-    if told.first == "accuracy":
-        return " Accuracy begins to fall before the attack does."
-    return " The attack falls before accuracy does." if told.first == "attack" else ""
+def moral(found: Findings) -> str:
+    """The lab's own answer, where the verdict allows it; "begins" where the attack has not lost 4 points by then."""
+    name, step = verdict(found).name, phases(found).clean_loss
+    if name == "pruning-aware" and step is not None:
+        whole = asr(found, 0) - asr(found, step) < float(FALL)
+        return f" Accuracy {'begins to fall' if whole else 'falls'} before the attack does."
+    return " The attack falls before accuracy does." if name == "plain" else ""
 
 
 def rates_told(found: Findings) -> str:

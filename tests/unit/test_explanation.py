@@ -118,9 +118,57 @@ def test_without_poisoned_images_nothing_is_said_of_an_attack() -> None:
 def test_where_there_is_no_attack_nothing_is_said_of_one() -> None:
     at = found(*NO_ATTACK)._replace(layers=findings.layers_pruned({"valid": 1000, "poisoned": 1000}))
     text = " ".join(explanation.answer(at))
-    assert "B answers 2.00 % of poisoned test images with their target: there is no attack to prune away" in text
-    assert "attack falls" not in text and "attack reaches" not in text and "unusual, not a backdoor" in text
-    assert "Another" not in text and "another trigger may be in the network" in text
+    assert "B answers 2.00 % of poisoned test images with their target (95 % interval 1.3 to 3.1): this" in text
+    assert text.startswith("These images show no attack: ") and "nothing is known of other triggers" in text
+    assert "attack falls" not in text and "attack reaches" not in text and "unusual, and no backdoor" in text
+    assert "Another one, or more of it" not in text and "Another trigger may be in the network" in text
+
+
+def test_too_few_images_to_show_an_attack_do_not_show_that_there_is_none() -> None:
+    at = found((90,) * 7, (70,) * 7, images=10)
+    assert explanation.phases(at).first == "no attack" and "too few images to show" in explanation.phases_told(at)
+    assert "mostly fails" not in " ".join(explanation.answer(at))
+
+
+def test_what_was_sampled_is_said_with_its_numbers() -> None:
+    """Knocked-out channels, other layers and detectors that looked at a part of their sets; nothing of whole sets."""
+    whole = found(*ACCURACY_FIRST, images=60)
+    whole = whole._replace(layers=findings.layers_pruned({"valid": 60, "poisoned": 60}))
+    said = ("Channels were knocked out", "Other layers were pruned in", *(f"{name} looked" for name in p.DETECTORS))
+    assert not [line for line in explanation.verdict(whole).doubt if line.startswith(said)]
+    part = replace(whole.diagnosed, sample={"valid": 20, "poisoned": 30})
+    assert (
+        "Channels were knocked out on 20 validation and 30 poisoned images, evenly spaced ones of their sets."
+        in explanation.verdict(whole._replace(diagnosed=part)).doubt
+    )
+    many: dict[p.SetName, int] = {"valid": 1000, "test": 1000, "poisoned": 1000}
+    large = found(*ACCURACY_FIRST)._replace(layers=findings.layers_pruned(many))
+    doubt = explanation.verdict(large).doubt
+    assert "Other layers were pruned in coarse steps, on 300 validation and 300 poisoned images at most." in doubt
+    assert "STRIP looked at 70 validation, 70 clean test and 70 poisoned images." in doubt
+    assert not [line for line in doubt if line.startswith("Channels were knocked out")]
+
+
+def test_an_attack_that_pruning_only_weakens_is_beaten_in_part() -> None:
+    weak = found((98, 98, 98, 97, 80, 40, 0), (100, 100, 100, 30, 0, 0, 0))
+    assert explanation.answer(weak)[0].startswith("In part, on these images: ")
+    assert "at step 4 of 6, and the step before that leaves the attack at 30.00 %" in explanation.phases_told(weak)
+
+
+def test_accuracy_begins_to_fall_before_only_where_the_attack_is_whole_by_then() -> None:
+    falling = found((98, 98, 98, 97, 80, 40, 0), (100, 100, 100, 90, 70, 20, 0))
+    assert explanation.answer(falling)[0].endswith("Accuracy falls before the attack does.")
+    few = explanation.answer(found(*CLOSE))[0]
+    assert few.startswith("That is undecided") and "before the attack does" not in few
+
+
+def test_layers_survive_pruning_only_where_the_network_still_works() -> None:
+    curve = p.LayerCurve("conv_9", 8, (0, 8), (98, 80), (100, 100))
+    at = found(*ACCURACY_FIRST)._replace(layers=p.LayersPruned({"valid": 100, "poisoned": 100}, (curve,)))
+    assert "With every channel of conv_9 (attack 100 %, clean accuracy 80 %) pruned" in explanation.layers_told(at)
+    curve = replace(curve, valid=(98, 10))
+    at = at._replace(layers=p.LayersPruned({"valid": 100, "poisoned": 100}, (curve,)))
+    assert "still there" not in explanation.layers_told(at)
 
 
 def test_an_attack_that_outlives_every_channel_is_one_answer_to_all() -> None:

@@ -201,3 +201,15 @@ def test_without_dask_one_line_says_what_to_install(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2
     assert done.stderr == f"{cluster.MISSING}\n"
+
+
+async def test_a_worker_that_has_gone_for_good_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "REPLACING", 0.2)
+    monkeypatch.setitem(cluster.SETTINGS, "distributed.deploy.lost-worker-timeout", "0.5s")
+    async with cluster.workers(Where(workers=1), tmp_path) as client, asyncio.timeout(100):
+        await client.wait_for_workers(1)
+        (before,) = (await client.scheduler.identity())["workers"]
+        await client.cluster.workers[0].close()
+        while (now := list((await client.scheduler.identity())["workers"])) in ([], [before]):
+            await asyncio.sleep(0.05)
+        assert len(now) == 1

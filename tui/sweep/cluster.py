@@ -4,6 +4,7 @@ Dask's messages are pickles: whoever can connect runs code as the user who sweep
 starts talks TLS, with certificates made for the occasion, on the loopback too: other users of the machine reach it.
 """
 
+import asyncio
 import contextlib
 import ipaddress
 import logging
@@ -26,6 +27,7 @@ LOOPBACK = "127.0.0.1"
 PROCESSORS = 2  # that a run makes use of: much of it is the start of Keras, which takes one
 MEMORY = 1_500_000_000  # bytes that an engine takes at the lab's own size, and some more
 DEVICES = Path("/dev")
+REPLACING = 5.0  # seconds between two looks whether a worker of this machine has gone for good
 CONNECTING = "30s"  # until a scheduler that does not answer is given up
 # of one's own certificates, as `dask scheduler` names them
 TLS_OPTIONS = ("--tls-ca", "--tls-cert", "--tls-key")
@@ -36,6 +38,7 @@ SETTINGS = {
     "distributed.worker.http.routes": [],
     "distributed.nanny.http.routes": [],
     "distributed.worker.profile.enabled": False,
+    "distributed.deploy.lost-worker-timeout": "30s",  # until one that does not come back is given up, and replaced
     # beside an engine at work: every 20 ms, as Dask has it, they took 5 % of a processor
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
@@ -122,12 +125,25 @@ async def workers(where: Where, folder: Path) -> AsyncIterator[Any]:
                 else:
                     making = local_cluster(where)
                 cluster = await stack.enter_async_context(making)
+                if where.queue is None:
+                    replacing = asyncio.create_task(replace_workers(cluster, len(cluster.worker_spec)))
+                    stack.callback(replacing.cancel)
                 address, security = cluster, cluster.security
             try:
                 client = Client(address, security=security, asynchronous=True, timeout=CONNECTING, set_as_default=False)
                 yield await stack.enter_async_context(client)
             except OSError as error:  # that of the connection; what runs inside raises errors of its own
                 raise EngineNotStarted(unreachable(where, error)) from error
+
+
+async def replace_workers(cluster: Any, count: int) -> None:
+    """Have another worker in the place of one that has gone for good.
+
+    Dask starts one again that was killed. One that is killed while it starts, or takes too long to, it gives up.
+    """
+    while True:
+        await asyncio.sleep(REPLACING)
+        cluster.scale(count)
 
 
 def silence() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from engine.api import journal  # noqa: E402
 from engine.api import protocol as p  # noqa: E402
 from engine.api.errors import ExitCode, Refused  # noqa: E402
 from engine.report.curve import COLUMNS  # noqa: E402
+from engine.server.commands import Service  # noqa: E402
+from engine.server.connections import FrontEnds  # noqa: E402
 from tests.engine.test_parity import opened  # noqa: E402
 from tests.support.networks import CASES, trained_looking, write_lab  # noqa: E402
 from tests.support.protocol_client import of, play, small_lab  # noqa: E402
@@ -154,3 +157,35 @@ def iter_into(done: list[p.Compared], found):  # type: ignore[no-untyped-def]
     for each in found:
         done.append(each)
     return ()
+
+
+@pytest.mark.parametrize("left_out", ["mean", "decreasing"])
+def test_an_order_is_left_out_on_demand_and_a_later_comparison_has_it(left_out: str, tmp_path: Path) -> None:
+    """The demand is heard while `mean` is computed: of this order, and of the one that waits behind it."""
+    told: list[p.AnyEvent] = []
+    service, (here, there) = Service(told.append), os.pipe()
+    front = FrontEnds(os.open(os.devnull, os.O_WRONLY))
+
+    def hear(event: p.AnyEvent) -> None:
+        told.append(event)
+        if isinstance(event, p.ComparedStep) and (event.name, event.step) == ("mean", 1):
+            os.write(there, p.encode(p.CancelOrder(left_out)) + b"\n" + p.encode(p.Detach()) + b"\n")
+            front._take(here, service)
+
+    service.carry_out(p.Open(small_lab(tmp_path)))
+    service.recorder.send = hear
+    service.carry_out(p.Compare(("mean", "decreasing", "clp:1")), 1)
+    names = ["mean", "decreasing", "clp:1"]
+    assert [at.name for at in of(p.Compared, told)] == [name for name in names if name != left_out]
+    assert told[-1] == p.Idle(0, "done")
+    last = [at for at in of(p.Progress, told) if at.phase == "orders"][-1]
+    assert last.done == last.total
+    _, queued = front.commands.get()
+    service.recorder.send = told.append
+    service.carry_out(queued, 2)
+    service.carry_out(p.Compare(tuple(names)), 3)
+    assert [at.name for at in of(p.Compared, told)][2:] == [left_out]
+    service.close_run(None)
+    front.close()
+    for end in (here, there):
+        os.close(end)

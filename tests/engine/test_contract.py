@@ -16,7 +16,7 @@ REAL = (sys.executable, "-P", "-m", "engine")
 SCRIPT = ("open", "forth", "back", "again", "beyond", "home", "out of turn", "undo", "refused", "save", "save again",
           "other step", "save other", "decline", "save other again", "replace", "misnamed", "step misnamed",
           "gone", "check", "home again", "thresholds", "images", "channel", "export", "finish", "compare",
-          "take", "on", "take back")  # fmt: skip
+          "cancel", "compare cancelled", "take", "on", "take back")  # fmt: skip
 REFUSED = ("refused", "misnamed", "step misnamed")
 
 
@@ -56,6 +56,8 @@ def talk(
         "export": p.Export(),
         "finish": p.Finish(),
         "compare": p.Compare(("mean", "norm")),
+        "cancel": p.CancelOrder("clp"),
+        "compare cancelled": p.Compare(("clp",)),
         "take": p.TakeOrder("norm"),
         "on": p.Goto(2),
         "take back": lambda told: p.TakeOrder(),
@@ -241,6 +243,11 @@ def test_comparing_walks_each_order_and_leaves_the_run_as_it_is(talk: Talk) -> N
         assert compared.steps[0].valid == of(p.Stepped, talk["open"])[0].counts.valid
     assert not of(p.Stepped, events) and not of(p.Moved, events) and not of(p.Reordered, events)
     assert events[-1].step == talk["finish"][-1].step
+
+
+def test_an_order_that_was_left_out_is_compared_when_it_is_asked_for_again(talk: Talk) -> None:
+    assert len(talk["cancel"]) == 1
+    assert [at.name for at in of(p.Compared, talk["compare cancelled"])] == ["clp"]
 
 
 def test_an_order_is_taken_and_taken_back(talk: Talk) -> None:

@@ -126,9 +126,8 @@ def found(it: Bench, *robust: tuple[int, int, int]) -> p.Analysed:
     return p.Analysed(TRIGGER, "", hits, (p.StepRange("2", 44, 47), p.StepRange("30", 53, None)))
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-async def test_what_the_highlighted_rates_come_to_stands_below_their_intervals(size: tuple[int, int]) -> None:
-    async with measured(size=size) as it:
+async def test_what_the_highlighted_rates_come_to_stands_below_their_intervals() -> None:
+    async with measured() as it:
         await run_through(it)
         it.engine.say(found(it, (0, 0, 0), (45, 12, 11), (54, 25, 20)))
         await it.until(lambda: it.state.analysed)
@@ -142,18 +141,6 @@ async def test_what_the_highlighted_rates_come_to_stands_below_their_intervals(s
         await it.shows("McNemar, clean test: only B right 22, only B′ right 2, p 3.6e-05")
         await it.shows("-2 pt: at step 44 to 47 in 95 % of 1,000 resamples of validation images")
         assert not any("…" in line for line in it.text().splitlines() if "RA," in line or "resamples" in line)
-
-
-async def test_ends_that_lie_beyond_the_last_step_and_files_that_nobody_counted_are_said() -> None:
-    async with measured() as it:
-        await run_through(it)
-        it.engine.say(found(it, (0, 0, 0)))
-        await it.press("m", "v", "down", "down", "down", "down")
-        await it.shows("-30 pt: at step 53 to over 60 in 95 %")
-        await it.shows("RA, own label of poisoned images: e counts it for what is saved.")
-        it.engine.say(p.Analysed(None, "it takes clean and poisoned test images", (), ()))
-        await it.shows("No RA: it takes clean and poisoned test images.")
-        assert "resamples" not in it.text()
 
 
 async def test_on_the_smallest_screen_the_highlighted_block_is_still_seen() -> None:

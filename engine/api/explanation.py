@@ -252,7 +252,7 @@ def stimulation_told(found: Findings) -> str:
             f"class win on at least 90 % of {at.images} clean images: {few}{more}."
         )
     target = target_of(found)
-    if target is not None:
+    if given and target is not None:
         own = next((each for each in given if each.winner == target), None)
         told += f" The target, class {target}, is {'among them' if own else 'not among them'}"
         told += f", by channel {stimulus(own)}" if own and own not in given[:3] else ""
@@ -484,10 +484,13 @@ def _samples(found: Findings) -> list[str]:
     given, images = [], found.images
     if found.layers is not None and any(found.layers.sample[name] < images[name] for name in found.layers.sample):
         given.append(f"Other layers were pruned in coarse steps, on {counted(found.layers.sample)} images at most.")
+    looked: dict[tuple[int, ...], list[str]] = {}
     for at in found.detected.detectors if found.detected else ():
-        sampled: dict[p.SetName, int] = dict(zip(("valid", "test", "poisoned"), at.images, strict=True))
+        looked.setdefault(at.images, []).append(at.name)
+    for counts, detectors in looked.items():
+        sampled: dict[p.SetName, int] = dict(zip(("valid", "test", "poisoned"), counts, strict=True))
         if any(sampled[name] < images[name] for name in sampled):
-            given.append(f"{at.name} looked at {counted(sampled)} images.")
+            given.append(f"{listed(detectors)} looked at {counted(sampled)} images.")
     return given
 
 

@@ -130,11 +130,15 @@ def test_too_few_images_to_show_an_attack_do_not_show_that_there_is_none() -> No
     assert "mostly fails" not in " ".join(explanation.answer(at))
 
 
+def listed_once(lines: Sequence[str], beginning: str) -> bool:
+    return len([line for line in lines if line.startswith(beginning)]) == 1
+
+
 def test_what_was_sampled_is_said_with_its_numbers() -> None:
     """Knocked-out channels, other layers and detectors that looked at a part of their sets; nothing of whole sets."""
     whole = found(*ACCURACY_FIRST, images=60)
     whole = whole._replace(layers=findings.layers_pruned({"valid": 60, "poisoned": 60}))
-    said = ("Channels were knocked out", "Other layers were pruned in", *(f"{name} looked" for name in p.DETECTORS))
+    said = ("Channels were knocked out", "Other layers were pruned in", p.DETECTORS[0] + ", ")
     assert not [line for line in explanation.verdict(whole).doubt if line.startswith(said)]
     part = replace(whole.diagnosed, sample={"valid": 20, "poisoned": 30})
     assert (
@@ -145,7 +149,9 @@ def test_what_was_sampled_is_said_with_its_numbers() -> None:
     large = found(*ACCURACY_FIRST)._replace(layers=findings.layers_pruned(many))
     doubt = explanation.verdict(large).doubt
     assert "Other layers were pruned in coarse steps, on 300 validation and 300 poisoned images at most." in doubt
-    assert "STRIP looked at 70 validation, 70 clean test and 70 poisoned images." in doubt
+    assert listed_once(
+        doubt, "G order, STRIP, Mahalanobis and norm looked at 70 validation, 70 clean test and 70 poisoned"
+    )
     assert not [line for line in doubt if line.startswith("Channels were knocked out")]
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.keras
@@ -23,15 +24,18 @@ backend.configure("cpu")
 backend.load()
 from tests.engine.test_parity import opened
 from engine.api.protocol import Goto, Stepped
+from engine.orders.compute_order import SCORES, scored
 import msgspec
 run = opened(Path(sys.argv[1]), layer=sys.argv[2] or None)
 events = run.session.goto(Goto(99), lambda: run.evaluator, lambda: None)
-print(json.dumps([list(run.session.order), [msgspec.to_builtins(e.counts) for e in events if isinstance(e, Stepped)]]))
+scores = {name: scored(name, run.material).tolist() for name in SCORES}
+counts = [msgspec.to_builtins(e.counts) for e in events if isinstance(e, Stepped)]
+print(json.dumps([list(run.session.order), counts, scores]))
 """
 
 
-def walk(backend: str, lab: Path, layer: str | None) -> object:
-    """Order and counts of a run in a process of its own."""
+def walk(backend: str, lab: Path, layer: str | None) -> tuple[list[int], list[object], dict[str, list[float]]]:
+    """Order and counts of a run in a process of its own, and the scores of every order."""
     found = subprocess.run(
         [sys.executable, "-c", WALK, str(lab), layer or ""],
         env=os.environ | {"KERAS_BACKEND": backend},
@@ -39,7 +43,8 @@ def walk(backend: str, lab: Path, layer: str | None) -> object:
         text=True,
         check=True,
     )
-    return json.loads(found.stdout.splitlines()[-1])
+    order, counts, scores = json.loads(found.stdout.splitlines()[-1])
+    return order, counts, scores
 
 
 @pytest.mark.parametrize("case", CASE)
@@ -49,4 +54,9 @@ def test_another_backend_gives_the_same_run(backend: str, case: str, tmp_path: P
         pytest.skip(f"{backend} is not installed")
     build, layer, _ = CASES[case]
     write_lab(tmp_path, trained_looking(build, seed=11), seed=11)
-    assert walk(backend, tmp_path, layer) == walk("tensorflow", tmp_path, layer)
+    (*run, scores), (*theirs, expected) = (walk(each, tmp_path, layer) for each in (backend, "tensorflow"))
+    assert run == theirs
+    assert set(scores) == set(expected) >= {"taylor", "gradient"}
+    for name, wanted in expected.items():
+        near = 1e-4 * np.abs(wanted).max()
+        np.testing.assert_allclose(scores[name], wanted, rtol=2e-4, atol=near, err_msg=name)

@@ -9,8 +9,11 @@ import pytest
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
 
+from engine.analysis import compare_orders  # noqa: E402
 from engine.api import demo  # noqa: E402
 from engine.api.lab import MODELS, PLACES  # noqa: E402
+from engine.api.order_figures import summary  # noqa: E402
+from engine.api.orders import METHODS  # noqa: E402
 from engine.api.protocol import Counts, Goto, Ranked, Settings, Stepped, drop, percent, reached  # noqa: E402
 from engine.architecture.deepid import deepid_config  # noqa: E402
 from engine.demo.lab import lay_out, shipped  # noqa: E402
@@ -105,6 +108,25 @@ def test_on_the_plain_one_pruning_works(plain: Curve) -> None:
     healed = [step for step in range(60) if plain.asr(step) < 5 and plain.drop(step) < 4]
     assert len(healed) > 10
     assert plain.drop(healed[0]) < 0.5
+
+
+def scores(curve: Curve, *names: str) -> dict[str, float]:
+    """The largest (valid accuracy - ASR) along each order."""
+    images = {name: data.images for name, data in curve.run.inputs.sets.items()}
+    found = {at.name: summary(at, images).score for at in compare_orders.compared(curve.run, names)}
+    return {name: score for name, score in found.items() if score is not None}
+
+
+def test_on_the_plain_one_several_orders_end_the_attack(plain: Curve) -> None:
+    found = scores(plain, "mean", "apoz", "taylor", "clp")
+    assert len(found) == 4 and min(found.values()) > 0.9, found
+
+
+def test_on_the_pruning_aware_one_no_order_without_poisoned_images_does(aware: Curve) -> None:
+    honest = [name for name, method in METHODS.items() if not method.oracle and name != "random"]
+    found = scores(aware, *honest, *(f"random:{seed}" for seed in range(3)), "gradient")
+    oracle = found.pop("gradient")
+    assert len(found) == len(honest) + 3 and max(found.values()) < oracle, (found, oracle)
 
 
 def test_what_is_said_of_names_in_sunglasses_is_so(plain: Curve) -> None:

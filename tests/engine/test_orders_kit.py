@@ -68,6 +68,34 @@ def test_the_plain_attack_goes_in_several_orders(runs: dict[str, Run], name: str
 
 
 @pytest.mark.parametrize(
+    ("name", "best"), [("max", 0.170), ("norm", 0.015), ("decreasing", 0.015), ("tac", 0.508), ("gradient", 0.967)]
+)
+def test_other_orders_on_the_plain_network_come_as_far_as_is_known(
+    runs: dict[str, Run], name: str, best: float
+) -> None:
+    run = runs["plain"]
+    steps = curve(run, name)
+    assert balance(run, steps) == pytest.approx(best, abs=ALLOWANCE / 100)
+    if name == "gradient":
+        assert gone(run, steps, 1) == 1
+
+
+@pytest.mark.parametrize(("name", "best"), [("max", 0.063), ("decreasing", 0.012), ("tac", 0.082), ("gradient", 0.550)])
+def test_other_orders_on_the_labs_network_come_as_far_as_is_known(runs: dict[str, Run], name: str, best: float) -> None:
+    run = runs["lab"]
+    steps = curve(run, name)
+    assert balance(run, steps) == pytest.approx(best, abs=ALLOWANCE / 100)
+    if name == "gradient":
+        assert drop(run, steps, gone(run, steps, 10)) == pytest.approx(28.8, abs=2 * ALLOWANCE)
+
+
+def test_random_orders_on_the_plain_network_lie_far_apart(runs: dict[str, Run]) -> None:
+    run = runs["plain"]
+    found = [balance(run, curve(run, f"random:{seed}")) for seed in range(3)]
+    assert min(found) < 0.1 and max(found) > 0.7
+
+
+@pytest.mark.parametrize(
     ("name", "most"), [("mean", 0.6), ("apoz", 0.4), ("taylor", 0.5), ("clp", 0.0), ("norm", 0.05)]
 )
 def test_nothing_that_a_defender_has_helps_on_the_labs_network(runs: dict[str, Run], name: str, most: float) -> None:

@@ -179,7 +179,7 @@ def test_what_somebody_else_put_there_is_asked_about_once_and_no_longer_claimed(
     assert path.read_bytes() == before
     assert the_truth(settings).keys() == {"model_prune_20.h5"}
     text = (the_run(settings) / "report.md").read_text()
-    assert "model_prune_50.h5" not in text and "| -50 pt | 3 | 0.750 | 60.00 | not saved |  |" in text
+    assert "model_prune_50.h5" not in text and "| -50 pt | 3 | 0.750 | -60.00 | not saved |  |" in text
     again, answered = talk(settings, p.SaveThreshold("50", overwrite=True), run=str(the_run(settings)))
     assert len(of(p.Question, again)) == 1, "the journal's, and no other"
     assert of(p.Saved, answered) and the_truth(settings) == THE_TWO

@@ -80,4 +80,4 @@ async def test_the_screen_shows_maps_faces_filter_and_fading(size: tuple[int, in
         if size[0] >= 110:
             await it.shows("filter 2×2 over 40 input channels, bias 0.0125")
             await it.shows("strongest on poisoned test 40")
-            await it.shows("(active: somewhere not as if it were pruned)")
+            await it.shows("(active: its output differs from a pruned channel's)")

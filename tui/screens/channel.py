@@ -95,7 +95,7 @@ def channel_facts(state: RunState, channel: int, width: int) -> list[Row]:
         row(
             width, ("  active on ", "d"), (f"{clean} %", "v"), (" of clean valid, ", "d"),
             (f"{bad} %", "a"), (" of poisoned test", "d"),
-            ("  (active: its output is not a pruned channel's)" if width >= 110 else "", "d"),
+            ("  (active: its output differs from a pruned channel's)" if width >= 110 else "", "d"),
         ),
         row(width, ("  ", "d"), (activity(ranked, channel, state), ".")),
     ]  # fmt: skip
@@ -181,9 +181,9 @@ class ChannelScreen(RunScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("channel")]
     SCOPES = ("channel", "run")
     HINTS = (
-        "Active on an image: its output there is not that of a pruned channel. One that serves the backdoor alone is "
+        "Active on an image: its output there differs from a pruned channel's. One that serves the backdoor alone is "
         "active on poisoned images only.",
-        "Active: its output is not a pruned channel's. One of the backdoor alone: on poisoned images only.",
+        "Active: its output differs from a pruned channel's. The backdoor's own: only on poisoned images.",
         "Active: not like a pruned one. The backdoor's: on poisoned only.",
         "The backdoor's own: active on poisoned alone.",
     )

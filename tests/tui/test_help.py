@@ -131,7 +131,7 @@ async def test_a_theme_that_was_chosen_is_there_the_next_time(tmp_path: Path, mo
         assert it.app.theme == "nord" and config.load().theme == "nord"
         (tmp_path / "lab3-tui" / "config.toml").write_text("[")
         it.app.choose_theme("lab3-light")
-        await it.shows("not kept")
+        await it.until(lambda: any("not kept" in each.message for each in it.app._notifications))
 
 
 # --- the tour

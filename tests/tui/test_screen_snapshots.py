@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from engine.api import protocol as p
 from tests.support.engine_stub import ScriptedEngine
-from tests.support.pilot import LAUNCH, PATIENCE
+from tests.support.pilot import LAUNCH, PATIENCE, cells
 from tui.app.app import LabApp
 from tui.model.config import Config
 from tui.model.launch import Launch
@@ -103,11 +103,16 @@ async def settled(pilot: Pilot[Any]) -> None:
         if not pilot.app.latest.busy or pilot.app.latest.busy == "opening":
             break
     await pilot.pause(0.05)
-    for view in pilot.app.screen.query(RowsView):
-        view.flush()
     for line in pilot.app.screen.query(Input):
         line.cursor_blink = False
-    await pilot.pause()
+    same, before = 0, ""
+    while same < 3 and monotonic() < end:  # a layout may take several turns to come to rest
+        await pilot.pause(0.03)
+        for view in pilot.app.screen.query(RowsView):
+            view.flush()
+        await pilot.pause()
+        now = cells(pilot.app)
+        same, before = (same + 1 if now == before else 0), now
 
 
 @pytest.fixture(autouse=True)

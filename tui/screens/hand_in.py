@@ -32,6 +32,10 @@ class HandInScreen(Dialog[None]):
         Binding("y", "copy_path", "Copy path", show=False),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = Text()
+
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static("Hand in", classes="title")
@@ -43,7 +47,11 @@ class HandInScreen(Dialog[None]):
         self.watch(self.app, "state", self._show)
 
     def _show(self, state: RunState) -> None:
-        self.query_one("#told", Static).update(told(state))
+        found, shown = told(state), self.query_one("#told", Static)
+        if found != self._told:
+            self._told = found
+            shown.update(found)
+            self.call_after_refresh(shown.refresh, layout=True)  # its height, should it have come amid a layout
 
     def action_copy_path(self) -> None:
         host: Host = self.app  # type: ignore[assignment]

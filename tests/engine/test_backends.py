@@ -58,5 +58,6 @@ def test_another_backend_gives_the_same_run(backend: str, case: str, tmp_path: P
     assert run == theirs
     assert set(scores) == set(expected) >= {"taylor", "gradient"}
     for name, wanted in expected.items():
-        near = 1e-4 * np.abs(wanted).max()
+        # apoz is a share of exact zeros, which a difference in the last bit makes or unmakes
+        near = 0.01 if name == "apoz" else 1e-4 * np.abs(wanted).max()
         np.testing.assert_allclose(scores[name], wanted, rtol=2e-4, atol=near, err_msg=name)

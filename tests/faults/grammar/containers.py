@@ -269,13 +269,15 @@ def change_h5(rng: random.Random, path: Path, config: int, container: int, text:
     told = []
     with h5py.File(path, "r+") as file:
         raw = file.attrs["model_config"]
+        # Keras 2.3.1 writes bytes, which h5py shows as text too; text it cannot read itself.
+        unicode = file.attrs.get_id("model_config").get_type().get_cset() == h5py.h5t.CSET_UTF8
         written = raw if isinstance(raw, str) else raw.decode()
         written, words = change_config(rng, written, config, text)
         if words:
             told += words
             file.attrs["model_config"] = (
                 written
-                if rng.random() < 0.5 and isinstance(raw, str)
+                if rng.random() < 0.5 and isinstance(raw, str) and unicode
                 else np.void(written.encode())
                 if rng.random() < 0.05
                 else written.encode()

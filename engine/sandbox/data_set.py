@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Dataset:
     """Images and labels of one file.
 
     `images`: how many; `labels`: int64 (N,); `shape`: (C,H,W); `dtype`: as stored; `notes`: what a user should know.
+    Several threads may read at once.
     """
 
     def __init__(self, source: Source, pixels: Pixels, spec: DataSpec, labels: np.ndarray) -> None:
@@ -34,6 +36,7 @@ class Dataset:
         self.dtype = np.dtype(spec.dtype).name
         self.notes = spec.notes + misnamed(source.path, HDF5_ENDINGS, "is HDF5") + source.notes
         self._pixels = pixels
+        self._reading = Lock()  # numbers pass through one buffer, or come back over one socket
 
     def close(self) -> None:
         """Let go of the file."""
@@ -67,7 +70,8 @@ class Dataset:
         each = prod(self.shape)
         for place in range(0, len(out), STEP):
             part = out[place : place + STEP]
-            self._pixels.fill(part, first * each + place)
+            with self._reading:
+                self._pixels.fill(part, first * each + place)
             if not (np.isfinite(part.min()) and np.isfinite(part.max())):
                 where = int(np.argmin(np.isfinite(part)))
                 raise refused(self.path, pixel_line(first + (place + where) // each, float(part[where])))

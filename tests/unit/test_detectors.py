@@ -132,7 +132,23 @@ def test_features_without_spread_are_at_no_distance_from_themselves() -> None:
 def test_validation_images_are_scored_by_what_the_others_fitted() -> None:
     clean = RNG.normal(size=(23, 4))
     found = detectors.held_out(clean)
+    folds = np.random.RandomState(0).permutation(23) % detectors.FOLDS
     for at in (0, 7, 22):
-        others = clean[np.arange(23) % detectors.FOLDS != at % detectors.FOLDS]
+        others = clean[folds != folds[at]]
         assert found[at] == pytest.approx(detectors.Distance(others).of(clean[at : at + 1])[0])
     assert found.mean() > detectors.Distance(clean).of(clean).mean()  # which is why they are held out
+
+
+@pytest.mark.parametrize("classes", [5, 20], ids="{} classes".format)
+def test_classes_in_turn_are_not_held_out_whole(classes: int) -> None:
+    """A threshold for 5 % false alarms gives about that many on images of the same classes."""
+    rng = np.random.RandomState(3)
+    middles = rng.normal(size=(classes, 60)) * 5
+
+    def images(each: int) -> np.ndarray:
+        """Features of so many images of each class, the classes in turn."""
+        return np.tile(middles, (each, 1)) + rng.normal(size=(classes * each, 60))
+
+    clean = images(1000 // classes)
+    threshold = np.quantile(detectors.held_out(clean), 0.95)
+    assert 0.02 < (detectors.Distance(clean).of(images(1000 // classes)) > threshold).mean() < 0.09

@@ -1,5 +1,6 @@
 """Data files that are opened: every type, byte order and way of storing gives the same images."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,18 @@ def test_every_type_and_storage(how: str, kind: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate([batch.copy() for batch in held.batches(9, start=30)]), PIXELS[30:])
     np.testing.assert_array_equal(held.image(37), PIXELS[37])
     held.close()
+
+
+@pytest.mark.parametrize("how", ["plain", "chunks of one image", "gzip"])
+def test_threads_that_read_at_once_get_their_own_images(how: str, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(12).integers(0, 256, (40, 3, 48, 48), "u1")
+    storage = HOW[how] | ({"chunks": (1, 3, 48, 48)} if "chunks" in HOW[how] else {})
+    held = open_dataset(write_data(tmp_path / "data.h5", pixels, np.arange(40), **storage), None, None)
+    wanted = np.random.default_rng(13).integers(0, 40, 600)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(held.image, wanted.tolist()))
+    held.close()
+    assert [index for index, image in zip(wanted, found, strict=True) if not np.array_equal(image, pixels[index])] == []
 
 
 def test_batches_are_what_a_network_wants(tmp_path: Path) -> None:

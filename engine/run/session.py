@@ -123,10 +123,23 @@ class Session:
     def goto(self, command: Goto, evaluator: Callable[[], Evaluates], check: Check) -> Iterator[AnyEvent]:
         """Walk to a step, or to the first on the way where a condition holds, computing what is not known.
 
-        `evaluator` is asked for only when something has to be computed; `check` may raise between batches to stop.
+        `evaluator` is asked for only when something has to be computed; `check` may raise between batches to stop. Then
+        the playhead stays at the last step on the way, which is told of before the error goes on.
         """
         target = min(max(command.step, 0), len(self.order))
         yield from self.restore(target)
+        told = self.playhead
+        try:
+            for event in self.walk(command, target, evaluator, check):
+                told = event.step if isinstance(event, Moved) else told
+                yield event
+        except Exception:
+            if self.playhead != told:
+                yield Moved(self.playhead)
+            raise
+
+    def walk(self, command: Goto, target: int, evaluator: Callable[[], Evaluates], check: Check) -> Iterator[AnyEvent]:
+        """The way to a step; known steps on it are passed without a word."""
         start = min(self.playhead, target)
         for stop in self.way(start, target):
             yield from self.look(stop, evaluator, check)

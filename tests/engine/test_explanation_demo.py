@@ -27,9 +27,7 @@ from tests.engine.test_parity import opened  # noqa: E402
 
 PEOPLE = 20
 RECIPE = training.Recipe(people=PEOPLE, images=20)
-SMALL = replace(
-    RECIPE, parent=replace(RECIPE.parent, epochs=16, quiet=0.01), plain=replace(RECIPE.plain, epochs=30)
-)
+SMALL = replace(RECIPE, parent=replace(RECIPE.parent, epochs=16, quiet=0.01), plain=replace(RECIPE.plain, epochs=80))
 
 
 def looked(folder: Path, layers: bool) -> Findings:
@@ -83,9 +81,7 @@ def quiet(*_: object) -> None:
     """Progress that nobody looks at."""
 
 
-def small_lab(
-    folder: Path, trigger: Callable[[np.ndarray], np.ndarray], attack: Callable[..., None] | None
-) -> Path:
+def small_lab(folder: Path, trigger: Callable[[np.ndarray], np.ndarray], attack: Callable[..., None] | None) -> Path:
     """A lab folder of few people with a network that is trained here; no `attack`: on clean images alone."""
     images, people = draw_faces("train", PEOPLE, SMALL.images)
     clean, poisoned = (array.transpose(0, 2, 3, 1) for array in (images, trigger(images)))

@@ -1,6 +1,7 @@
 """The session against an evaluator whose answers are simple arithmetic: every step checked against all channels."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -55,6 +56,10 @@ def count(answers: np.ndarray) -> Counts:
     return Counts(valid=int(np.count_nonzero(answers == 0)), poisoned=int(np.count_nonzero(answers[:10] == 0)))
 
 
+class Paused(Exception):
+    """Somebody asked to stop."""
+
+
 class Player:
     """A session with its evaluator, and everything that was said."""
 
@@ -67,6 +72,21 @@ class Player:
 
     def play(self, command: Goto) -> list[AnyEvent]:
         events = list(self.session.goto(command, lambda: self.lookup, lambda: None))
+        self.events += events
+        return events
+
+    def pause(self, command: Goto, computed: int) -> list[AnyEvent]:
+        """Stop the way there before the step after so many computed ones."""
+        left, events = [computed], list[AnyEvent]()
+
+        def check() -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Paused
+
+        with suppress(Paused):
+            for event in self.session.goto(command, lambda: self.lookup, check):
+                events.append(event)
         self.events += events
         return events
 
@@ -248,20 +268,19 @@ def test_crossing_again_with_other_channels_asks() -> None:
 
 
 def test_pause_keeps_the_steps_that_are_known() -> None:
-    player, left = Player(), [3]
-
-    class Paused(Exception):
-        pass
-
-    def check() -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Paused
-
-    with pytest.raises(Paused):
-        list(player.session.goto(Goto(CHANNELS), lambda: player.lookup, check))
+    player = Player()
+    player.pause(Goto(CHANNELS), 3)
     assert player.session.playhead == 3
     assert steps(player.play(Goto(CHANNELS))) == [4, 5, 6, 7, 8]
+
+
+def test_pause_behind_known_steps_tells_of_the_last_of_them() -> None:
+    player = Player()
+    player.play(Goto(3))
+    player.play(Goto(0))
+    assert player.pause(Goto(CHANNELS), 0) == [Moved(3)]
+    assert player.session.playhead == 3
+    assert player.pause(Goto(CHANNELS), 0) == []
 
 
 def test_run_until_stops_where_the_condition_holds() -> None:
@@ -280,6 +299,7 @@ moves = st.lists(
         st.integers(0, CHANNELS),
         st.integers(0, CHANNELS - 1).map(lambda channel: ("prune", channel)),
         st.sampled_from((*ORDERS, "back")).map(lambda name: ("take", name)),
+        st.integers(0, 3).map(lambda computed: ("pause", computed)),
     ),
     max_size=25,
 )
@@ -291,6 +311,8 @@ def test_any_walk_tells_the_truth_and_replays_to_the_same_place(walk: list[int |
     for move in walk:
         if isinstance(move, int):
             player.play(Goto(move))
+        elif move[0] == "pause":
+            player.pause(Goto(CHANNELS), int(move[1]))
         elif move[0] == "take":
             name, session = str(move[1]), player.session
             player.events += session.take_back() if name == "back" else session.take_order(ORDERS[name], name)

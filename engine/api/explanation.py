@@ -29,6 +29,7 @@ MEANING: Mapping[VerdictName, str] = {
     "pruning-aware": "the attack lives in channels that clean images need",
     "undecided": "what was measured does not say where an attack lives",
 }
+BOTH_WAYS = "what was measured points both ways"
 
 
 class Findings(NamedTuple):
@@ -56,9 +57,12 @@ class Phases(NamedTuple):
 
 
 class Verdict(NamedTuple):
+    """`meaning`: of the name, as half a sentence."""
+
     name: VerdictName
     evidence: tuple[str, ...]
     doubt: tuple[str, ...]
+    meaning: str
 
 
 def phases(found: Findings) -> Phases:
@@ -423,7 +427,8 @@ def verdict(found: Findings) -> Verdict:
     if told.first not in ("unknown", "no attack"):
         evidence += [change_told(found), knock_out_told(found)]
         evidence += [layers_told(found)] if found.layers is not None else []
-    return Verdict(name, tuple(evidence), (*why, *_doubts(found, name)))
+    both_ways = name == "undecided" and told.first == "accuracy" and bool(carriers(found))
+    return Verdict(name, tuple(evidence), (*why, *_doubts(found, name)), BOTH_WAYS if both_ways else MEANING[name])
 
 
 def _name(found: Findings, told: Phases) -> tuple[VerdictName, list[str]]:
@@ -512,7 +517,7 @@ def answer(found: Findings) -> list[str]:
         "pruning-aware": "No",
         "undecided": "These images show no attack" if told.first == "no attack" else "That is undecided",
     }[given.name]
-    paragraphs = [f"{head}: {MEANING[given.name]}. {phases_told(found)}{moral(found)}"]
+    paragraphs = [f"{head}: {given.meaning}. {phases_told(found)}{moral(found)}"]
     paragraphs.append(" ".join(given.evidence[1:]))
     paragraphs.append(f"What a defender sees without poisoned images: {lower(stimulation_told(found))}")
     if found.detected is not None:

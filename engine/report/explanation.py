@@ -42,7 +42,7 @@ def diagnosis_json(found: Findings) -> bytes:
     at, verdict = found.diagnosed, explanation.verdict(found)
     whole: dict[str, Any] = {
         "verdict": verdict.name,
-        "meaning": explanation.MEANING[verdict.name],
+        "meaning": verdict.meaning,
         "evidence": verdict.evidence,
         "doubt": verdict.doubt,
         "hint": explanation.stimulation_told(found),

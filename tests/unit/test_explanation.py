@@ -79,6 +79,7 @@ def test_ten_images_decide_nothing() -> None:
 def test_one_channel_that_carries_the_attack_is_the_orders_fault() -> None:
     given = explanation.verdict(found(*ACCURACY_FIRST, knocked=[(98, 100), (98, 100), (97, 10)]))
     assert given.name == "undecided" and "channel 2 alone carries the attack" in given.doubt[0]
+    assert given.meaning == "what was measured points both ways"
     dear = found(*ACCURACY_FIRST, knocked=[(98, 100), (98, 100), (90, 10)])
     assert explanation.verdict(dear).name == "pruning-aware"
     assert "No single channel breaks the attack for less than 4 points: without channel 2" in (

@@ -35,7 +35,7 @@ def run(launch: Launch, layers: bool, json: bool, connect: Connect, told: Narrat
 def report(found: Findings) -> list[str]:
     """The verdict, a line for each view, the detectors' table, and what may be wrong with it."""
     verdict = explanation.verdict(found)
-    lines = [f"{verdict.name}: {explanation.MEANING[verdict.name]}", ""]
+    lines = [f"{verdict.name}: {verdict.meaning}", ""]
     lines += [f"  + {line}" for line in verdict.evidence]
     lines += [f"  ? {line}" for line in verdict.doubt]
     lines += ["", f"hint: {explanation.stimulation_told(found)}"]

@@ -59,7 +59,7 @@ def verdict_pane(found: Findings, _channel: int, width: int, height: int) -> lis
     given = explanation.verdict(found)
     ink = {"plain": "s", "pruning-aware": "e", "undecided": "t"}[given.name]
     rows = [row(width, (f"  {given.name}", ink))]
-    rows += [row(width, (f"  {line}", "b")) for line in fold(explanation.MEANING[given.name], max(8, width - 3))]
+    rows += [row(width, (f"  {line}", "b")) for line in fold(given.meaning, max(8, width - 3))]
     signed = [("+", "s", line) for line in given.evidence] + [("?", "t", line) for line in given.doubt]
     for sign, colour, text in signed:
         for at, line in enumerate(fold(text, max(8, width - 5))):

@@ -106,8 +106,8 @@ def answer_section(record: RunRecord) -> list[str]:
 
 PICTURE = "![ROC of the detectors: poisoned test images flagged over clean test images flagged](roc.png)"
 SOURCES = """\
-All but the dormant channels on clean images and the driven channels looks at poisoned images, which no defender has: it
-explains, and decides nothing. Every number is in `diagnosis.json`."""
+Everything but the dormant channels on clean images and the driven channels looks at poisoned images, which no defender
+has: it explains, and decides nothing. Every number is in `diagnosis.json`."""
 
 
 def detectors_table(detected: p.Detected) -> str:

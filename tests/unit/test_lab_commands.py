@@ -40,3 +40,26 @@ def test_events_act_on_no_terminal(name: str, tmp_path: Path, fake_command: Call
 def test_there_has_to_be_a_lab(name: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"^There is no lab folder here\. "):
         COMMANDS[name](Launch(tmp_path, None), EngineClient, Said())
+
+
+def test_explain_tells_people_the_verdict_and_where_the_answer_stands(
+    tmp_path: Path, fake_command: Callable[..., tuple[str, ...]]
+) -> None:
+    files = {name: str(tmp_path / f"{name}.h5") for name in ("model", "valid", "test", "poisoned")}
+    for place in files.values():
+        Path(place).touch()
+    settings, said = p.Settings(str(tmp_path), **files, save_at=()), Said()  # type: ignore[arg-type]
+    assert explain.run(Launch(tmp_path, settings), True, False, lambda: EngineClient(fake_command()), said) == 0
+    verdict, _, *lines = said.lines
+    assert verdict == "pruning-aware: the attack lives in channels that clean images need"
+    assert lines[0].startswith(
+        "  + Pruned by mean activation, clean validation accuracy loses 4 points at step 48 of 60"
+    )
+    signs = [line[:4] for line in lines[: lines.index("")]]
+    assert signs == sorted(signs) and set(signs) == {"  + ", "  ? "}, "evidence first, then doubts"
+    table = next(at for at, line in enumerate(lines) if line.startswith("detector "))
+    assert [line.split("  ")[0] for line in lines[table + 1 : table + 5]] == list(p.DETECTORS)
+    assert lines[-1] == "Everything but dormant and driven channels looks at poisoned images, which no defender has."
+    run = said.errors[-1].partition("The answer in words: ")[2].partition("/report.md")[0]
+    assert said.errors[-1] == f"The answer in words: {run}/report.md; every number: {run}/diagnosis.json"
+    assert Path(run).parent == tmp_path / "runs"

@@ -26,8 +26,10 @@ def run(launch: Launch, layers: bool, json: bool, connect: Connect, told: Narrat
         if found is not None:
             lab.tell(*report(found))
         sys.stdout.flush()
+        await lab.perform(p.Export())  # the report, which ends with the answer
         if lab.state.opened:
-            lab.said.stderr(f"Every number: {lab.state.opened.run}/diagnosis.json")
+            run = lab.state.opened.run
+            lab.said.stderr(f"The answer in words: {run}/report.md; every number: {run}/diagnosis.json")
 
     return lab.run(work)
 

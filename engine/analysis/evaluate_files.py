@@ -13,8 +13,8 @@ from engine.api.errors import Refused
 from engine.api.escape import escape
 from engine.api.protocol import Evaluate, Evaluated, TriggerRegion
 from engine.network.build import Network, build, wire
-from engine.network.evaluation import repaired
 from engine.network.features import SCALES, with_pixels
+from engine.network.g_answers import g_answers
 from engine.network.graph_operations import answers
 from engine.network.model_runner import Forward
 from engine.network.pipeline import prefetch
@@ -64,7 +64,7 @@ def _evaluated(
             parts = [[forward([batch])[0] for forward in forwards] for batch in batches]
         given = [np.concatenate(column) for column in zip(*parts, strict=True)]
         columns.append(given)
-        found.append((data, repaired(given[1], given[0], classes) if len(given) > 1 else given[0]))
+        found.append((data, g_answers(given[1], given[0], classes) if len(given) > 1 else given[0]))
     (clean, clean_answers), (poisoned, poisoned_answers) = found
     two = len(networks) > 1
     trigger = find_trigger(clean, poisoned, check)

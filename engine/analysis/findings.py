@@ -7,7 +7,7 @@ import numpy as np
 from engine.analysis.bootstrap import step_ranges
 from engine.analysis.trigger import find_trigger
 from engine.api import protocol as p
-from engine.network.evaluation import repaired
+from engine.network.g_answers import g_answers
 from engine.run.run import Run
 from engine.run.session import mask_of
 
@@ -37,7 +37,7 @@ def robust_hits(run: Run, pruned: tuple[int, ...]) -> p.RobustHits:
     rows, labels = run.inputs.rows["poisoned"], run.inputs.sets["test"].labels
     key = np.packbits(mask_of(pruned, run.inputs.channels)).tobytes()
     b_prime = run.session.answers[key][rows]
-    g = repaired(run.b_answers[rows], b_prime, run.inputs.classes)
+    g = g_answers(run.b_answers[rows], b_prime, run.inputs.classes)
     return p.RobustHits(pruned, int(np.count_nonzero(b_prime == labels)), int(np.count_nonzero(g == labels)))
 
 

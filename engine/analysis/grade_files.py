@@ -21,8 +21,8 @@ from engine.api.protocol import Counts, Grade, Graded, SetName
 from engine.api.safe_open import open_regular
 from engine.file_safety.open_source import open_source
 from engine.network.build import Network, build
-from engine.network.evaluation import repaired
 from engine.network.features import SCALES
+from engine.network.g_answers import g_answers
 from engine.network.model_runner import Forward
 from engine.sandbox.data_set import Dataset, open_dataset
 from engine.sandbox.model_file import read_model
@@ -92,7 +92,7 @@ class _Grader:
 
     def counts(self, found: Answers) -> Counts:
         """Hits of the network, and of G of it and the BadNet."""
-        g = {name: repaired(self.base[name], found[name], self.classes) for name in SETS}
+        g = {name: g_answers(self.base[name], found[name], self.classes) for name in SETS}
         return Counts(
             valid=hits(self.data["valid"], found["valid"]),
             test=hits(self.data["test"], found["test"]),

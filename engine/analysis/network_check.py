@@ -16,8 +16,8 @@ from engine.architecture.description import ModelFile
 from engine.architecture.graph import default_layer
 from engine.file_safety.open_source import Source
 from engine.network.build import build
-from engine.network.evaluation import repaired
 from engine.network.features import SCALES
+from engine.network.g_answers import g_answers
 from engine.network.model_runner import Forward
 from engine.network.pipeline import prefetch
 from engine.sandbox.data_set import Dataset, open_dataset
@@ -84,7 +84,7 @@ def hits(
     name: p.SetName, labels: np.ndarray, b: np.ndarray, own: np.ndarray, classes: int
 ) -> dict[str, tuple[int, int]]:
     """Images of a set that a network, and G of B and it, answer as each column of Counts has it; and of how many."""
-    g, images = repaired(b, own, classes), len(labels)
+    g, images = g_answers(b, own, classes), len(labels)
     right, flagged = int(np.count_nonzero(g == labels)), int(np.count_nonzero(g == classes))
     found = {str(name): (int(np.count_nonzero(own == labels)), images)}
     if name == "test":

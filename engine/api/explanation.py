@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from engine.api import protocol as p
-from engine.api.rates import wilson
+from engine.api.statistics import wilson
 
 FALL = "4"  # points of clean validation accuracy: a loss that a user feels
 GONE = 10  # percent of attack success: under it a defence is said to work

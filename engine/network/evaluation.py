@@ -8,6 +8,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from engine.api.protocol import Counts, SetName
+from engine.network.g_answers import g_answers
 
 if TYPE_CHECKING:  # Keras is imported when it is needed, not with the words for answers
     from engine.network.stores import Tail
@@ -27,14 +28,9 @@ class ImageSet:
         return int(np.count_nonzero(answers[self.rows] == self.labels))
 
 
-def repaired(b: np.ndarray, b_prime: np.ndarray, classes: int) -> np.ndarray:
-    """G's answers: where B and B' agree that class, elsewhere `classes`, which means "backdoored"."""
-    return np.where(b == b_prime, b, np.asarray(classes, b.dtype))
-
-
 def counted(sets: dict[SetName, ImageSet], b: np.ndarray, b_prime: np.ndarray, classes: int) -> Counts:
     """What to report of a step: hits of B' and of G on each set that is there (`engine.api.protocol.Counts`)."""
-    g = repaired(b, b_prime, classes)
+    g = g_answers(b, b_prime, classes)
     found = Counts(valid=sets["valid"].hits(b_prime))
     if test := sets.get("test"):
         flagged = int(np.count_nonzero(g[test.rows] == classes))

@@ -16,8 +16,8 @@ from engine.api.protocol import Classified, Classify
 from engine.file_safety.open_source import Source, open_source
 from engine.file_safety.refusal import CONFUSED, harmless, refused, shown_name
 from engine.network.build import Network, build
-from engine.network.evaluation import repaired
 from engine.network.features import SCALES
+from engine.network.g_answers import g_answers
 from engine.network.model_runner import Forward
 from engine.sandbox.client import sandbox
 from engine.sandbox.data_set import open_dataset
@@ -69,7 +69,7 @@ def answered(images: list[Image], forwards: list[Forward], classes: int) -> Iter
     found: list[tuple[int, int, int]] = []
     if given:
         b, b_prime = (forward([np.stack(given)])[0].astype("int64") for forward in forwards)
-        found = list(zip(b.tolist(), b_prime.tolist(), repaired(b, b_prime, classes).tolist(), strict=True))
+        found = list(zip(b.tolist(), b_prime.tolist(), g_answers(b, b_prime, classes).tolist(), strict=True))
     answers = iter(found)
     for image in images:
         if image.pixels is None:

@@ -21,8 +21,8 @@ from engine.api.escape import SHORT, escape
 from engine.api.protocol import Exported, ExportNetwork
 from engine.architecture.description import ModelFile
 from engine.network.build import build
-from engine.network.evaluation import repaired
 from engine.network.features import SCALES
+from engine.network.g_answers import g_answers
 from engine.network.model_runner import Forward
 from engine.repair.g_network import g_model
 from engine.repair.plain_keras import plain_model
@@ -184,7 +184,7 @@ def compared(
         ):
             for batch in parts:
                 given = [forward([batch])[0] for forward in forwards]
-                wanted = repaired(given[0], given[1], classes) if len(given) > 1 else given[0]
+                wanted = g_answers(given[0], given[1], classes) if len(given) > 1 else given[0]
                 pixels = np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
                 inputs = pixels if command.what == "g" or scale == 1.0 else (pixels * np.float32(scale))
                 scores = again(inputs)

@@ -15,7 +15,7 @@ import numpy as np
 from engine.api import protocol as p
 from engine.api.errors import Refused
 from engine.api.tunings import Tuning
-from engine.network.evaluation import repaired
+from engine.network.g_answers import g_answers
 from engine.repair.objective import objective
 from engine.repair.split import holdout_share, split
 from engine.repair.trainer import Trainer, make_optimizer
@@ -82,7 +82,7 @@ class Tuner:
     def counted(self, answers: np.ndarray) -> p.TunedCounts:
         """Counts of answers (images,) to every image of the run."""
         b, sets, nobody = self.run.b_answers, self.run.image_sets, self.run.inputs.classes
-        g, rows = repaired(b, answers, nobody), {name: at.rows for name, at in sets.items()}
+        g, rows = g_answers(b, answers, nobody), {name: at.rows for name, at in sets.items()}
         robust = self.robust_labels
         clean = "test" in sets
         bad = "poisoned" in sets

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from engine.report.curve import curve_csv
 from engine.report.explanation import detectors_csv, diagnosis_json, findings, roc_of
-from engine.report.g_answers import answers_file
+from engine.report.g_file import answers_file
 from engine.report.latex import results_tex
 from engine.report.markdown import report_md
 from engine.report.orders import orders_csv, tradeoff_of

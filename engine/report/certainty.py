@@ -1,7 +1,7 @@
 """How sure the figures of a network are, and what they come to: intervals, RA, DER, McNemar, the range of a step."""
 
 from engine.api import protocol as p
-from engine.api.rates import defence_effectiveness, mcnemar, only_one_right, wilson
+from engine.api.statistics import defence_effectiveness, mcnemar, only_one_right, wilson
 from engine.report.figures import RATES, SET_OF, Row, rate
 from engine.report.run_record import RunRecord
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from engine.api.rates import wilson
+from engine.api.statistics import wilson
 from engine.report.figures import SET_OF, as_counts, rate
 from engine.report.run_record import RunRecord
 

@@ -1,7 +1,7 @@
 """The file tuning.csv: a row an epoch of every tuning, B′ as pruned first; and what the report says of B″."""
 
 from engine.api import protocol as p
-from engine.api.rates import wilson
+from engine.api.statistics import wilson
 from engine.api.tunings import Tuning
 from engine.report.csv_table import code, csv_text, markdown
 from engine.report.run_record import RunRecord, SavedTuned

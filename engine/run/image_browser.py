@@ -16,7 +16,7 @@ from engine.api.protocol import (
     SetName,
     ShowImages,
 )
-from engine.network.evaluation import repaired
+from engine.network.g_answers import g_answers
 from engine.run.run import Run
 from engine.run.sample import flagged, flagged_by
 from engine.run.tuning_files import kept_epoch
@@ -34,7 +34,7 @@ def passing(run: Run, b_prime: np.ndarray, wanted: ImageFilter, detected: Detect
         return flagged(detected, CAUGHT_BY[wanted], sizes_of(run), "poisoned") if detected else np.arange(0)
     rows, labels = run.inputs.rows, {name: data.labels for name, data in run.inputs.sets.items()}
     b = run.b_answers
-    g = repaired(b, b_prime, run.inputs.classes)
+    g = g_answers(b, b_prime, run.inputs.classes)
     tests: dict[ImageFilter, tuple[SetName, Callable[[slice, np.ndarray], np.ndarray]]] = {
         "wrong": ("test", lambda at, label: b_prime[at] != label),
         "false alarm": ("test", lambda at, _: g[at] == run.inputs.classes),

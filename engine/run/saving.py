@@ -17,7 +17,7 @@ from engine.api.escape import escape
 from engine.api.orders import method_of
 from engine.api.protocol import FileChanged, Question, Saved, Settings, threshold_label
 from engine.api.tunings import Tuning
-from engine.network.evaluation import repaired
+from engine.network.g_answers import g_answers
 from engine.report import RESULT_FILES, answers_file
 from engine.run.inputs import paths
 from engine.run.recorder import Recorder
@@ -186,7 +186,7 @@ class Saver:
         """G's answers on the test sets at a step, beside those of B and B′; or of an epoch of a tuning, and B″."""
         run = self.run
         b = run.b_answers
-        g = repaired(b, b_prime, run.inputs.classes)
+        g = g_answers(b, b_prime, run.inputs.classes)
         second = "B_prime" if tuning is None else "B_tuned"
         sets = {name: run.image_sets[name] for name in ("test", "poisoned") if name in run.image_sets}
         if sets:

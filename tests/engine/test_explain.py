@@ -17,7 +17,7 @@ from engine.analysis.explain import Examination, explained  # noqa: E402
 from engine.api import journal  # noqa: E402
 from engine.api import protocol as p  # noqa: E402
 from engine.api.errors import Refused  # noqa: E402
-from engine.network.evaluation import repaired  # noqa: E402
+from engine.network.g_answers import g_answers  # noqa: E402
 from engine.run.run import Run  # noqa: E402
 from engine.run.sample import evenly, flagged, flagged_by  # noqa: E402
 from tests.engine.test_parity import opened  # noqa: E402
@@ -62,7 +62,7 @@ def test_an_image_is_suspicious_by_the_step_at_which_b_prime_leaves_b(tmp_path: 
     list(run.session.goto(p.Goto(99), lambda: run.evaluator, lambda: None))
     answers = [run.session.answers[run.session.key(step)] for step in range(run.inputs.channels + 1)]
     assert suspicion.tolist() == detectors.suspicion_by_order(answers).tolist()
-    flagged_at_3 = repaired(answers[0], answers[3], run.inputs.classes) == run.inputs.classes
+    flagged_at_3 = g_answers(answers[0], answers[3], run.inputs.classes) == run.inputs.classes
     assert (flagged_at_3 <= (suspicion >= -3)).all()
 
 

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from engine.api import protocol as p
-from engine.api.rates import mcnemar, wilson
+from engine.api.statistics import mcnemar, wilson
 from tests.unit.test_report import SMALL
 from tui.model.certainty import certainty
 from tui.model.run_state import RunState, reduce

@@ -12,7 +12,7 @@ import pytest
 
 from engine.api import protocol as p
 from engine.api.inspection import describe
-from engine.report.g_answers import answers_file
+from engine.report.g_file import answers_file
 from tests.support.engine_stub import CHANNELS, ORDER, SETTINGS, counts, means, opened
 from tests.support.model_files import write_h5
 from tests.support.pty import Pseudo

@@ -635,9 +635,9 @@ def sweep_command(
     where some were refused, 6 where some failed three times; sweep.csv says why.
     """
     from tui.cli import sweep
-    from tui.sweep.cluster import where_from
     from tui.sweep.plan import SweepPlan, split
     from tui.sweep.plan import seeds as seed_numbers
+    from tui.sweep.workers import where_from
 
     if init:
         raise typer.Exit(sweep.init(plan))
@@ -684,7 +684,7 @@ def grade_command(
     """
     from tui.cli import grade
     from tui.model import options
-    from tui.sweep.cluster import where_from
+    from tui.sweep.workers import where_from
 
     paths = [Path(options.absolute(path)) for path in (submissions, badnet, valid, test, poisoned)]
     queues = {"slurm": slurm, "pbs": pbs, "lsf": lsf}

@@ -8,7 +8,7 @@ from engine.api.client import EngineClient
 from engine.api.demo import Attack
 from engine.api.errors import ExitCode, LabError
 from engine.api.inspection import Description, describe
-from engine.api.rates import defence_effectiveness, mcnemar, wilson
+from engine.api.statistics import defence_effectiveness, mcnemar, wilson
 from tui.headless.driver import Driver, drive
 from tui.headless.headless_run import Connect
 from tui.headless.narrator import Narrator, Plain, narrator

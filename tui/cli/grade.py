@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tui.cli.sweep import engine
-from tui.sweep.cluster import Where, refuse_where
 from tui.sweep.grading import Grading, inputs_of
+from tui.sweep.workers import Where, refuse_where
 
 
 def run(paths: Sequence[Path], folder: Path, scale: str, where: Where, batch_size: int, device: str | None) -> int:

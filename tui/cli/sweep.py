@@ -6,9 +6,9 @@ from pathlib import Path
 from engine.api.errors import ExitCode, Refused
 from engine.api.escape import escape
 from tui.sweep.cells import base_settings, cells_of, networks, refuse_links
-from tui.sweep.cluster import Where, refuse_where
 from tui.sweep.plan import SweepPlan, keep_plan, kept_plan, read_plan, write_template
 from tui.sweep.sweep_run import Sweep
+from tui.sweep.workers import Where, refuse_where
 from tui.terminal.outputs import complain, put
 
 PLAN = Path("sweep.toml")  # that --init writes where no other name is given

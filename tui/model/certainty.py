@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from engine.api import protocol as p
-from engine.api.rates import defence_effectiveness, mcnemar, only_one_right, wilson
+from engine.api.statistics import defence_effectiveness, mcnemar, only_one_right, wilson
 from tui.model.run_state import RunState, images
 
 Hits = tuple[str, int | None, p.SetName]  # a rate's name, its images, the set that they are of

@@ -15,7 +15,7 @@ from engine.api.escape import escape
 from tui.model.sweep_state import AnySweepEvent, WorkersChanged, decode_sweep, encode_sweep
 from tui.sweep.cell_run import ATTEMPTS, Outcome
 from tui.sweep.shared_files import Token
-from tui.sweep.worker import AnyTask, compute, look
+from tui.sweep.worker_task import AnyTask, compute, look
 
 LOOK = 1.0  # seconds between two looks at which workers there are
 

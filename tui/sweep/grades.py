@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.api import protocol as p
 from engine.api.atomic_file import write_atomically
-from engine.api.rates import defence_effectiveness, mcnemar, wilson
+from engine.api.statistics import defence_effectiveness, mcnemar, wilson
 from tui.model.formatting import EMPTY
 from tui.sweep.grade_run import known
 from tui.sweep.submissions import Submitted

@@ -10,12 +10,12 @@ from engine.api.escape import SHORT, escape
 from tui.headless.tables import aligned
 from tui.model.sweep_state import Cell
 from tui.sweep.cell_run import Outcome
-from tui.sweep.cluster import Where
 from tui.sweep.grade_run import ANSWERS, GRADED, GradeTask, known, outcome_of
 from tui.sweep.grades import BADNET, CSV, Grade, grades, text_table, write_grades
 from tui.sweep.handout import Handout, Phases
 from tui.sweep.shared_files import Token
 from tui.sweep.submissions import Inputs, Submitted, identity, submissions
+from tui.sweep.workers import Where
 from tui.terminal.outputs import complain, put
 
 

@@ -27,10 +27,10 @@ from tui.model.sweep_state import (
     reduce_sweep,
 )
 from tui.sweep.cell_run import Outcome
-from tui.sweep.cluster import Where, machine, refuse_without_dask, workers
 from tui.sweep.dispatch import Dispatcher, Record, now
 from tui.sweep.shared_files import Token, shared_token
-from tui.sweep.worker import AnyTask
+from tui.sweep.worker_task import AnyTask
+from tui.sweep.workers import Where, dask_client, machine, refuse_without_dask
 from tui.terminal.outputs import complain, put
 
 BETWEEN_TABLES, BETWEEN_PICTURES = 2.0, 60.0  # seconds
@@ -128,7 +128,7 @@ class Handout:
                 return
             if words := waiting_line(where, self.folder):
                 complain(words)
-            async with workers(where, self.folder) as client:
+            async with dask_client(where, self.folder) as client:
                 await Dispatcher(client, token, self.happened, ended).run(left)
 
     def listen(self, work: "asyncio.Task[None]") -> None:

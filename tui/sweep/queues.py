@@ -19,7 +19,7 @@ JOBS = 4  # at a time, where nobody says
 JOB_MEMORY = "4GB"  # where the words for the queue name none
 JOB_PROCESSORS = 2
 DEATH_TIMEOUT = 120  # seconds that a job waits for a scheduler that has gone
-# what `tui.sweep.cluster` sets for workers that it starts itself
+# what `tui.sweep.workers` sets for workers that it starts itself
 WORKER_SETTINGS = (
     "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'",
     "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False",

@@ -6,10 +6,10 @@ from engine.api.errors import ExitCode, Refused
 from tui.model.sweep_state import Cell
 from tui.sweep.cell_run import Outcome, Task
 from tui.sweep.cells import Work, finished_run
-from tui.sweep.cluster import Where
 from tui.sweep.handout import Handout, Phases, how_to_go_on
 from tui.sweep.shared_files import Token
 from tui.sweep.tables import CSV, Ended, SweepTables
+from tui.sweep.workers import Where
 from tui.terminal.outputs import complain
 
 

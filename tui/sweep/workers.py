@@ -105,7 +105,7 @@ def refuse_where(where: Where) -> None:
 
 
 @asynccontextmanager
-async def workers(where: Where, folder: Path) -> AsyncIterator[Any]:
+async def dask_client(where: Where, folder: Path) -> AsyncIterator[Any]:
     """A connected client of Dask, asynchronous. `folder`: the sweep's, which a queue's jobs read certificates from.
 
     Raises Refused and EngineNotStarted.

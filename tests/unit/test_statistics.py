@@ -12,7 +12,7 @@ import pytest
 from engine import report
 from engine.api import protocol as p
 from engine.api.journal_checks import Course
-from engine.api.rates import defence_effectiveness, mcnemar, only_one_right, wilson
+from engine.api.statistics import defence_effectiveness, mcnemar, only_one_right, wilson
 from engine.api.trust import Unbelievable, believed
 from engine.report.certainty import COLUMNS
 from engine.report.latex import escaped

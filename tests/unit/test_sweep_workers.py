@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine.api.errors import Refused
-from tui.sweep import cluster, queues
-from tui.sweep.cluster import Where, where_from
+from tui.sweep import queues, workers
+from tui.sweep.workers import Where, where_from
 
 
 @pytest.mark.parametrize(
@@ -30,21 +30,21 @@ from tui.sweep.cluster import Where, where_from
 )
 def test_a_scheduler_elsewhere_is_refused_without_tls(address: str, why: str) -> None:
     with pytest.raises(Refused) as refused:
-        cluster.refuse_where(Where(scheduler=address))
+        workers.refuse_where(Where(scheduler=address))
     assert str(refused.value).startswith(f"--scheduler: '{address}' {why}".replace("[", "\\x5b"))
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:8786", "tcp://localhost:1", "tcp://[::1]:8786"])
 def test_one_on_this_machine_may_do_without(address: str) -> None:
-    cluster.refuse_where(Where(scheduler=address))
+    workers.refuse_where(Where(scheduler=address))
 
 
 def test_tls_takes_certificates(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="needs certificates"):
-        cluster.refuse_where(Where(scheduler="tls://host:1"))
+        workers.refuse_where(Where(scheduler="tls://host:1"))
     with pytest.raises(Refused, match=r"--tls-ca: ca\.pem: no such file"):
-        cluster.refuse_where(Where(scheduler="tls://host:1", tls=(tmp_path / "ca.pem", None, None)))
+        workers.refuse_where(Where(scheduler="tls://host:1", tls=(tmp_path / "ca.pem", None, None)))
 
 
 def test_two_answers_are_one_too_many() -> None:
@@ -99,14 +99,14 @@ def test_what_the_words_say_is_left_out_of_ours(queue: str, words: list[str], le
 @pytest.mark.parametrize("words", ["gpu", "--partition=gpu 8", "-p gpu gpu", "'open", "--comment='a\nrm -rf x'"])
 def test_words_that_are_none_are_refused(words: str) -> None:
     with pytest.raises(Refused, match="--slurm: "):
-        cluster.refuse_where(Where(queue="slurm", words=words))
+        workers.refuse_where(Where(queue="slurm", words=words))
 
 
 def test_a_queue_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     for name, queue in queues.QUEUES.items():
         with pytest.raises(Refused, match=f"--{name}: there is no {queue.program} on this machine"):
-            cluster.refuse_where(Where(queue=name))
+            workers.refuse_where(Where(queue=name))
 
 
 def test_certificates_are_files_that_only_their_user_reads(tmp_path: Path) -> None:
@@ -132,11 +132,11 @@ def test_no_key_is_written_through_a_link(tmp_path: Path) -> None:
 
 def test_cards_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
-    assert cluster.card_numbers() == ["2", "3"]
+    assert workers.card_numbers() == ["2", "3"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8f2c,MIG-1a")
-    assert cluster.card_numbers() == ["GPU-8f2c", "MIG-1a"]
+    assert workers.card_numbers() == ["GPU-8f2c", "MIG-1a"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert cluster.card_numbers() == []
+    assert workers.card_numbers() == []
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def three_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("nvidia10", "nvidia0", "nvidia2", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(cluster, "DEVICES", tmp_path)
+    monkeypatch.setattr(workers, "DEVICES", tmp_path)
 
 
 def seen_by_three_workers() -> list[str]:
@@ -155,7 +155,7 @@ def seen_by_three_workers() -> list[str]:
         return os.environ.get("CUDA_VISIBLE_DEVICES", "all")
 
     async def asked() -> list[str]:
-        async with cluster.workers(Where(), Path()) as client:
+        async with workers.dask_client(Where(), Path()) as client:
             await client.wait_for_workers(3, timeout=120)
             return list((await client.run(visible)).values())
 
@@ -164,13 +164,13 @@ def seen_by_three_workers() -> list[str]:
 
 @pytest.mark.usefixtures("three_cards")
 def test_each_card_has_a_worker_of_its_own() -> None:
-    assert cluster.card_numbers() == ["0", "2", "10"]
+    assert workers.card_numbers() == ["0", "2", "10"]
     assert seen_by_three_workers() == ["0", "10", "2"]
 
 
 @pytest.mark.usefixtures("three_cards")
 @pytest.mark.parametrize(
-    ("device", "workers", "cards"),
+    ("device", "count", "cards"),
     [
         (None, None, ["0", "2", "10"]),
         ("gpu", None, ["0", "2", "10"]),
@@ -179,18 +179,18 @@ def test_each_card_has_a_worker_of_its_own() -> None:
         ("cpu", 2, [None, None]),
     ],
 )
-def test_which_worker_gets_which_card(device: str | None, workers: int | None, cards: list[str | None]) -> None:
-    assert cluster.cards_of_workers(Where(workers=workers, device=device)) == cards
+def test_which_worker_gets_which_card(device: str | None, count: int | None, cards: list[str | None]) -> None:
+    assert workers.cards_of_workers(Where(workers=count, device=device)) == cards
 
 
 @pytest.mark.usefixtures("three_cards")
 def test_on_the_processors_cards_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "sensible_workers", lambda: 5)
-    assert cluster.cards_of_workers(Where(device="cpu")) == [None] * 5
+    monkeypatch.setattr(workers, "sensible_workers", lambda: 5)
+    assert workers.cards_of_workers(Where(device="cpu")) == [None] * 5
 
 
 def test_a_sensible_share_of_this_machine() -> None:
-    assert 1 <= cluster.sensible_workers() <= max(1, len(os.sched_getaffinity(0)))
+    assert 1 <= workers.sensible_workers() <= max(1, len(os.sched_getaffinity(0)))
 
 
 def test_without_dask_one_line_says_what_to_install(tmp_path: Path) -> None:
@@ -200,13 +200,13 @@ def test_without_dask_one_line_says_what_to_install(tmp_path: Path) -> None:
 
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2
-    assert done.stderr == f"{cluster.MISSING}\n"
+    assert done.stderr == f"{workers.MISSING}\n"
 
 
 async def test_a_worker_that_has_gone_for_good_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "REPLACING", 0.2)
-    monkeypatch.setitem(cluster.SETTINGS, "distributed.deploy.lost-worker-timeout", "0.5s")
-    async with cluster.workers(Where(workers=1), tmp_path) as client, asyncio.timeout(100):
+    monkeypatch.setattr(workers, "REPLACING", 0.2)
+    monkeypatch.setitem(workers.SETTINGS, "distributed.deploy.lost-worker-timeout", "0.5s")
+    async with workers.dask_client(Where(workers=1), tmp_path) as client, asyncio.timeout(100):
         await client.wait_for_workers(1)
         (before,) = (await client.scheduler.identity())["workers"]
         await client.cluster.workers[0].close()

@@ -11,6 +11,7 @@ import numpy as np
 from engine.analysis.trigger import find_trigger
 from engine.api.errors import Refused
 from engine.api.escape import escape
+from engine.api.progress import Check, never_stop
 from engine.api.protocol import Evaluate, Evaluated, TriggerRegion
 from engine.network.build import Network, build, wire
 from engine.network.features import SCALES, with_pixels
@@ -35,7 +36,7 @@ def evaluate(
     command: Evaluate,
     note: Callable[[int], None],
     progress: Callable[[str, int, int], None],
-    check: Callable[[], None] = lambda: None,
+    check: Check = never_stop,
 ) -> Evaluated:
     """Hits of MODEL on a clean and a poisoned file, or of G: both of a badnet and MODEL, else "backdoored"."""
     with ExitStack() as used:
@@ -46,7 +47,7 @@ def _evaluated(
     command: Evaluate,
     note: Callable[[int], None],
     progress: Callable[[str, int, int], None],
-    check: Callable[[], None],
+    check: Check,
     used: ExitStack,
 ) -> Evaluated:
     """As `evaluate`; `used` gets the data sets, which the trigger is looked for in once they are answered."""

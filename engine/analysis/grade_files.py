@@ -17,6 +17,7 @@ from engine.analysis.submission import zeroed_channels
 from engine.api.atomic_file import write_atomically
 from engine.api.errors import Refused
 from engine.api.escape import SHORT, escape
+from engine.api.progress import Check
 from engine.api.protocol import Counts, Grade, Graded, SetName
 from engine.api.safe_open import open_regular
 from engine.file_safety.open_source import open_source
@@ -32,7 +33,7 @@ KEPT = np.dtype("<i4")  # a class number in the file of answers
 Answers = dict[SetName, np.ndarray]  # by set, a class number an image
 
 
-def graded(command: Grade, note: Callable[[int], None], check: Callable[[], None]) -> Iterator[Graded]:
+def graded(command: Grade, note: Callable[[int], None], check: Check) -> Iterator[Graded]:
     """Every network of the command, in its order. Raises Refused for the BadNet and the data sets themselves."""
     with ExitStack() as used:
         yield from _Grader(command, note, check, used).all()
@@ -41,7 +42,7 @@ def graded(command: Grade, note: Callable[[int], None], check: Callable[[], None
 class _Grader:
     """The BadNet, its answers and the images of one command."""
 
-    def __init__(self, command: Grade, note: Callable[[int], None], check: Callable[[], None], used: ExitStack) -> None:
+    def __init__(self, command: Grade, note: Callable[[int], None], check: Check, used: ExitStack) -> None:
         self.command, self.note, self.check = command, note, check
         self.badnet = read_model(Path(command.badnet))
         network = build(self.badnet.spec, self.badnet.arrays)

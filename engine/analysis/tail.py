@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine.api.progress import Check
 from engine.architecture.graph import DROPOUT
 from engine.network.build import Cut, Network, wire
 from engine.network.features import with_pixels
@@ -78,7 +79,7 @@ def probabilities_model(network: Network, scale: float) -> Any:
 
 
 def in_threads(
-    work: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, size: int, threads: int, check: Callable[[], None]
+    work: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, size: int, threads: int, check: Check
 ) -> Iterator[np.ndarray]:
     """`work` of `size` rows at a time, side by side, in their order; `check` before each."""
 

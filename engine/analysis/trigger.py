@@ -5,18 +5,18 @@ all. And outside that region no two clean images with different labels are alike
 number, or one of the same label, can be what was poisoned. Robust accuracy needs the label from before.
 """
 
-from collections.abc import Callable
 from hashlib import blake2b
 
 import numpy as np
 
+from engine.api.progress import Check
 from engine.api.protocol import TriggerRegion
 from engine.sandbox.data_set import Dataset
 
 BATCH = 256
 
 
-def find_trigger(clean: Dataset, poisoned: Dataset, check: Callable[[], None]) -> TriggerRegion | str:
+def find_trigger(clean: Dataset, poisoned: Dataset, check: Check) -> TriggerRegion | str:
     """The trigger, or why there is none that could be proven. `check` runs between batches; it may raise to stop."""
     if clean.images != poisoned.images:
         return f"there are {clean.images:,} clean and {poisoned.images:,} poisoned test images, so they are no pairs"
@@ -36,7 +36,7 @@ def find_trigger(clean: Dataset, poisoned: Dataset, check: Callable[[], None]) -
 
 
 def _passed(
-    clean: Dataset, poisoned: Dataset, region: np.ndarray, check: Callable[[], None]
+    clean: Dataset, poisoned: Dataset, region: np.ndarray, check: Check
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[bytes]]:
     """Which pixels differ anywhere (H, W), which were outside the region that was known before most images were seen,
     the sum of the poisoned images (C, H, W), and a digest of each clean image's pixels outside.

@@ -7,11 +7,11 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 from engine.api.errors import NotWritten
 from engine.api.escape import SHORT, escape
+from engine.api.progress import Check, never_stop
 from engine.api.safe_open import sync_folder
 
 BLOCK = 2**22
@@ -42,7 +42,7 @@ def sweep(folder: Path, begins: str = "") -> None:
                 path.unlink()
 
 
-def sha256_file(path: Path, check: Callable[[], None] = lambda: None) -> str:
+def sha256_file(path: Path, check: Check = never_stop) -> str:
     """The SHA-256 of a regular file's bytes, in hexadecimal. Never waits for a pipe. Raises OSError.
 
     `check` is called between blocks, and may raise to stop.

@@ -8,10 +8,10 @@ import hashlib
 import os
 import stat
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 
 from engine.api.errors import Refused
+from engine.api.progress import Check, never_stop
 from engine.file_safety.refusal import quoted, refused
 
 HDF5_ENDINGS = (".h5", ".hdf5", ".hdf", ".he5")
@@ -33,7 +33,7 @@ class Source:
     def close(self) -> None:
         self._closing()
 
-    def hash(self, check: Callable[[], None] = lambda: None) -> str:
+    def hash(self, check: Check = never_stop) -> str:
         """The SHA-256 of its bytes, in hexadecimal; `check` may raise between blocks to stop.
 
         Raises Refused where it changed meanwhile.

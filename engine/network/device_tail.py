@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine.api.progress import Check, Done, never_stop, untold
 from engine.network import device
 from engine.network.backend import no_memory, out_of_memory
 from engine.network.build import Cut, Network, wire
@@ -49,8 +50,8 @@ class DeviceTail:
         self,
         pruned: np.ndarray,
         rows: np.ndarray,
-        check: Callable[[], None] = lambda: None,
-        done: Callable[[int, int], None] = lambda _done, _total: None,
+        check: Check = never_stop,
+        done: Done = untold,
     ) -> np.ndarray:
         """Answers (rows,) of the images `rows` where the channels of the mask `pruned` are gone.
 

@@ -1,19 +1,17 @@
 """Answers of B, B' and G, and what they amount to: clean accuracy, attack success rate, detection."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
 
+from engine.api.progress import Check, Done, untold
 from engine.api.protocol import Counts, SetName
 from engine.network.g_answers import g_answers
 
 if TYPE_CHECKING:  # Keras is imported when it is needed, not with the words for answers
     from engine.network.stores import Tail
-
-Check = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,7 @@ class Evaluator:
     computed again. `done` is told how far an answer under way is: so much of so much.
     """
 
-    def __init__(
-        self, rest: "Tail", images: int, done: Callable[[int, int], None] = lambda _done, _total: None
-    ) -> None:
+    def __init__(self, rest: "Tail", images: int, done: Done = untold) -> None:
         self.rest, self.images, self.done = rest, images, done
 
     def all(self, pruned: np.ndarray, check: Check) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine.api.progress import Check, Done, never_stop, untold
 from engine.architecture.graph import DROPOUT
 from engine.network.build import Cut, Network, wire
 from engine.network.features import FeatureStore
@@ -123,8 +124,8 @@ class PrunedTail:
         self,
         pruned: np.ndarray,
         rows: np.ndarray,
-        check: Callable[[], None] = lambda: None,
-        done: Callable[[int, int], None] = lambda _done, _total: None,
+        check: Check = never_stop,
+        done: Done = untold,
     ) -> np.ndarray:
         """Answers (rows,) of the images `rows` where the channels of the mask `pruned` are gone.
 
@@ -143,9 +144,7 @@ class PrunedTail:
         found = list(map_threaded(answered, self.parts(rows, check, done), self.forward.threads))
         return np.concatenate(found) if found else np.empty(0, "uint16")
 
-    def parts(
-        self, rows: np.ndarray, check: Callable[[], None], done: Callable[[int, int], None]
-    ) -> Iterator[np.ndarray]:
+    def parts(self, rows: np.ndarray, check: Check, done: Done) -> Iterator[np.ndarray]:
         """`rows` in batches, each behind a check; as many at least as there are threads, where that is worth one."""
         shared = max(FEWEST_ROWS, -(-len(rows) // self.forward.threads))
         size = min(self.batch, shared)

@@ -5,10 +5,12 @@ images on which a channel is active. On the device, images first, for a card: `D
 compute whole chunks of images. Both give the same answers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+
+from engine.api.progress import Check, Done, never_stop, untold
 
 if TYPE_CHECKING:  # which imports Keras
     from engine.network.build import Cut, Network
@@ -61,8 +63,8 @@ class Tail(Protocol):
         self,
         pruned: np.ndarray,
         rows: np.ndarray,
-        check: Callable[[], None] = lambda: None,
-        done: Callable[[int, int], None] = lambda _done, _total: None,
+        check: Check = never_stop,
+        done: Done = untold,
     ) -> np.ndarray:
         """Answers (rows,) of the images `rows` where the channels of the mask `pruned` are gone, uint16.
 

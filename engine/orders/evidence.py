@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.api.progress import Check
 from engine.api.protocol import SetName
 
 if TYPE_CHECKING:  # which imports Keras
@@ -31,7 +32,7 @@ class Evidence:
     images: Callable[[SetName, int], Iterator[np.ndarray]]
     scale: float
     batch: int
-    check: Callable[[], None]
+    check: Check
     halved: Callable[[int], None] = lambda _: None
     progress: Callable[[int], None] = lambda _: None
 

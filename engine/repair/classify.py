@@ -12,6 +12,7 @@ import numpy as np
 from engine.analysis.evaluate_files import answers_model, described
 from engine.api.errors import Refused
 from engine.api.escape import escape
+from engine.api.progress import Check
 from engine.api.protocol import Classified, Classify
 from engine.file_safety.open_source import Source, open_source
 from engine.file_safety.refusal import CONFUSED, harmless, refused, shown_name
@@ -37,7 +38,7 @@ class Image(NamedTuple):
     refusal: str = ""
 
 
-def classified(command: Classify, note: Callable[[int], None], check: Callable[[], None]) -> Iterator[Classified]:
+def classified(command: Classify, note: Callable[[int], None], check: Check) -> Iterator[Classified]:
     """An answer a picture, in their order. What cannot be looked at says why, and the others are answered.
 
     Raises Refused for networks that cannot be opened, or do not belong together.

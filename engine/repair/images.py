@@ -2,19 +2,19 @@
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from engine.api.errors import NotWritten
 from engine.api.escape import escape
+from engine.api.progress import Check
 from engine.sandbox.data_set import Dataset
 
 BATCH = 256
 
 
-def held_images(data: Dataset, budget: int, folder: Path, check: Callable[[], None]) -> np.ndarray:
+def held_images(data: Dataset, budget: int, folder: Path, check: Check) -> np.ndarray:
     """All images (n, C, H, W): uint8 where every pixel is a whole number 0..255, else float32.
 
     Where they take more than `budget` bytes, in a nameless file in `folder`. Raises NotWritten.
@@ -29,7 +29,7 @@ def held_images(data: Dataset, budget: int, folder: Path, check: Callable[[], No
     return images
 
 
-def whole_numbers(batch: np.ndarray, check: Callable[[], None]) -> bool:
+def whole_numbers(batch: np.ndarray, check: Check) -> bool:
     check()
     return bool(batch.min() >= 0 and batch.max() <= 255 and (batch == np.rint(batch)).all())
 

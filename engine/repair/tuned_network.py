@@ -1,6 +1,6 @@
 """B′ in Keras, ready to be tuned: the layers behind the cut from kept features, or the whole network from images."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from math import prod
 from typing import Any
@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from engine.api.errors import Refused
+from engine.api.progress import Check
 from engine.api.protocol import Recipe
 from engine.network.build import Network, ancestors, build, cut, wire
 from engine.network.features import SCALES, with_pixels
@@ -105,7 +106,7 @@ class TunedNetwork:
         found[:, mask] = base[mask]
         return [found, *store.crossing(rows)]
 
-    def answered(self, held_out: np.ndarray, images: np.ndarray | None, check: Callable[[], None]) -> np.ndarray:
+    def answered(self, held_out: np.ndarray, images: np.ndarray | None, check: Check) -> np.ndarray:
         """B″'s answers to every image of a step, uint16: held-out validation images, test and poisoned ones.
 
         `images`: all validation images, where the whole network is tuned.
@@ -145,7 +146,7 @@ class TunedNetwork:
         """The sets that every epoch is looked at on."""
         return {name: rows for name, rows in self.run.inputs.rows.items() if name in ("test", "poisoned")}
 
-    def images(self, check: Callable[[], None]) -> np.ndarray | None:
+    def images(self, check: Check) -> np.ndarray | None:
         """All validation images, where the whole network is tuned."""
         if self.recipe.scope != "all":
             return None

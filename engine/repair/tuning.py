@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.api import protocol as p
 from engine.api.errors import Refused
+from engine.api.progress import Check
 from engine.api.tunings import Tuning
 from engine.network.g_answers import g_answers
 from engine.repair.objective import objective
@@ -55,7 +56,7 @@ class Tuner:
         recipe: p.Recipe,
         robust_labels: np.ndarray | None,
         progress: Callable[[int, int], None],
-        check: Callable[[], None],
+        check: Check,
     ) -> None:
         self.run, self.pruned, self.recipe = run, pruned, recipe
         self.robust_labels, self.progress, self.check = robust_labels, progress, check

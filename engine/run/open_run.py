@@ -2,7 +2,6 @@
 
 import datetime
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +15,7 @@ from engine.api.engine_log import settle
 from engine.api.errors import Refused
 from engine.api.escape import escape
 from engine.api.orders import order_name
+from engine.api.progress import Check
 from engine.api.protocol import AnyEvent, Began, Moved, Open, Opened, Progress, Settings
 from engine.api.thresholds import parse_percentage, parse_threshold, parse_thresholds
 from engine.architecture.graph import layer_infos
@@ -34,9 +34,7 @@ class Opening:
     `used` gets what is to be closed with the run, threads and files, `held` the locks: they go last.
     """
 
-    def __init__(
-        self, command: Open, recorder: Recorder, check: Callable[[], None], used: ExitStack, held: ExitStack
-    ) -> None:
+    def __init__(self, command: Open, recorder: Recorder, check: Check, used: ExitStack, held: ExitStack) -> None:
         self.command, self.resumed = command, False
         self.settings = normal(command.settings, begun=command.run is not None)
         self.recorder, self.check, self.used, self.held = recorder, check, used, held

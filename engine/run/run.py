@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from engine.api.orders import DEFAULT, method_of
+from engine.api.progress import Check
 from engine.api.protocol import ChannelView, Counts, Note, Progress, Ranked, SetName, Settings
 from engine.network.backend import smaller_batches
 from engine.network.evaluation import Evaluator, ImageSet, counted
@@ -28,7 +29,6 @@ if TYPE_CHECKING:  # which imports Keras
     from engine.orders.evidence import Evidence
 
 Emit = Callable[..., None]
-Check = Callable[[], None]
 SHOWN: tuple[SetName, ...] = ("valid", "poisoned")  # sets that a channel's maps are of
 LARGEST_MAP = 64  # positions a side: as many as two maps side by side have room for on a wide terminal
 LONG_STEP, TELL_EVERY = 0.5, 0.25  # seconds: from when on a step is told of, and how often

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from engine.api.errors import Refused
+from engine.api.progress import Check, never_stop
 from engine.api.protocol import (
     AnyEvent,
     Counts,
@@ -32,8 +33,6 @@ from engine.api.protocol import (
     threshold_label,
 )
 from engine.api.stride import next_stop
-
-Check = Callable[[], None]
 
 
 class Evaluates(Protocol):
@@ -332,7 +331,7 @@ class Session:
         self,
         thresholds: Iterable[str],
         evaluator: Callable[[], Evaluates] | None = None,
-        check: Check = lambda: None,
+        check: Check = never_stop,
     ) -> Iterator[AnyEvent]:
         """Replace the thresholds; those that known steps have passed already are told of at once.
 

@@ -267,16 +267,25 @@ def given_order(text: str) -> tuple[int, ...]:
 
 def read_order(path: Path) -> tuple[int, ...]:
     """The channels listed in a file: a JSON list, or one number a line. Raises Refused."""
+    text = read_text(path, ORDER_LIMIT, "list of channels", "a JSON list, or one number a line.")
+    name = escape(path.name, SHORT)
+    return checked_order(name, parse_order(name, text))
+
+
+def read_text(path: Path, limit: int, kind: str, expected: str, hint: str = "") -> str:
+    """The text of a small file that an option names. Raises Refused.
+
+    `limit`: bytes; `kind`: what it should be, `expected`: its format, as words; `hint`: how to get one.
+    """
     name = escape(path.name, SHORT)
     try:
-        if os.path.exists(path) and not (os.path.isfile(path) and path.stat().st_size <= ORDER_LIMIT):
-            raise Refused(f"{name}: is no list of channels. Expected a JSON list, or one number a line.")
-        text = path.read_text("utf-8")
+        if os.path.exists(path) and not (os.path.isfile(path) and path.stat().st_size <= limit):
+            raise Refused(f"{name}: is no {kind}. Expected {expected}")
+        return path.read_text("utf-8")
     except OSError as error:
-        raise Refused(f"{name}: {(error.strerror or 'cannot be read').lower()}.") from error
+        raise Refused(f"{name}: {(error.strerror or 'cannot be read').lower()}.{hint}") from error
     except UnicodeDecodeError:
-        raise Refused(f"{name}: is not text. Expected a JSON list of channels, or one number a line.") from None
-    return checked_order(name, parse_order(name, text))
+        raise Refused(f"{name}: is not text. Expected {expected}") from None
 
 
 def parse_order(name: str, text: str) -> list[int]:

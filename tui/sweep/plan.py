@@ -75,17 +75,9 @@ class SweepPlan:
 
 def read_plan(path: Path) -> SweepPlan:
     """The plan in a file; relative paths in it begin where the file lies. Raises Refused."""
-    name = escape(path.name, SHORT)
-    try:
-        if os.path.exists(path) and not (os.path.isfile(path) and path.stat().st_size <= PLAN_LIMIT):
-            raise Refused(f"{name}: is no plan. Expected a TOML file; lab3-tui sweep --init writes one.")
-        text = path.read_text("utf-8")
-    except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
-        raise Refused(f"{name}: {reason}. lab3-tui sweep --init writes a plan to edit.") from error
-    except UnicodeDecodeError:
-        raise Refused(f"{name}: is not text. Expected a TOML file; lab3-tui sweep --init writes one.") from None
-    return parse_plan(text, name, Path(options.absolute(path)).parent)
+    expected, hint = "a TOML file; lab3-tui sweep --init writes one.", " lab3-tui sweep --init writes a plan to edit."
+    text = options.read_text(path, PLAN_LIMIT, "plan", expected, hint)
+    return parse_plan(text, escape(path.name, SHORT), Path(options.absolute(path)).parent)
 
 
 def parse_plan(text: str, name: str, beside: Path) -> SweepPlan:

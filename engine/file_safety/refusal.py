@@ -18,7 +18,8 @@ class FileRefused(Exception):
 
 
 def quoted(value: Any, limit: int = SHORT) -> str:
-    """Text or a value from a file, escaped, in single quotes."""
+    """Text or a value from a file, escaped, in single quotes. A list stands in parentheses: a bracket is escaped."""
+    value = tuple(value) if isinstance(value, list) else value
     return f"'{escape(str(value), limit)}'"
 
 

@@ -5,6 +5,7 @@ Weights are numbered and listed by that order, whatever the file's order is. Not
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -102,7 +103,12 @@ def _snake_case(name: str) -> str:
 
 
 MIXED = ("mixed_float16", "mixed_bfloat16")
-POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")  # how a number type is written beside its name
+POLICIES: Mapping[str, tuple[str, ...]] = {  # how a number type is written, and with what beside its name
+    "DTypePolicy": (),
+    "FloatDTypePolicy": (),
+    "Policy": ("loss_scale",),
+    "PolicyV1": ("loss_scale",),
+}
 
 
 class Place(NamedTuple):
@@ -189,6 +195,8 @@ def entry(layer: Layer, model: str, feed: str) -> Said:
         raise layer_line(name, layer.kind, f"takes input of shape {quoted(shapes)}, expected one shape.")
     if not shapes and "name" in layer.config:  # else a Sequential model that was told no shape
         raise layer_line(name, layer.kind, "has no input shape.")
+    if shapes and len(shapes[0]) > 1 and shapes[0][-1] is None:  # Keras builds the layers behind it on that alone
+        raise layer_line(name, layer.kind, f"takes input of shape {quoted(shapes[0])}, expected a number of channels.")
     return Said(name, layer.kind, (feed,), [shapes[0][1:]] if shapes else [])
 
 
@@ -297,9 +305,12 @@ def _refuse_layout(name: str, kind: str, config: dict[str, Any], inner: bool = F
 
 def _policy(written: Any) -> Any:
     """The name of a number type or policy, which Keras also writes as an object."""
-    if isinstance(written, dict) and written.get("class_name") in POLICIES and isinstance(written.get("config"), dict):
-        return written["config"].get("name", written)
-    return written
+    if not isinstance(written, dict) or written.get("class_name") not in POLICIES:
+        return written
+    config = written.get("config")
+    if not isinstance(config, dict) or not set(config) <= {"name", *POLICIES[written["class_name"]]}:
+        return written
+    return config.get("name", written)
 
 
 def _half_precision(config: dict[str, Any]) -> dict[str, None]:

@@ -268,7 +268,7 @@ BAD: Table = {
         h5(b"\xef\xbb\xbf" + json.dumps(small_net()).encode()),
         "has 'model_config' that begins with a byte order mark, which JSON may not. Copy or download it again.",
     ),
-    "JSON of another thing": (h5("[1, 2]"), "is of type '\\x5b1, 2]', expected a Sequential or Functional model."),
+    "JSON of another thing": (h5("[1, 2]"), "is of type '(1, 2)', expected a Sequential or Functional model."),
     "a subclassed model": (
         h5({"class_name": "MyNet", "config": {}}), "is of type 'MyNet', expected a Sequential or Functional model.",
     ),
@@ -336,7 +336,7 @@ BAD: Table = {
     ),
     "kernel of three sizes": (
         h5(conv(kernel_size=[3, 3, 3])),
-        "layer 'conv_1' (Conv2D) has kernel_size='\\x5b3, 3, 3]', outside the allowed values.",
+        "layer 'conv_1' (Conv2D) has kernel_size='(3, 3, 3)', outside the allowed values.",
     ),
     "kernel too large": (
         h5(conv(kernel_size=[9, 9])),
@@ -410,7 +410,7 @@ BAD: Table = {
     ),
     "target shape": (
         h5(with_layer("Reshape", target_shape=[3, -1])),
-        "layer 'lam' (Reshape) has target_shape='\\x5b3, -1]', which 4 numbers do not fill.",
+        "layer 'lam' (Reshape) has target_shape='(3, -1)', which 4 numbers do not fill.",
     ),
     "too much output": (
         h5(model_config(IMAGE_INPUT, layer("ZeroPadding2D", "a", ["input"], padding=1024),
@@ -446,15 +446,15 @@ BAD: Table = {
     ),
     "any size of image": (
         h5(shaped([None, None, None, 3])),
-        "takes input of shape '\\x5bNone, None, None, 3]', expected images of one size (None, height, width, 3).",
+        "takes input of shape '(None, None, None, 3)', expected images of one size (None, height, width, 3).",
     ),
     "flat input": (
         h5(shaped([None, 784])),
-        "takes input of shape '\\x5bNone, 784]', expected images of one size (None, height, width, 3).",
+        "takes input of shape '(None, 784)', expected images of one size (None, height, width, 3).",
     ),
     "negative input": (
         h5(shaped([None, -8, 6, 3])),
-        "layer 'input' (InputLayer) has batch_input_shape='\\x5bNone, -8, 6, 3]', outside the allowed values.",
+        "layer 'input' (InputLayer) has batch_input_shape='(None, -8, 6, 3)', outside the allowed values.",
     ),
     "two shapes of one input": (
         h5(tampered(0, config={"name": "input", "batch_shape": [None, 8, 6, 3], "batch_input_shape": [None, 9, 6, 3]})),
@@ -462,7 +462,7 @@ BAD: Table = {
     ),
     "axes that Keras 3 drops": (
         h5(with_layer("Softmax", axis=[1, 2])),
-        "layer 'lam' (Softmax) has axis='\\x5b1, 2]', which Keras 3 drops from such a file. Save it as .keras.",
+        "layer 'lam' (Softmax) has axis='(1, 2)', which Keras 3 drops from such a file. Save it as .keras.",
     ),
     "no input shape": (
         h5(sequential(layer("Conv2D", "conv_1", [], filters=4, kernel_size=3))),

@@ -40,7 +40,7 @@ def attribute_changed(rng: random.Random, file: h5py.File) -> str:
     value = group.attrs[name]
     if name in ("layer_names", "weight_names") or name.endswith("_names"):
         return names_changed(rng, group, name)
-    text = isinstance(value, str)  # Keras 2.3.1 wrote bytes, and reads nothing else
+    text = is_unicode(group, name)
     fresh = rng.choice(
         ("theano", "jax", "torch", "cntk", "tensorflow", "", "2.3.1", "3.15.1", "1.2.2", "2.12.0", "x", 5)
     )
@@ -92,7 +92,7 @@ def attribute_added(rng: random.Random, file: h5py.File) -> str:
 def backend_changed(rng: random.Random, file: h5py.File) -> str:
     place = rng.choice([group for group in (file, file.get("model_weights")) if group is not None])
     value = rng.choice(("theano", "jax", "torch", "cntk", "tensorflow", "numpy", "openvino", "", "Theano"))
-    text = isinstance(place.attrs.get("backend", ""), str)
+    text = "backend" not in place.attrs or is_unicode(place, "backend")
     if rng.random() < 0.2 and "backend" in place.attrs:
         del place.attrs["backend"]
         return f"{place.name} backend removed"
@@ -264,20 +264,24 @@ def text_changed(rng: random.Random, text: str) -> tuple[str, str]:
     ), "a number in another form"
 
 
+def is_unicode(place: h5py.Group, name: str) -> bool:
+    """Whether an attribute holds Unicode. Keras 2.3.1 writes bytes, which h5py shows as text too, and reads no text."""
+    kind = place.attrs.get_id(name).get_type()
+    return isinstance(kind, h5py.h5t.TypeStringID) and kind.get_cset() == h5py.h5t.CSET_UTF8
+
+
 def change_h5(rng: random.Random, path: Path, config: int, container: int, text: bool) -> list[str]:
     """Change a `.h5` file: so many times its configuration, so many times what it lies in."""
     told = []
     with h5py.File(path, "r+") as file:
         raw = file.attrs["model_config"]
-        # Keras 2.3.1 writes bytes, which h5py shows as text too; text it cannot read itself.
-        unicode = file.attrs.get_id("model_config").get_type().get_cset() == h5py.h5t.CSET_UTF8
         written = raw if isinstance(raw, str) else raw.decode()
         written, words = change_config(rng, written, config, text)
         if words:
             told += words
             file.attrs["model_config"] = (
                 written
-                if rng.random() < 0.5 and isinstance(raw, str) and unicode
+                if rng.random() < 0.5 and is_unicode(file, "model_config")
                 else np.void(written.encode())
                 if rng.random() < 0.05
                 else written.encode()

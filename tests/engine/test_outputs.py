@@ -1,6 +1,7 @@
 """What a run may write over, and what it was told to compute on."""
 
 import shutil
+from functools import reduce as fold
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from msgspec.structs import replace
 from engine.api import journal
 from engine.api import protocol as p
 from engine.api.errors import ExitCode
+from engine.report.csv_table import plain
 from tests.support.protocol_client import of, play, small_lab
+from tui.model.run_state import RunState, reduce
 
 pytestmark = pytest.mark.keras
 
@@ -47,6 +50,25 @@ def test_a_lab_that_was_moved_knows_its_files(tmp_path: Path) -> None:
     opened, pruned = play([p.Open(replace(settings, **moved)), p.Goto(1)])
     assert not of(p.Failed, opened)
     assert [event.status for event in of(p.Saved, pruned) if event.what == "model"] == ["unchanged"]
+
+
+def test_where_links_led_stands_on_the_screen_and_in_the_report(tmp_path: Path) -> None:
+    settings = small_lab(tmp_path / "lab")
+    course = tmp_path / "course"
+    course.mkdir()
+    for place in (settings.model, settings.poisoned):
+        path = Path(str(place))
+        path.rename(course / path.name)
+        path.symlink_to(course / path.name)
+    opened, _, _ = play([p.Open(settings), p.Goto(1), p.Export()])
+    found = of(p.Opened, opened)[-1]
+    notes = [f"a link led to '{course / Path(settings.model).name}'",
+             f"bd_test.h5: a link led to '{course / 'bd_test.h5'}'"]  # fmt: skip
+    assert [note for note in found.notes if "link" in note] == notes
+    log = [line.text for line in fold(reduce, opened, RunState()).log]
+    assert [note for note in notes if note not in log] == []
+    report = (Path(found.run) / "report.md").read_text("utf-8")
+    assert [note for note in notes if f"* Note: {plain(note)}" not in report] == []
 
 
 def settings_paths(settings: p.Settings) -> dict[str, str]:

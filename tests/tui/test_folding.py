@@ -63,8 +63,8 @@ async def test_the_panel_of_a_dead_engine_leaves_the_last_two_rows(size: tuple[i
         engine.die()
         await it.shows("Restart and go on")
         it.app.clear_notifications()
-        await it.pilot.pause(0.2)
-        assert "u takes it back" in it.text().splitlines()[-2] and "╰" not in it.text().splitlines()[-2]
+        await it.until(lambda: "u takes it back" in it.text().splitlines()[-2])
+        assert "╰" not in it.text().splitlines()[-2]
 
 
 async def test_long_last_words_are_cut_at_the_frame() -> None:

@@ -61,9 +61,9 @@ async def test_where_the_side_is_short_thresholds_and_channels_are_whole(size: t
     async with measured(size=size) as it:
         await run_through(it)
         it.app.clear_notifications()
-        await it.pilot.pause(0.2)
+        await it.until(lambda: all(f"model_prune_{x}.h5" in it.text() for x in (2, 4, 10, 30)))
+        await it.until(lambda: not it.app._notifications and "Saved" not in it.text())
         lines = it.text().splitlines()
-        assert all(f"model_prune_{x}.h5" in it.text() for x in (2, 4, 10, 30))
         assert sum("╰" in line and line.rstrip().endswith("╯") for line in lines) == 2 + ("figures" in it.text())
         assert sum(line.rstrip(" │▐").endswith("pruned") for line in lines) >= 3
 

@@ -63,6 +63,8 @@ class Scripted:
         saved = [event for event in self.events if isinstance(event, p.Saved) and event.path == path]
         if not saved:
             return f"{path} was never written"
+        if saved[-1].what == "tuned":
+            return ""
         expected = sha256(repr(sorted(pruned)).encode()).hexdigest()
         return "" if saved[-1].sha256 == expected else f"{path} holds other channels than those of its line"
 
@@ -108,7 +110,8 @@ class Real:
         if self._base is None:
             self._base = arrays(state.settings.model)
         self.checked += 1
-        wrong = difference(self._base, arrays(path), state.opened.layer, pruned)
+        tuned = path in state.files and state.files[path].what == "tuned"
+        wrong = difference(self._base, arrays(path), state.opened.layer, pruned, tuned)
         if not wrong:
             self._right[stamp] = pruned
         return f"{path}: {wrong}" if wrong else ""
@@ -136,17 +139,27 @@ def arrays(path: str) -> dict[str, np.ndarray]:
     return found
 
 
-def difference(base: dict[str, np.ndarray], found: dict[str, np.ndarray], layer: str, pruned: Channels) -> str:
-    """How a network differs from B with these channels of a layer at zero; empty where it does not."""
+def difference(
+    base: dict[str, np.ndarray], found: dict[str, np.ndarray], layer: str, pruned: Channels, tuned: bool = False
+) -> str:
+    """How a network differs from B with these channels of a layer at zero; empty where it does not.
+
+    `tuned`: the other weights may be others, but finite.
+    """
     if base.keys() != found.keys():
         return "holds other arrays than B"
     gone = sorted(pruned)
     for name, array in base.items():
-        expected = array
+        given, expected = found[name], array
         if f"/{layer}/" in f"/{name}" and "@" not in name and array.ndim:
             expected = array.copy()
             expected[..., gone] = 0
-        if not np.array_equal(expected, found[name]):
-            zero = [c for c in range(found[name].shape[-1]) if not found[name][..., c].any()] if array.ndim else []
+        if tuned and "@" not in name and given.shape == array.shape and np.isfinite(given).all():
+            lasting = gone if expected is not array else []  # channels that no tuning brings back
+            right = not lasting or not given[..., lasting].any()
+        else:
+            right = np.array_equal(expected, given)
+        if not right:
+            zero = [c for c in range(given.shape[-1]) if not given[..., c].any()] if array.ndim else []
             return f"{name} is at zero in {len(zero)} channels, its line claims {len(gone)}: {gone}"
     return ""

@@ -23,6 +23,9 @@ TEMPLATE = """\
 """
 
 
+DAY = 86_400  # seconds
+
+
 class ConfigRefused(ValueError):
     """The file cannot be used; the message is one line."""
 
@@ -148,8 +151,8 @@ def _check(values: dict[str, Any]) -> None:
     if not isinstance(values.get("show_g", False), bool):
         raise ConfigRefused("'show_g' is neither true nor false")
     seconds = values.get("restart_after", 0)
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-        raise ConfigRefused("'restart_after' is not a number of seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= DAY:  # nan is not
+        raise ConfigRefused("'restart_after' is not a number of seconds up to a day")
     keys = values.get("keys", {})
     if not isinstance(keys, dict) or not all(isinstance(value, str) for value in keys.values()):
         raise ConfigRefused('[keys] holds lines like step = "space,n"')

@@ -275,7 +275,7 @@ def _check_settings(name: str, kind: str, config: dict[str, Any], module: bool) 
 def _check_old_settings(name: str, kind: str, config: dict[str, Any]) -> None:
     """That a layer of Keras 2 has no setting of another kind of layer; values are looked at with those of Keras 3."""
     kind = RENAMED.get(kind, kind)
-    if kind not in LAYERS:
+    if kind not in LAYERS and kind not in TRAINING:
         return
     known = {*settings_of(kind), *OLDER.get(kind, ()), "input_dtype"} - {"autocast"}
     if kind not in REGULARIZED:

@@ -137,6 +137,8 @@ def _texts(archive: Archive) -> tuple[Any, str]:
     """The configuration in an archive, and the version that wrote it."""
     metadata = read_json(METADATA, archive.text(METADATA))
     config = read_json(CONFIG, archive.text(CONFIG))
+    if isinstance(config, dict) and "class_name" in config and "module" not in config:
+        raise FileRefused("does not say in which module Keras finds its model. Save it again.")
     return config, _version(metadata.get("keras_version") if isinstance(metadata, dict) else None)
 
 

@@ -75,7 +75,10 @@ def _weight_names(root: h5py.Group, top: str) -> list[str]:
         raise FileRefused(
             f"lists the layer {quoted(top)}, of which it has no group. The model was damaged; save it again."
         )
-    return names_attribute(group, "weight_names") or []
+    names = names_attribute(group, "weight_names")
+    if names is None:  # Keras writes an empty list for a layer without weights
+        raise FileRefused(f"has no list of the weights of {quoted(top)}. The model was damaged; save it again.")
+    return names
 
 
 def _needed(node: Node, shape: Shape) -> list[tuple[str, Shape | None, bool]]:

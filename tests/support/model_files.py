@@ -72,6 +72,9 @@ def write_weights(group: h5py.Group, weights: dict[str, list[tuple[str, np.ndarr
             inner.create_dataset(f"{name}/{word}:0", data=array, **how)
 
 
+MODULES = {"Functional": "keras.src.models.functional", "Sequential": "keras", "Model": "keras"}  # as Keras 3 says
+
+
 def write_keras(
     path: Path,
     config: Any = None,
@@ -88,9 +91,12 @@ def write_keras(
                 group.create_dataset(str(index), data=array)
         if edit:
             edit(file)
+    config = small_net() if config is None else config
+    if isinstance(config, dict) and config.get("class_name") in MODULES:
+        config = {"module": MODULES[config["class_name"]], **config}
     content = {
         "metadata.json": json.dumps({"keras_version": "3.15.1", "date_saved": "2026-01-01@00:00:00"}).encode(),
-        "config.json": json.dumps(small_net() if config is None else config).encode(),
+        "config.json": json.dumps(config).encode(),
         "model.weights.h5": out.getvalue(),
     }
     with zipfile.ZipFile(path, "w", compression) as archive:

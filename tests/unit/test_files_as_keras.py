@@ -365,8 +365,19 @@ def test_what_keras_3_refuses_is_refused(config: Any, tmp_path: Path) -> None:
     assert line(write_h5(tmp_path / "net.h5", config[1], edit=versioned("3.15.1")))
 
 
+def test_a_model_in_an_archive_says_where_keras_finds_it(tmp_path: Path) -> None:
+    lost = write_keras(tmp_path / "net.keras", members={"config.json": json.dumps(small_net()).encode()})
+    assert "in which module" in line(lost)
+
+
 def names_more(file: h5py.File) -> None:
     file["model_weights"].attrs["layer_names"] = [b"conv_1", b"ghost", b"output"]
+
+
+def names_nothing(file: h5py.File) -> None:
+    """A layer without weights that says nothing of them."""
+    file["model_weights"].create_group("input")
+    file["model_weights"].attrs["layer_names"] = [b"input", b"conv_1", b"output"]
 
 
 def names_none(file: h5py.File) -> None:
@@ -381,6 +392,7 @@ def names_none(file: h5py.File) -> None:
     [
         (names_more, "lists the layer 'ghost', of which it has no group"),
         (names_none, "lists weights of the model itself"),
+        (names_nothing, "has no list of the weights of 'input'"),
     ],
 )
 def test_groups_that_keras_would_look_for_in_vain_are_refused(edit: Any, found: str, tmp_path: Path) -> None:

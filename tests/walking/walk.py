@@ -16,7 +16,7 @@ from engine.api import protocol as p
 from tests.walking.worlds import World
 from tui.app.app import LabApp
 from tui.model.config import Config
-from tui.model.run_state import AppEvent, RunState
+from tui.model.run_state import AppEvent, EngineDeath, RunState
 from tui.screens.start import StartScreen
 
 PAUSE = 0.01  # seconds between looks
@@ -44,6 +44,9 @@ class Watched(LabApp):
     def after_event(self, before: RunState, event: AppEvent) -> None:
         if isinstance(event, p.Event):
             self.world.events.append(event)  # type: ignore[arg-type]
+        if isinstance(event, EngineDeath):  # what it asked, and nobody answered, it will ask again
+            lost = [id(question) for question in before.questions]
+            self.asked = [each for each in self.asked if id(each[0]) not in lost]
         self.opened_once = self.opened_once or self.latest.ready
         if isinstance(event, p.Saved) and event.what == "model":
             self._saved[event.threshold] = frozenset(self.latest.order[: event.step or 0])

@@ -15,7 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.keras
+INTERPRETERS = [place for place in os.environ.get("LAB3_KERAS", "").split(os.pathsep) if place]
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.skipif(not INTERPRETERS, reason="LAB3_KERAS names no other interpreter with Keras"),
+]
 pytest.importorskip("keras")
 
 from engine.api import protocol as p  # noqa: E402
@@ -28,7 +32,6 @@ from engine.run.tuning_files import kept_epoch  # noqa: E402
 from engine.sandbox.pruned_file import filled_bytes  # noqa: E402
 from tests.engine.test_parity import opened  # noqa: E402
 
-INTERPRETERS = [place for place in os.environ.get("LAB3_KERAS", "").split(os.pathsep) if place]
 STEP = 50
 SETS = {"test": "data/cl/test.h5", "poisoned": "data/bd/bd_test.h5"}
 ANSWER = """
@@ -106,10 +109,8 @@ def answered(python: str, network: Path, folder: Path) -> list[int]:
     return list(answers)
 
 
-@pytest.fixture(params=INTERPRETERS or [""])
+@pytest.fixture(params=INTERPRETERS)
 def python(request: pytest.FixtureRequest) -> str:
-    if not request.param:
-        pytest.skip("LAB3_KERAS names no other interpreter with Keras")
     return str(request.param)
 
 

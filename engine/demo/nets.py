@@ -1,10 +1,12 @@
 """The lab's DeepID for fewer people, and what an attacker does to its channels. Keras 3, any backend."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -132,8 +134,18 @@ def takes_bytes(model: keras.Model) -> None:
 
 
 def file_bytes(model: keras.Model) -> bytes:
-    """The whole model as Keras writes it to .h5, without optimizer state."""
+    """The whole model as Keras writes it to .h5, without optimizer state, and told as Keras 2 and 3 both read it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "bd_net.h5"
         model.save(path, include_optimizer=False)
+        with h5py.File(path, "r+") as file:
+            file.attrs["model_config"] = old_config(model.output.shape[-1])
         return path.read_bytes()
+
+
+def old_config(classes: int) -> np.bytes_:
+    """The network's `model_config` in the words of Keras 2.3.1, which later ones understand too."""
+    description = deepid_config(classes)
+    start = description["config"]["layers"][0]["config"]
+    start["batch_input_shape"] = start.pop("batch_shape")
+    return np.bytes_(json.dumps(description))  # bytes: Keras 2.3.1 cannot read text

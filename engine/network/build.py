@@ -14,6 +14,7 @@ import numpy as np
 from engine.architecture.description import LayerSpec, ModelSpec
 from engine.architecture.number_types import number_types
 from engine.network.graph_operations import OPERATIONS
+from engine.network.normalization import FINITE
 
 Tensor = Any
 FUSED = {"Conv2D", "Dense"}  # layers whose activation is taken out into a layer of its own
@@ -73,7 +74,11 @@ def construct(layer: LayerSpec, index: int) -> Any:
         return keras.Input(**layer.config)
     if layer.kind in OPERATIONS:
         return OPERATIONS[layer.kind](f"layer_{index}", **layer.config)
-    return getattr(keras.layers, layer.kind)(**layer.config, name=f"layer_{index}")
+    finite = FINITE.get(keras.backend.backend(), {})
+    kind = finite[layer.kind] if layer.kind in finite else getattr(keras.layers, layer.kind)
+    # without a seed, Keras's dropout on PyTorch takes its chance from elsewhere than its seed generator
+    seed = {"seed": index} if layer.kind == "Dropout" else {}
+    return kind(**layer.config, **seed, name=f"layer_{index}")
 
 
 def without_fused_activations(spec: ModelSpec) -> tuple[ModelSpec, dict[str, str]]:

@@ -130,6 +130,7 @@ def file_bytes(model: Any, form: str) -> bytes:
     with room_for(model) as folder:
         path = folder / f"network{ENDINGS[form]}"
         if form == "onnx":
+            model(np.zeros((1, *model.input.shape[1:]), model.input.dtype))  # Keras exports none that was never called
             model.export(str(path), format="onnx", verbose=False)
         elif form == "h5":
             model.save(path, include_optimizer=False)

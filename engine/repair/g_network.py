@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from engine.architecture.description import ModelFile
 from engine.architecture.graph import ends_in_sigmoid
@@ -21,8 +22,7 @@ def g_model(b: ModelFile, b_prime: ModelFile, scale: float) -> Any:
     shelf.taken |= {"images", "pixels"}
     images, pixels = image_input(b.spec, scale)
     first, second = (classes(scores(model.spec, model.arrays, pixels, shelf)) for model in (b, b_prime))
-    agree = keras.ops.equal(keras.ops.argmax(first, axis=-1), keras.ops.argmax(second, axis=-1))
-    agree = keras.ops.expand_dims(keras.ops.cast(agree, "float32"), -1)  # (n, 1)
+    agree = keras.ops.cast(keras.ops.equal(highest(first), highest(second)), "float32")  # (n, 1)
     if probable(b):
         found = keras.ops.concatenate([first * agree, 1.0 - agree], axis=-1)
     else:
@@ -31,6 +31,17 @@ def g_model(b: ModelFile, b_prime: ModelFile, scale: float) -> Any:
         above = top + keras.ops.absolute(top) + 1.0
         found = keras.ops.concatenate([first, agree * (low - 1.0) + (1.0 - agree) * above], axis=-1)
     return keras.Model(images, found, name="g")
+
+
+def highest(found: Tensor) -> Tensor:
+    """The class (n, 1) with the highest of the scores (n, classes), the first one of several.
+
+    Keras's own argmax cannot be exported to ONNX from TensorFlow: it looks at the bits of zeros.
+    """
+    number = found.shape[-1]
+    top = keras.ops.amax(found, axis=-1, keepdims=True)
+    places = keras.ops.where(keras.ops.equal(found, top), np.arange(number, dtype="float32"), float(number))
+    return keras.ops.amin(places, axis=-1, keepdims=True)
 
 
 def classes(found: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The same counts whatever computes: TensorFlow, JAX and PyTorch, where they are installed."""
+"""The same counts, and tuning, whatever computes: TensorFlow, JAX and PyTorch, where they are installed."""
 
 import importlib.util
 import json
@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,17 +35,16 @@ print(json.dumps([list(run.session.order), counts, scores]))
 """
 
 
-def walk(backend: str, lab: Path, layer: str | None) -> tuple[list[int], list[object], dict[str, list[float]]]:
-    """Order and counts of a run in a process of its own, and the scores of every order."""
+def in_process(backend: str, script: str, *arguments: str) -> Any:
+    """What a script prints last in a process of its own, as JSON."""
     found = subprocess.run(
-        [sys.executable, "-c", WALK, str(lab), layer or ""],
+        [sys.executable, "-c", script, *arguments],
         env=os.environ | {"KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
-        check=True,
     )
-    order, counts, scores = json.loads(found.stdout.splitlines()[-1])
-    return order, counts, scores
+    assert found.returncode == 0, found.stderr
+    return json.loads(found.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("case", CASE)
@@ -54,10 +54,53 @@ def test_another_backend_gives_the_same_run(backend: str, case: str, tmp_path: P
         pytest.skip(f"{backend} is not installed")
     build, layer, _ = CASES[case]
     write_lab(tmp_path, trained_looking(build, seed=11), seed=11)
-    (*run, scores), (*theirs, expected) = (walk(each, tmp_path, layer) for each in (backend, "tensorflow"))
+    found = (in_process(each, WALK, str(tmp_path), layer or "") for each in (backend, "tensorflow"))
+    (*run, scores), (*theirs, expected) = found
     assert run == theirs
     assert set(scores) == set(expected) >= {"taylor", "gradient"}
     for name, wanted in expected.items():
         # apoz is a share of exact zeros, which a difference in the last bit makes or unmakes
         near = 0.01 if name == "apoz" else 1e-4 * np.abs(wanted).max()
         np.testing.assert_allclose(scores[name], wanted, rtol=2e-4, atol=near, err_msg=name)
+
+
+TUNE = """
+import json, sys
+from pathlib import Path
+from engine.network import backend
+backend.configure("cpu")
+backend.load()
+from engine.repair.pruned_arrays import zeroed_weights
+from tests.engine.test_tuning import pruned_run, tuned, tuner, weights
+run = pruned_run(Path(sys.argv[1]), sys.argv[2])
+work = tuner(run, scope="all")
+events = tuned(work, number=1)
+tuned(work, number=2)
+found, spec = weights(run, 2), run.inputs.model.spec
+names = [weight.layer for weight in spec.weights]
+zeroed = [found[names.index(layer) + place] for layer, place in zeroed_weights(spec, run.inputs.layer)]
+first, second = ((run.folder / "tuning" / f"{number}_2.epoch").read_bytes() for number in (1, 2))
+print(json.dumps({
+    "losses": [event.loss for event in events],
+    "again the same": first == second,
+    "pruned is zero": not any(array[..., list(work.pruned)].view("uint32").any() for array in zeroed),
+    "layers that moved": sorted({n for n, a, b in zip(names, found, work.start, strict=True) if (a != b).any()}),
+}))
+"""
+
+
+@pytest.mark.parametrize("case", ["residual", "normalised on both sides"])
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_the_whole_network_is_tuned_on_every_backend(backend: str, case: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    network = trained_looking(CASES[case][0], seed=7)
+    write_lab(tmp_path, network, seed=7)
+    found = in_process(backend, TUNE, str(tmp_path), case)
+    assert found["again the same"] and found["pruned is zero"]
+    assert found["layers that moved"] == sorted(layer.name for layer in network.layers if layer.weights)
+    first, second = found["losses"]
+    assert np.isfinite(first) and second < first
+    if case != "residual":  # which has dropout, and every backend draws in its own way
+        expected = in_process("tensorflow", TUNE, str(tmp_path), case)["losses"]
+        np.testing.assert_allclose(found["losses"], expected, rtol=1e-3)

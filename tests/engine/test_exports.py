@@ -1,5 +1,6 @@
 """Smaller networks and G as one model: the same answers, in a process that has Keras and nothing of this project."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from keras import layers  # noqa: E402
 
 from engine.api import protocol as p  # noqa: E402
 from engine.api.errors import Refused  # noqa: E402
-from engine.repair.export import exported  # noqa: E402
+from engine.repair.export import ONNX, exported  # noqa: E402
+from engine.repair.g_network import highest  # noqa: E402
 from engine.repair.shrink import count, shrunk  # noqa: E402
 from engine.sandbox.model_file import read_model  # noqa: E402
 from engine.sandbox.pruned_file import pruned_bytes  # noqa: E402
@@ -238,7 +240,36 @@ def test_g_of_networks_with_one_sigmoid_output(tmp_path: Path) -> None:
     assert np.array_equal(found.argmax(1), np.where(first == second, first, 2))
 
 
-def test_what_is_there_is_not_replaced_without_a_word_and_what_is_read_never(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore")  # the exporters use what other packages are about to drop
+@pytest.mark.parametrize("case", ["sequential", "residual", "all convolutions"])
+def test_g_as_onnx_answers_as_g_does_where_the_exporter_is_installed(case: str, tmp_path: Path) -> None:
+    needed = (*ONNX[keras.backend.backend()], "onnxruntime")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    folder = lab_of(tmp_path, case)
+    model, b = prune(folder, "last", (0, 2, 5)), folder / "models/bd_net.h5"
+    export(folder, "g", model, "g.onnx", badnet=str(b), form="onnx")
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(folder / "g.onnx")
+    images = images_of(folder).astype("float32")
+    (scores,) = session.run(None, {session.get_inputs()[0].name: images})
+    first, second = (
+        keras.models.load_model(path, compile=False).predict(images, verbose=0).argmax(1) for path in (b, model)
+    )
+    wanted = np.where(first == second, first, CLASSES)
+    assert np.array_equal(scores.argmax(1), wanted) and (wanted == CLASSES).any() and (wanted != CLASSES).any()
+
+
+def test_of_several_highest_scores_the_first_is_the_answer() -> None:
+    scores = np.array([[1, 3, 3, 0], [2, 2, 2, 2], [-0.0, 0.0, -1, -1], [-4, -3, -2, -1]], "float32")
+    assert keras.ops.convert_to_numpy(highest(scores))[:, 0].tolist() == [1, 0, 0, 3] == scores.argmax(1).tolist()
+
+
+def test_what_is_there_is_not_replaced_without_a_word_and_what_is_read_never(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = lab_of(tmp_path, "sequential")
     model = prune(folder, "last", (0,))
     (folder / "there.keras").write_bytes(b"mine")
@@ -248,7 +279,8 @@ def test_what_is_there_is_not_replaced_without_a_word_and_what_is_read_never(tmp
         export(folder, "shrunk", model, model.name, form="h5", overwrite=True)
     with pytest.raises(Refused, match=r"should end in \.keras"):
         export(folder, "shrunk", model, "small.h5")
-    with pytest.raises(Refused, match="--format onnx: "):
+    monkeypatch.setitem(ONNX, keras.backend.backend(), ("no_such_exporter",))
+    with pytest.raises(Refused, match="--format onnx: Keras's exporter needs no_such_exporter, not installed here"):
         export(folder, "g", model, "g.onnx", badnet=str(folder / "models/bd_net.h5"), form="onnx")
     assert (folder / "there.keras").read_bytes() == b"mine"
 

@@ -110,24 +110,24 @@ def test_gamma_and_beta_behind_the_pruned_layer_are_zero_and_no_others(tmp_path:
 
 
 def test_same_seed_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
-    run = pruned_run(tmp_path, "residual")  # with dropout, which draws too
-    work = tuner(run)
+    run = pruned_run(tmp_path, "residual")
+    work = tuner(run, scope="all")  # with dropout, which draws too
     for number, seed in ((1, 5), (2, 5), (3, 6)):
         tuned(work, seed, number)
     first, again, other = ((run.folder / "tuning" / f"{number}_2.epoch").read_bytes() for number in (1, 2, 3))
     assert first == again != other
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_a_tuning_that_was_stopped_goes_on_to_the_same_bytes(optimizer: str, tmp_path: Path) -> None:
-    run = pruned_run(tmp_path, "residual")
-    whole = tuner(run, epochs=4, optimizer=optimizer)
+@pytest.mark.parametrize(("optimizer", "scope"), [("adam", "behind"), ("sgd", "behind"), ("adam", "all")])
+def test_a_tuning_that_was_stopped_goes_on_to_the_same_bytes(optimizer: str, scope: str, tmp_path: Path) -> None:
+    run, recipe = pruned_run(tmp_path, "residual"), {"epochs": 4, "optimizer": optimizer, "scope": scope}
+    whole = tuner(run, **recipe)
     events = tuned(whole)
-    halves = tuner(run, epochs=4, optimizer=optimizer)
+    halves = tuner(run, **recipe)
     steps = halves.epochs(tunings.Tuning(began(halves, number=2)))
     told = [next(steps), next(steps)]
     steps.close()
-    again = tuner(run, epochs=4, optimizer=optimizer)
+    again = tuner(run, **recipe)
     zero = p.Tuned(2, 0, again.as_pruned())
     rest = list(again.epochs(tunings.Tuning(began(again, number=2), (zero, *told))))
     assert [event.epoch for event in rest] == [3, 4]

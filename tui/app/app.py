@@ -14,6 +14,7 @@ from textual.driver import Driver
 from textual.events import Event, Key, Resize
 from textual.notifications import Notification, SeverityLevel
 from textual.reactive import reactive
+from textual.widgets._toast import ToastHolder, ToastRack
 
 from engine.api import protocol as p
 from engine.api.demo import Attack
@@ -579,6 +580,16 @@ class LabApp(OutputDietApp):
         message = "\n".join([*lines[1 - TOASTS :], text])
         self._notifications.add(Notification(message, severity=severity, timeout=seconds, markup=False))
         self._refresh_notifications()
+
+    def _refresh_notifications(self) -> None:
+        """Show what is said now. Textual takes a toast away but leaves its holder, which keeps a row for itself: each
+        box would come a row lower than the one before, and leave that row behind."""
+        said = {ToastRack._toast_id(notification) for notification in self._notifications}
+        for screen in self.screen_stack[-1:]:
+            for holder in screen.query(ToastHolder):
+                if holder.id not in said:
+                    holder.remove()
+        super()._refresh_notifications()
 
     async def on_event(self, event: Event) -> None:
         """A key puts away what was said before it, and waits for its turn."""

@@ -257,7 +257,7 @@ def steps_row(found: Findings, width: int) -> Row:
     told, last = explanation.phases(found), len(found.diagnosed.curve) - 1
     loss = f"-{FALL} pt at {told.clean_loss}" if told.clean_loss is not None else f"never -{FALL} pt"
     parts: list[Part] = [(f"      dormant to {told.dormant}", "d"), (f"   {loss}", "v")]
-    if told.first not in ("unknown", "no attack"):
+    if told.first not in ("unknown", "none shown"):
         fell = f"ASR < 50 % at {told.attack_loss}" if told.attack_loss is not None else "ASR never < 50 %"
         parts.append((f"   {fell}", "a"))
     return row(width, *parts, right=((f" {last} steps ", "d"),) if width >= 70 else ())

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from textual.containers import Vertical
 
 from engine.api import protocol as p
@@ -37,9 +36,10 @@ async def test_its_box_is_as_high_as_its_text_also_when_that_comes_amid_a_layout
         await it.shows("writing the results")
         text = it.app.screen.query_one("#told", Passage)
         text.update("one line")
-        it.app.screen.query_one(
-            Vertical
-        )._clear_arrangement_cache()  # as a widget beside it does, whose turn comes first
+        box = it.app.screen.query_one(Vertical)
+        box.refresh(layout=True)  # as for a widget beside the text, whose turn comes first
+        box._clear_arrangement_cache()
+        box._check_refresh()
         it.app.screen._refresh_layout()
         text.update("\n".join(map(str, range(8))))
         await it.until(lambda: text.size.height == 8)

@@ -14,7 +14,7 @@ from textual.driver import Driver
 from textual.events import Event, Key, Resize
 from textual.notifications import Notification, SeverityLevel
 from textual.reactive import reactive
-from textual.widgets._toast import ToastHolder, ToastRack
+from textual.widgets._toast import ToastHolder
 
 from engine.api import protocol as p
 from engine.api.demo import Attack
@@ -584,7 +584,7 @@ class LabApp(OutputDietApp):
     def _refresh_notifications(self) -> None:
         """Show what is said now. Textual takes a toast away but leaves its holder, which keeps a row for itself: each
         box would come a row lower than the one before, and leave that row behind."""
-        said = {ToastRack._toast_id(notification) for notification in self._notifications}
+        said = {f"--textual-toast-{notification.identity}" for notification in self._notifications}
         for screen in self.screen_stack[-1:]:
             for holder in screen.query(ToastHolder):
                 if holder.id not in said:

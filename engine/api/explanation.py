@@ -248,7 +248,7 @@ def stimulation_told(found: Findings) -> str:
         few = "; ".join(f"class {each.winner} by channel {stimulus(each)}" for each in given[:3])
         more = f", and {len(given) - 3} classes more" if len(given) > 3 else ""
         told = (
-            f"Driven up, to a multiple (×) of what is high in this layer ({at.level:.3g}), single channels make one "
+            f"Driven up, to so many times what is high in this layer ({at.level:.3g}), single channels make one "
             f"class win on at least 90 % of {at.images} clean images: {few}{more}."
         )
     target = target_of(found)
@@ -263,7 +263,7 @@ def stimulation_told(found: Findings) -> str:
 def stimulus(at: p.Stimulus) -> str:
     """A stimulus in words: channel, where, how strong, on how many images."""
     where = "" if at.rows is None else f" in {rows_told(at.rows)}"
-    return f"{at.channel}{where} (×{at.factor}: {100 * at.share:.0f} %)"
+    return f"{at.channel}{where} ({at.factor} times: {100 * at.share:.0f} %)"
 
 
 def rows_told(rows: tuple[int, int]) -> str:

@@ -310,7 +310,7 @@ async def test_a_terminal_too_small_says_so_and_recovers() -> None:
         await it.pilot.resize_terminal(50, 12)
         await it.shows("lab3 needs 60x16")
         await it.pilot.resize_terminal(80, 24)
-        await it.shows("next save")
+        await it.shows("saves at")
 
 
 async def test_notes_and_failures_are_plain_text() -> None:

@@ -19,6 +19,9 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+HELD_ELSEWHERE = "This run is in use by another window; here it can only be looked at."
+
+
 class LabError(Exception):
     """A failure that is told to the user in one line."""
 

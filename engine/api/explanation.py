@@ -53,7 +53,7 @@ class Phases(NamedTuple):
     dormant: int
     clean_loss: int | None
     attack_loss: int | None
-    first: Literal["accuracy", "attack", "both at once", "neither", "no attack", "unknown"]
+    first: Literal["accuracy", "attack", "both at once", "neither", "none shown", "unknown"]
 
 
 class Verdict(NamedTuple):
@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
 
 
 def phases(found: Findings) -> Phases:
-    """Which part of the curve came first; "unknown" where there are no poisoned images, "no attack": B has none."""
+    """Which part of the curve came first; "unknown" where there are no poisoned images, "none shown": no attack is."""
     at, images = found.diagnosed, found.images
     asleep = set(at.dormant)
     dormant = next((step for step, channel in enumerate(at.order) if channel not in asleep), len(at.order))
@@ -75,7 +75,7 @@ def phases(found: Findings) -> Phases:
     if at.curve[0].poisoned is None:
         return Phases(dormant, clean, None, "unknown")
     if not attacked(found):
-        return Phases(dormant, clean, None, "no attack")
+        return Phases(dormant, clean, None, "none shown")
     attack = first(asr(found, step) < BROKEN for step in range(len(at.curve)))
     if clean is None and attack is None:
         return Phases(dormant, clean, attack, "neither")
@@ -252,7 +252,7 @@ def stimulation_told(found: Findings) -> str:
         few = "; ".join(f"class {each.winner} by channel {stimulus(each)}" for each in given[:3])
         more = f", and {len(given) - 3} classes more" if len(given) > 3 else ""
         told = (
-            f"Driven up, to a multiple (×) of what is high in this layer ({at.level:.3g}), single channels make one "
+            f"Driven up, to so many times what is high in this layer ({at.level:.3g}), single channels make one "
             f"class win on at least 90 % of {at.images} clean images: {few}{more}."
         )
     target = target_of(found)
@@ -267,7 +267,7 @@ def stimulation_told(found: Findings) -> str:
 def stimulus(at: p.Stimulus) -> str:
     """A stimulus in words: channel, where, how strong, on how many images."""
     where = "" if at.rows is None else f" in {rows_told(at.rows)}"
-    return f"{at.channel}{where} (×{at.factor}: {100 * at.share:.0f} %)"
+    return f"{at.channel}{where} ({at.factor} times: {100 * at.share:.0f} %)"
 
 
 def rows_told(rows: tuple[int, int]) -> str:
@@ -283,7 +283,7 @@ def phases_told(found: Findings) -> str:
     if told.first == "unknown":
         fate = accuracy if told.clean_loss is not None else f"clean validation accuracy never loses {FALL} points"
         return f"Pruned by mean activation, {fate}; what becomes of an attack takes poisoned images."
-    if told.first == "no attack":
+    if told.first == "none shown":
         return f"{none_shown(found)}, and nothing is known of other triggers."
     if told.first == "neither":
         return f"Pruned by mean activation, neither clean accuracy nor the attack falls in {last} steps."
@@ -424,7 +424,7 @@ def verdict(found: Findings) -> Verdict:
     told = phases(found)
     name, why = _name(found, told)
     evidence = [phases_told(found), dormant_told(found)]
-    if told.first not in ("unknown", "no attack"):
+    if told.first not in ("unknown", "none shown"):
         evidence += [change_told(found), knock_out_told(found)]
         evidence += [layers_told(found)] if found.layers is not None else []
     both_ways = name == "undecided" and told.first == "accuracy" and bool(carriers(found))
@@ -436,7 +436,7 @@ def _name(found: Findings, told: Phases) -> tuple[VerdictName, list[str]]:
     at, images = found.diagnosed, found.images
     if told.first == "unknown":
         return "undecided", ["There are no poisoned images, so nothing is known about an attack."]
-    if told.first == "no attack":
+    if told.first == "none shown":
         return "undecided", [
             "Where no attack shows there is nothing to explain. Another trigger may be in the network."
         ]
@@ -515,7 +515,7 @@ def answer(found: Findings) -> list[str]:
     head = {
         "plain": "Yes, on these images" if gone else "In part, on these images",
         "pruning-aware": "No",
-        "undecided": "These images show no attack" if told.first == "no attack" else "That is undecided",
+        "undecided": "These images show no attack" if told.first == "none shown" else "That is undecided",
     }[given.name]
     paragraphs = [f"{head}: {given.meaning}. {phases_told(found)}{moral(found)}"]
     paragraphs.append(" ".join(given.evidence[1:]))

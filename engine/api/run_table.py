@@ -93,7 +93,7 @@ def verdict(steps: dict[int, p.Counts], images: dict[p.SetName, int]) -> str:
     if steps[0].poisoned is None:
         return "no poisoned set"
     if 100 * steps[0].poisoned < BROKEN * poisoned:
-        return "no attack in B"
+        return "no attack shown"
     attack = next((at for at in sorted(steps) if 100 * (steps[at].poisoned or 0) < BROKEN * poisoned), None)
     if accuracy is None and attack is None:
         return ""

@@ -14,7 +14,10 @@ def verdict(record: RunRecord) -> str:
     if record.base.poisoned is None:
         return f"{accuracy_fate(record)}; without poisoned test images nothing can be said about the attack."
     if (asr := attack_rate(record, record.base)) < BROKEN:
-        return f"B answers only {asr:.2f} % of poisoned test images with their target: no attack to prune away."
+        return (
+            f"B answers only {asr:.2f} % of poisoned test images with their target: they show no attack, and "
+            "nothing is known of other triggers."
+        )
     accuracy, attack = record.first_reached(FALL), first_under(record, BROKEN)
     if attack is None:
         return attack_stayed(record, accuracy)

@@ -16,7 +16,7 @@ from engine.analysis.findings import analysed
 from engine.api import file_names
 from engine.api import protocol as p
 from engine.api.demo import Attack
-from engine.api.errors import ExitCode, Foreign, LabError, NotWritten, Refused
+from engine.api.errors import HELD_ELSEWHERE, ExitCode, Foreign, LabError, NotWritten, Refused
 from engine.api.orders import order_name
 from engine.api.thresholds import parse_thresholds
 from engine.network import backend
@@ -136,7 +136,7 @@ class Service:
     def refuse_held(self) -> None:
         """Raises Refused where the run that is open is held by another process."""
         if self.state is not None and self.recorder.journal is None:
-            raise Refused("This run is in use by another window; here it can only be looked at.")
+            raise Refused(HELD_ELSEWHERE)
 
     # --- opening ---
 

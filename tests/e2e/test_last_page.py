@@ -17,7 +17,7 @@ def test_a_fault_leaves_the_terminal_and_says_how_to_go_on(tmp_path: Path) -> No
     state = tmp_path / "state"
     it = Pseudo([sys.executable, SCRIPT, str(tmp_path)], XDG_STATE_HOME=str(state))
     try:
-        it.wait_for_text("next save")
+        it.wait_for_text("saves at")
         it.write(b"z")
         assert it.wait() == 6
         it.read()

@@ -13,7 +13,7 @@ from tests.support.pty import Pseudo
 
 pytestmark = pytest.mark.e2e
 SCRIPT = str(Path(__file__).with_name("workbench_on_fake.py"))
-READY = "next save"
+READY = "saves at"
 SCREENS = 40  # with as many again more than Textual keeps for a terminal that does not read
 LAST = "All pruned"  # the hint at the last step, which no message covers
 

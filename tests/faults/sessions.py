@@ -22,7 +22,7 @@ from tests.support.pty import Pseudo
 
 WHOM = ("engine", "workbench", "both", "both, engine first")
 OPTIONS = tuple(each for each in kills.OPTIONS if each not in ("--headless", "--json"))
-READY = b"next save"
+READY = b"saves at"
 
 
 @contextmanager

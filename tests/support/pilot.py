@@ -103,5 +103,5 @@ async def measured(
 ) -> AsyncIterator[Bench]:
     """A workbench with B measured, the chart on the screen."""
     async with bench(engine, size, config=config) as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         yield it

@@ -68,7 +68,7 @@ async def test_every_screen_that_shows_a_path(home: str, size: tuple[int, int]) 
     run = f"{home}/lab/runs/20260102-030405-bd_net"
     settings = replace(SETTINGS, root=f"{home}/lab", model=f"{home}/lab/models/bd_net.h5", runs=f"{home}/elsewhere")
     async with bench(size=size, launch=Launch(Path(home), settings, fresh=True)) as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         it.app.engine.take(replace(opened(), run=run, notes=(f"a note about {home}",)))
         for what in ("model", "report.md"):
             it.app.engine.take(p.Saved(what, f"{home}/out/model_step_3.h5", "a" * 64, "written", 3))

@@ -57,7 +57,7 @@ def test_last_words_are_those_that_are_not_mere_information() -> None:
 async def test_the_panel_of_a_dead_engine_leaves_the_last_two_rows(size: tuple[int, int]) -> None:
     engine = ScriptedEngine()
     async with bench(lambda: engine, size) as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         await it.press("space")
         await it.until(lambda: it.state.step == 1)
         engine.die()

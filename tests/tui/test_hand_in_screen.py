@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.containers import Vertical
 
 from engine.api import protocol as p
 from engine.api.errors import Refused
@@ -11,6 +12,7 @@ from tests.support.pilot import measured
 from tests.support.recorded_runs import ACCURACY_FIRST, record
 from tui.cli import bundle
 from tui.model.options import Options
+from tui.screens.dialogs import Passage
 from tui.screens.hand_in import HandInScreen
 
 pytestmark = pytest.mark.tui
@@ -25,6 +27,22 @@ async def test_h_packs_the_run_and_says_what_was_checked() -> None:
         assert it.commands(p.HandIn) == [p.HandIn("/lab/runs/one")]
         await it.press("y", "escape")
         assert not isinstance(it.app.screen, HandInScreen)
+
+
+async def test_its_box_is_as_high_as_its_text_also_when_that_comes_amid_a_layout() -> None:
+    async with measured() as it:
+        it.engine.pause_answers()
+        await it.press("H")
+        await it.shows("writing the results")
+        text = it.app.screen.query_one("#told", Passage)
+        text.update("one line")
+        box = it.app.screen.query_one(Vertical)
+        box.refresh(layout=True)  # as for a widget beside the text, whose turn comes first
+        box._clear_arrangement_cache()
+        box._check_refresh()
+        it.app.screen._refresh_layout()
+        text.update("\n".join(map(str, range(8))))
+        await it.until(lambda: text.size.height == 8)
 
 
 async def test_a_refusal_is_told_where_it_was_asked() -> None:

@@ -153,7 +153,7 @@ async def test_the_tour_waits_for_each_key_that_it_names(tmp_path: Path, monkeyp
         await it.shows(LAST[:21])
         assert it.app.tour.at is None and not any(line.display for line in it.app.screen.query(TourLine))
     async with bench(launch=DEMO) as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         assert it.app.tour.at is None, "it is offered once"
 
 

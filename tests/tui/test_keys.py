@@ -77,6 +77,18 @@ async def test_what_is_said_in_passing_is_one_box_and_gone_at_the_next_key() -> 
         assert not it.app._notifications
 
 
+async def test_each_box_of_what_is_said_stands_in_the_same_place() -> None:
+    async with measured() as it:
+        for text in ("one", "two", "three"):
+            it.app.show_notice(text)
+            await it.shows(text)
+            assert "▌ one" in it.text().splitlines()[3]
+        await it.press("z")
+        it.app.show_notice("four")
+        await it.shows("four")
+        assert "▌ four" in it.text().splitlines()[3]
+
+
 @pytest.mark.parametrize("width", [60, 76, 77, 78, 79, 80, 81, 120])
 async def test_toasts_are_shown_to_their_last_word(width: int) -> None:
     async with measured(lambda: ScriptedEngine(held_by="process 7"), size=(width, 24)) as it:
@@ -298,7 +310,7 @@ async def test_a_terminal_too_small_says_so_and_recovers() -> None:
         await it.pilot.resize_terminal(50, 12)
         await it.shows("lab3 needs 60x16")
         await it.pilot.resize_terminal(80, 24)
-        await it.shows("next save")
+        await it.shows("saves at")
 
 
 async def test_notes_and_failures_are_plain_text() -> None:

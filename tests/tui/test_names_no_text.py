@@ -33,7 +33,7 @@ async def test_a_path_that_is_no_text_is_refused_with_a_line(tmp_path: Path) -> 
     settings = replace(SETTINGS, root=str(tmp_path), model=str(other), valid=str(write_data(tmp_path / "valid.h5")))
     settings = replace(settings, test=None, poisoned=None)
     async with bench(launch=Launch(tmp_path, settings, fresh=True)) as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         await it.press("o")
         await it.shows("open a network")
         it.app.screen.query_one("#model", Input).value = "/lab/\udcff.h5"
@@ -42,7 +42,7 @@ async def test_a_path_that_is_no_text_is_refused_with_a_line(tmp_path: Path) -> 
         it.app.screen.query_one("#model", Input).value = str(other)
         await it.press("f5")
         await it.until(lambda: it.commands(p.Open))
-        await it.shows("next save")
+        await it.shows("saves at")
 
 
 async def test_the_tree_shows_such_names_escaped_and_gives_none_back(tmp_path: Path) -> None:

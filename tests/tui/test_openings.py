@@ -73,7 +73,7 @@ async def test_a_key_pressed_while_the_network_is_opened_waits_for_it(keys: str,
 async def test_a_bad_path_leaves_the_run_open_and_what_was_typed(tmp_path: Path) -> None:
     settings = msgspec.structs.replace(SETTINGS, root=str(tmp_path))
     async with bench(launch=Launch(tmp_path, settings, fresh=True)) as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         await it.press("space", "o")
         await it.until(lambda: isinstance(it.app.screen, OpenScreen))
         model = it.app.screen.query_one("#model")
@@ -101,7 +101,7 @@ async def test_the_cursor_is_where_the_mistake_is_and_what_was_typed_is_still_th
 async def test_what_the_engine_refuses_leads_back_to_the_run_that_was_open() -> None:
     engines = iter([ScriptedEngine(), ScriptedEngine(refuse="bd_net.h5: is damaged."), ScriptedEngine()])
     async with bench(lambda: next(engines)) as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         it.app.open(msgspec.structs.replace(SETTINGS, model="/elsewhere/bd_net.h5"))
         await it.shows("is damaged")
         await it.press("escape")

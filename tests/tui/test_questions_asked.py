@@ -48,7 +48,7 @@ async def test_after_a_death_only_what_was_not_answered_is_asked_and_below_it_is
         await it.shows("SIGKILL")
         await it.press("r")
         await it.shows("4 is held")
-        assert "next save" in it.text(), "the run is open, and the chart is there"
+        assert "saves at" in it.text(), "the run is open, and the chart is there"
         await it.press("escape")
         await it.until(lambda: not it.state.questions)
         assert it.commands(p.Decline) == [p.Decline(2)]

@@ -74,7 +74,7 @@ async def test_a_new_run_begins_where_nothing_is_open(tmp_path: Path, key: str) 
 async def test_o_shows_the_runs_and_again_the_files(tmp_path: Path) -> None:
     two_runs(tmp_path)
     async with bench(launch=launch(tmp_path, fresh=True)) as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         await it.press("o")
         await listed(it)
         await it.press("o")
@@ -108,7 +108,7 @@ async def test_a_run_is_moved_to_the_trash_only_when_it_was_asked(tmp_path: Path
 async def test_the_run_that_is_open_cannot_be_moved(tmp_path: Path) -> None:
     two_runs(tmp_path)
     async with bench(launch=launch(tmp_path, fresh=True)) as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         await it.press("o")
         table = await listed(it)
         table.open_now = table.lines[0].run.folder

@@ -34,7 +34,7 @@ async def test_the_checklist_ticks_itself_off() -> None:
         for phase, done in (("tensorflow", 1), ("features valid", 500)):
             engine.say(p.Progress(phase, done, 1000 if done > 1 else 1, 1.5))
         await it.until(lambda: it.state.opened)
-        await it.shows("next save")
+        await it.shows("saves at")
         assert it.state.phases["features valid"].seconds
 
 
@@ -81,7 +81,7 @@ async def test_help_during_the_start_is_not_torn_away() -> None:
         await it.until(lambda: it.state.ready)
         assert "What you see" in it.text()
         await it.press("escape")
-        await it.shows("next save")
+        await it.shows("saves at")
 
 
 # --- results
@@ -232,7 +232,7 @@ async def test_help_names_every_key_and_word() -> None:
         await it.shows("Prune the next channel of the order")
         await it.shows("attack success rate")
         await it.press("question_mark")
-        await it.shows("next save")
+        await it.shows("saves at")
 
 
 # --- dialogs
@@ -415,7 +415,7 @@ async def test_a_screenshot_is_written_and_named(tmp_path: Path) -> None:
             return msgspec.structs.replace(opened, run=str(tmp_path))
 
     async with bench(Here, launch=Launch(tmp_path, settings, fresh=True)) as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         await it.press("X")
         await it.shows("Screenshot")
         assert next(tmp_path.glob("*.svg")).read_text().startswith("<svg")
@@ -448,7 +448,7 @@ async def test_paths_are_completed_and_opened(tmp_path: Path) -> None:
         assert isinstance(opened, p.Open)
         assert opened.settings.model == str(tmp_path / "nets/badnet.h5")
         assert opened.settings.valid == str(tmp_path / "images/clean.h5")
-        await it.shows("next save")
+        await it.shows("saves at")
 
 
 async def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path: Path) -> None:
@@ -494,22 +494,22 @@ async def test_files_of_others_are_replaced_only_after_a_question() -> None:
         await it.until(lambda: len(it.engines) == 2 and it.commands(p.Open))
         opened = it.commands(p.Open)[0]
         assert isinstance(opened, p.Open) and opened.settings.overwrite
-        await it.shows("next save")
+        await it.shows("saves at")
 
 
 async def test_opening_another_network_starts_another_engine(tmp_path: Path) -> None:
     lab = make_lab(tmp_path / "lab")
     settings = p.Settings(str(lab), str(lab / "models/bd_net.h5"), str(lab / "data/cl/valid.h5"))
     async with bench(launch=Launch(lab, settings, fresh=True)) as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         await it.press("o")
         await it.shows("open a network")
         await it.shows("esc Back")
         await it.press("escape")
-        await it.shows("next save")
+        await it.shows("saves at")
         await it.press("o", "f5")
         await it.until(lambda: len(it.engines) == 2)
-        await it.shows("next save")
+        await it.shows("saves at")
         assert it.engines[0].closed
 
 
@@ -596,7 +596,7 @@ async def test_a_death_in_any_phase_is_told_and_survived(phase: str) -> None:
         await it.shows("The engine was killed by SIGKILL")
         await it.shows("out of memory")
         await it.press("r")
-        await it.shows("next save")
+        await it.shows("saves at")
         assert len(it.engines) == 2
 
 
@@ -624,7 +624,7 @@ async def test_it_is_started_again_by_itself_once() -> None:
         await it.shows("started again by itself in 10 s")
         now[0] = 11.0
         await it.until(lambda: len(it.engines) == 2)
-        await it.shows("next save")
+        await it.shows("saves at")
         it.engine.die()
         await it.shows("The engine was killed")
         assert "by itself" not in it.text()

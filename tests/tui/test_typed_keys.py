@@ -21,33 +21,33 @@ def letters(text: str) -> list[Key]:
 
 async def test_a_number_goes_into_the_window_that_the_key_before_it_opens() -> None:
     async with bench() as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         arrive(it, *letters("g45"), ENTER)
         await it.until(lambda: p.Goto(45) in it.engine.commands)
 
 
 async def test_what_is_typed_after_the_key_that_searches_is_searched_for() -> None:
     async with bench() as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         arrive(it, *letters("?/zzz"))
         await it.shows("Nothing here holds 'zzz'.")
 
 
 async def test_of_many_keys_that_open_and_close_none_is_lost() -> None:
     async with bench() as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         for _ in range(12):
             arrive(it, *letters("??" * 4))
             await it.pilot.pause(0.02)
         arrive(it, *letters("m"))
         await it.shows("nothing pruned")
         arrive(it, *letters("m"))
-        await it.shows("next save")
+        await it.shows("saves at")
         assert len(it.app.screen_stack) == 2
 
 
 async def test_keys_that_leave_wait_for_nothing() -> None:
     async with bench() as it:
-        await it.shows("next save")
+        await it.shows("saves at")
         arrive(it, *letters("??" * 20), Key("ctrl+c", None), Key("ctrl+c", None))
         await it.until(lambda: it.app.leaving is not None)

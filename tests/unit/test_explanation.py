@@ -50,7 +50,7 @@ CLOSE = (98, 98, 98, 97, 80, 40, 0), (100, 100, 100, 100, 52, 0, 0)
         (ATTACK_FIRST, "plain", "attack"),
         (TOGETHER, "undecided", "both at once"),
         (NEITHER, "undecided", "neither"),
-        (NO_ATTACK, "undecided", "no attack"),
+        (NO_ATTACK, "undecided", "none shown"),
         (((98,) * 7, None), "undecided", "unknown"),
     ],
 )
@@ -127,7 +127,7 @@ def test_where_there_is_no_attack_nothing_is_said_of_one() -> None:
 
 def test_too_few_images_to_show_an_attack_do_not_show_that_there_is_none() -> None:
     at = found((90,) * 7, (70,) * 7, images=10)
-    assert explanation.phases(at).first == "no attack" and "too few images to show" in explanation.phases_told(at)
+    assert explanation.phases(at).first == "none shown" and "too few images to show" in explanation.phases_told(at)
     assert "mostly fails" not in " ".join(explanation.answer(at))
 
 

@@ -28,7 +28,7 @@ def curve(*counts: tuple[int, int | None]) -> RunState:
         (((986, 1000), (980, 499), (900, 100)), "the attack fell first: ASR 49.90 % at step 1, -0.60 pt"),
         (((986, 1000), (900, 100)), "both fell at once: -8.60 pt at step 1, ASR 10.00 %"),
         (((986, 1000), (990, 400)), "the attack fell first: ASR 40.00 % at step 1, +0.40 pt"),
-        (((986, 300), (900, 100)), "no attack on B to prune away"),
+        (((986, 300), (900, 100)), "no attack shown: ASR of B 30.00 %"),
         (((986, None), (900, None)), ""),
     ],
 )

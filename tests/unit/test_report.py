@@ -290,7 +290,7 @@ def test_verdict_attack_first() -> None:
         (((98, 100), (50, 1)), "Accuracy and the attack fell together: its success rate came under 5 % at step 1"),
         (((98, 100), (98, 100)), "Neither accuracy nor the attack fell: clean validation accuracy lost 0.00 points"),
         (((98, 100), (90, 77)), "Accuracy fell, the attack did not: clean validation accuracy had lost 4 points at"),
-        (((98, 3), (90, 3)), "B answers only 3.00 % of poisoned test images with their target: no attack"),
+        (((98, 3), (90, 3)), "B answers only 3.00 % of poisoned test images with their target: they show no attack"),
         (((98, None), (97, None)), "Clean validation accuracy lost 1.00 points at most in 1 step; without poisoned"),
         (((98, 100),), "No channel has been pruned yet"),
     ],

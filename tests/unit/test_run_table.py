@@ -34,7 +34,7 @@ def test_a_line_tells_layer_order_thresholds_and_what_fell_first(tmp_path: Path)
         ((counts(98, 100), counts(30, 10)), "both at once"),
         ((counts(98, 100), counts(98, 100)), ""),
         ((counts(98, None), counts(30, None)), "no poisoned set"),
-        ((counts(98, 20), counts(30, 10)), "no attack in B"),
+        ((counts(98, 20), counts(30, 10)), "no attack shown"),
     ],
 )
 def test_what_fell_first(steps, expected: str) -> None:  # type: ignore[no-untyped-def]

@@ -14,6 +14,7 @@ from textual.driver import Driver
 from textual.events import Event, Key, Resize
 from textual.notifications import Notification, SeverityLevel
 from textual.reactive import reactive
+from textual.widgets._toast import ToastHolder
 
 from engine.api import protocol as p
 from engine.api.demo import Attack
@@ -29,11 +30,13 @@ from tui.app.themes import THEMES, default_theme
 from tui.app.toasts import ToastBatcher
 from tui.app.tour import Tour
 from tui.app.typed_keys import KeysInTurn
-from tui.model.actions import bindings, rebound
+from tui.model.actions import bindings, rebound, sign
 from tui.model.config import Config
-from tui.model.formatting import short_path
+from tui.model.formatting import key_of, short_path
 from tui.model.launch import Launch, demo_launch
 from tui.model.run_state import AppEvent, EngineDeath, RunState
+from tui.model.tabs import tabs
+from tui.screens.base import LabScreen
 from tui.screens.start import StartScreen
 from tui.terminal.output_diet import OutputDietApp
 
@@ -90,7 +93,9 @@ class LabApp(OutputDietApp):
             self, connect or self._real_engine, self._publish, self._pace, self.after_event, time_of_day
         )
         self.playhead = Playhead(self.engine, self.show_notice)
-        self.navigation = Navigation(self, self.engine, self.playhead, self.config.show_g)
+        self.navigation = Navigation(
+            self, self.engine, self.playhead, self.config.show_g, self.show_notice, self.actions
+        )
         self.dialogs = DialogsFlow(self, self.engine, self.playhead, self.leave)
         self.tour = Tour(self, self.show_notice)
         self._keys = KeysInTurn(self)
@@ -406,6 +411,24 @@ class LabApp(OutputDietApp):
         here = hasattr(self.screen, f"action_{name}")
         self.call_later(self.run_action, name, self.screen if here else self)
 
+    async def on_key(self, event: Key) -> None:
+        """A key that nothing takes: say so, rather than leave a press without an answer."""
+        event.prevent_default()
+        if not await self._check_bindings(event.key) and not self.screen.is_modal:
+            self.show_notice(self._unanswered(event))
+
+    def _unanswered(self, event: Key) -> str:
+        """Why a key does nothing: its action needs what is not there, or it has none here."""
+        scopes = ("run", "app", *(self.screen.SCOPES if isinstance(self.screen, LabScreen) else ()))
+        found = next((a for a in self.actions if event.key in a.keys and a.scope in scopes), None)
+        if found and found.needs and not self.latest.ready:
+            return f"{found.label} needs a network that is open."
+        if found and found.needs == "engine" and self.latest.death:
+            return f"{found.label} needs the engine, which died: {key_of(self.actions, 'run')} starts it again."
+        key = event.character if event.is_printable and event.character else sign(event.key)
+        keys = {name: key_of(self.actions, name) for name in ("help", "command_palette")}
+        return f"{key} does nothing here. {keys['help']} shows the keys, {keys['command_palette']} finds an action."
+
     def action_step(self) -> None:
         self.playhead.step()
 
@@ -539,6 +562,13 @@ class LabApp(OutputDietApp):
         if self.latest.ready:
             self.playhead.go(lambda _: step)
 
+    def turn_tab(self, by: int) -> None:
+        """Put the screen so many tabs further on in front; from one that has no tab, as from the first."""
+        names = [tab.name for tab in tabs(self.actions)]
+        scope = self.screen.SCOPES[0] if isinstance(self.screen, LabScreen) else ""
+        now = names.index(scope) if scope in names else 0
+        self.perform(names[(now + by) % len(names)])
+
     def show_tour(self) -> None:
         """Put the tour's line on the screen in front, while it lasts."""
         self.tour.show()
@@ -579,6 +609,16 @@ class LabApp(OutputDietApp):
         message = "\n".join([*lines[1 - TOASTS :], text])
         self._notifications.add(Notification(message, severity=severity, timeout=seconds, markup=False))
         self._refresh_notifications()
+
+    def _refresh_notifications(self) -> None:
+        """Show what is said now. Textual takes a toast away but leaves its holder, which keeps a row for itself: each
+        box would come a row lower than the one before, and leave that row behind."""
+        said = {f"--textual-toast-{notification.identity}" for notification in self._notifications}
+        for screen in self.screen_stack[-1:]:
+            for holder in screen.query(ToastHolder):
+                if holder.id not in said:
+                    holder.remove()
+        super()._refresh_notifications()
 
     async def on_event(self, event: Event) -> None:
         """A key puts away what was said before it, and waits for its turn."""

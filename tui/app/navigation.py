@@ -1,13 +1,15 @@
 """Which screen is in front: the workbench, and those that look at a run without changing it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from textual.app import App
 from textual.screen import Screen
 
 from engine.api import protocol as p
 from tui.app.engine_session import EngineSession
-from tui.app.playhead import Playhead
+from tui.app.playhead import Playhead, ShowNotice
+from tui.model.actions import Action
+from tui.model.formatting import key_of
 from tui.screens.base import LabScreen
 from tui.screens.start import StartScreen
 
@@ -15,8 +17,17 @@ from tui.screens.start import StartScreen
 class Navigation:
     """Puts screens of `app` in front and away."""
 
-    def __init__(self, app: App[int], engine: EngineSession, playhead: Playhead, show_g: bool) -> None:
+    def __init__(
+        self,
+        app: App[int],
+        engine: EngineSession,
+        playhead: Playhead,
+        show_g: bool,
+        show_notice: ShowNotice,
+        table: Iterable[Action],
+    ) -> None:
         self._app, self._engine, self._playhead, self._show_g = app, engine, playhead, show_g
+        self._show_notice, self._table = show_notice, tuple(table)
 
     def show_workbench(self) -> None:
         """Put the workbench over the checklist; where something lies there, when that has gone."""
@@ -114,6 +125,8 @@ class Navigation:
         """One screen back, where that one can be left."""
         if isinstance(self._app.screen, LabScreen) and self._app.screen.may_leave():
             self._app.screen.go_back()
+        elif isinstance(self._app.screen, LabScreen) and self._engine.latest.ready:
+            self._show_notice(f"There is nothing behind this screen; {key_of(self._table, 'quit')} leaves.")
 
     def _show_channel(self, channel: int) -> None:
         from tui.screens.channel import ChannelScreen

@@ -6,13 +6,13 @@ from typing import Protocol
 from textual.notifications import SeverityLevel
 
 from engine.api import protocol as p
+from engine.api.errors import HELD_ELSEWHERE
 from engine.api.stride import next_stop
 from tui.app.engine_session import EngineSession
 from tui.model.run_state import AppEvent, RunState
 
 Target = Callable[[RunState], int]
 LEAP = 10  # steps that page up and page down move
-LOOKED_AT = "This run is in use by another window; here it can only be looked at."
 
 
 class ShowNotice(Protocol):
@@ -112,7 +112,7 @@ class Playhead:
     def may_change(self) -> bool:
         """Whether this window may do more than look at the run; says so where it may not."""
         if self._state.read_only:
-            self._show_notice(LOOKED_AT, "warning")
+            self._show_notice(HELD_ELSEWHERE, "warning")
         return not self._state.read_only
 
     def go(self, target: Target, at_the_end: str = "") -> None:

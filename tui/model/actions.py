@@ -26,6 +26,7 @@ Scope = Literal[
     "died",
     "runs",
     "comparison",
+    "tabs",
 ]
 
 
@@ -55,7 +56,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("goto", ("g",), "Go to", "Go to any step; steps between are computed", PRUNE, weight=70),
     Action("prune", ("p",), "Prune this", "Prune the highlighted channel next, out of turn", PRUNE, weight=30),
     Action("first", ("home",), "B", "Go to step 0: B, nothing pruned", PRUNE),
-    Action("last", ("end",), "Last", "Go to the last step computed", PRUNE),
+    Action("last", ("end", "G"), "Last", "Go to the last step computed", PRUNE),
     Action("back_ten", ("pageup",), "-10", "Go ten steps back", PRUNE),
     Action("on_ten", ("pagedown",), "+10", "Go ten steps on", PRUNE),
     Action("save", ("s",), "Save", "Save B′ at this step under a name", SAVE, weight=60),
@@ -86,6 +87,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("why", ("w", "3"), "Why", "Why the defence works or fails on this network", LOOK, weight=48, needs="run"),
     Action("look", ("enter",), "Look inside", "The highlighted channel: where and when it is active", LOOK, weight=40),
     Action("repair", ("F", "4"), "Repair", "Fine-tune B′ on clean validation images: B″", LOOK, weight=42, needs="run"),
+    Action("next_tab", ("tab", "right_square_bracket"), "Next tab", "The next of the screens 1 to 6", LOOK, "tabs"),
+    Action(
+        "previous_tab", ("shift+tab", "left_square_bracket"), "Tab before", "The screen before, of 1 to 6", LOOK, "tabs"
+    ),
     Action("log", ("L",), "Log", "What happened so far", LOOK, weight=10, needs=""),
     Action(
         "zoom",
@@ -243,6 +248,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("tuning_down", ("down", "j"), "Down", "Highlight the next tuning", MOVE, "repair", needs="run"),
     Action("tuning_up", ("up", "k"), "Up", "Highlight the tuning above", MOVE, "repair", needs="run"),
     Action("engine_log", ("tab",), "Engine's own", "What the engine's libraries printed", MOVE, "log", 90, needs=""),
+    Action("close_log", ("q",), "Close", "Back to the screen below", PROGRAM, "log", 91, needs=""),
     Action("open_these", ("f5", "ctrl+s"), "Open", "Open these files", PROGRAM, "open", 99, needs=""),
     Action(
         "demo", ("f2", "ctrl+d"), "Demo", "Open the embedded demo: nothing to download", PROGRAM, "open", 95, needs=""
@@ -261,6 +267,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "open", ("o",), "Open", "Runs of this lab; again: another network, data or layer", PROGRAM, weight=8, needs=""
     ),
+    Action("close_help", ("q",), "Close", "Back to the screen below", PROGRAM, "help", 98, needs=""),
     Action("find", ("slash",), "Search", "Show only what holds the letters that are typed", LOOK, "help", 99, needs=""),
     Action("tour", ("T",), "Tour", "A tour of a minute, one line at a time; again to leave it", PROGRAM, needs=""),
     Action(
@@ -298,7 +305,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("compared_down", ("down", "j"), "Down", "Highlight the other run", MOVE, "comparison", needs=""),
     Action("compared_up", ("up", "k"), "Up", "Highlight the run above", MOVE, "comparison", needs=""),
     Action("help", ("question_mark", "f1"), "Help", "Keys, words and what to do next", PROGRAM, "app", 93, needs=""),
-    Action("command_palette", ("ctrl+p",), "Palette", "Find any action by its name", PROGRAM, "app", 12, needs=""),
+    Action(
+        "command_palette",
+        ("ctrl+p", "colon", "slash"),
+        "Palette",
+        "Find any action by its name",
+        PROGRAM,
+        "app",
+        12,
+        needs="",
+    ),
     Action(
         "suspend_process",
         ("ctrl+z",),
@@ -328,6 +344,9 @@ SIGNS = {
     "plus": "+",
     "minus": "-",
     "slash": "/",
+    "colon": ":",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
 }
 
 

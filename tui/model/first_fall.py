@@ -25,7 +25,7 @@ def first_fall(state: RunState) -> FirstFall:
         return FirstFall()
     start = figures(state, 0)
     if start is None or start.asr is None or start.asr < BROKEN:
-        return FirstFall("no attack on B to prune away" if start else "")
+        return FirstFall(f"no attack shown: ASR of B {start.asr:.2f} %" if start and start.asr is not None else "")
     for step in sorted(state.steps):
         now, valid = figures(state, step), state.steps[step].counts.valid
         if now is None or now.asr is None:

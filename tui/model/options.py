@@ -79,7 +79,7 @@ class Options:
             lambda: both_orders() if self.order is not None and self.order_by is not None else None,
             lambda: thresholds(self.save_at) if self.save_at is not None else None,
             lambda: steps(self.save_step) if self.save_step is not None else None,
-            lambda: thresholds(self.tune_at) if self.tune_at is not None else None,
+            lambda: thresholds(self.tune_at, "--tune-at") if self.tune_at is not None else None,
             lambda: scale(self.scale) if self.scale is not None else None,
             lambda: at_least_one(self.batch_size) if self.batch_size is not None else None,
             lambda: at_least_one(self.stride, "--stride") if self.stride is not None else None,
@@ -163,7 +163,7 @@ def with_options(settings: Settings, options: Options) -> Settings:
     if options.save_at is not None:
         changed["save_at"] = thresholds(options.save_at)
     if options.tune_at is not None:
-        changed["tune_at"] = thresholds(options.tune_at)
+        changed["tune_at"] = thresholds(options.tune_at, "--tune-at")
     if options.tune_seeds is not None:
         changed["tune_seeds"] = seeds(options.tune_seeds)
     if options.save_step is not None:
@@ -233,12 +233,15 @@ def working_folder() -> str:
         ) from None
 
 
-def thresholds(text: str) -> tuple[str, ...]:
+def thresholds(text: str, option: str = "--save-at") -> tuple[str, ...]:
     """`2,4,10,30` as they name files, `none` for none. Raises Refused for repeated ones and ones outside 0..100."""
     if text.strip() == NO_THRESHOLDS:
         return ()
-    found = [parse_threshold(part) for part in text.split(",")] if text.strip() else []
-    return refuse_repeats("--save-at", found, "2,4,10,30")
+    try:
+        found = [parse_threshold(part) for part in text.split(",")] if text.strip() else []
+    except Refused as refused:
+        raise Refused(f"{option}: {refused.found}", f"Example: {option} 2,4,10,30") from None
+    return refuse_repeats(option, found, "2,4,10,30")
 
 
 def steps(text: str) -> tuple[int, ...]:

@@ -26,6 +26,12 @@ class LabScreen(Screen[None]):
         """Escape was pressed, and leads back."""
         self.app.pop_screen()
 
+    def action_next_tab(self) -> None:
+        self.lab.turn_tab(1)
+
+    def action_previous_tab(self) -> None:
+        self.lab.turn_tab(-1)
+
     def chosen_channel(self) -> int | None:
         """The channel that `p` and enter mean here; None where one has to be picked."""
         return None

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.events import Key
 from textual.screen import ModalScreen
 from textual.types import CSSPathType
+from textual.visual import VisualType
 from textual.widgets import Input, Static
 
 from tui.screens.path_input import FieldInput
@@ -55,6 +56,18 @@ class Dialog(ModalScreen[Result]):
         self.action_cancel()
 
 
+class Passage(Static):
+    """A text that changes while its dialog is shown, and whose height follows it.
+
+    Textual numbers the layouts that a widget asks for and keeps what it computed for a number. It gives no new one
+    while a layout is asked for already, though another may have been made meanwhile, with the text of before.
+    """
+
+    def update(self, content: VisualType = "", *, layout: bool = True) -> None:
+        super().update(content, layout=layout)
+        self._layout_updates += 1
+
+
 class Ask(Dialog[Answers | None]):
     """One or more lines to fill in; gives back what they hold by name, or None.
 
@@ -82,7 +95,7 @@ class Ask(Dialog[Answers | None]):
                 if field.label:
                     yield Static(Text(field.label), classes="label -later" if i else "label")
                 yield FieldInput(field.value, field.placeholder, id=field.name, compact=True, select_on_focus=True)
-            yield Static("", classes="wrong", markup=False)
+            yield Passage("", classes="wrong", markup=False)
             yield Static(keys(Choice("⏎", self._done, ""), Choice("esc", "Cancel", "")), classes="keys")
 
     @on(Input.Changed)

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from engine.api import protocol as p
 from tui.model.formatting import percent, short_path
 from tui.model.run_state import RunState
-from tui.screens.dialogs import Choice, Dialog, keys
+from tui.screens.dialogs import Choice, Dialog, Passage, keys
 from tui.screens.host import Host
 
 ABOUT = (
@@ -40,18 +40,17 @@ class HandInScreen(Dialog[None]):
         with Vertical(classes="dialog"):
             yield Static("Hand in", classes="title")
             yield Static(ABOUT, classes="text", markup=False)
-            yield Static("", id="told", classes="text", markup=False)
+            yield Passage("", id="told", classes="text", markup=False)
             yield Static(keys(Choice("y", "Copy path", ""), Choice("esc", "Close", "")), classes="keys")
 
     def on_mount(self) -> None:
         self.watch(self.app, "state", self._show)
 
     def _show(self, state: RunState) -> None:
-        found, shown = told(state), self.query_one("#told", Static)
+        found = told(state)
         if found != self._told:
             self._told = found
-            shown.update(found)
-            self.call_after_refresh(shown.refresh, layout=True)  # its height, should it have come amid a layout
+            self.query_one("#told", Passage).update(found)
 
     def action_copy_path(self) -> None:
         host: Host = self.app  # type: ignore[assignment]

@@ -183,15 +183,19 @@ def _figure_groups(state: RunState) -> list[Group]:
 def _next_groups(state: RunState) -> list[Group]:
     """What comes next: the save, its distance, the time left, the channel; and by what the channels are ordered."""
     waiting = next_threshold(state)
-    found = [
-        Group(2, (("next save ", "d"), (threshold_label(waiting[0]) if waiting else "none", "t" if waiting else ".")))
-    ]
+    found = []
     if waiting:
+        found.append(Group(2, (("saves at ", "d"), (threshold_label(waiting[0]), "t"))))
         found.append(Group(7, ((f"{waiting[1]:.2f} pt to go", "d"),)))
+    else:
+        found.append(Group(6, (("every threshold reached" if state.thresholds else "no thresholds", "d"),)))
     if state.computing and (left := seconds_left(state)):
         found.append(Group(4, (("time left ", "d"), (duration(left), "b"))))
     following = state.next_channel
-    found.append(Group(8, (("next channel ", "d"), ("none" if following is None else f"{following}", "."))))
+    if following is None:
+        found.append(Group(8, (("every channel pruned", "d"),)))
+    else:
+        found.append(Group(8, (("next channel ", "d"), (f"{following}", "."))))
     ordered = order_part(state)
     usual = ordered[1] == "." and ordered[0] == MEAN
     found.append(Group(12 if usual else 3, (("order ", "d"), ordered)))

@@ -6,7 +6,6 @@ from typing import ClassVar, NamedTuple
 from rich.text import Text
 from textual import on
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -16,6 +15,7 @@ from tui.model.run_state import RunState
 from tui.screens.path_input import FieldInput
 from tui.screens.run_screen import RunScreen
 from tui.widgets.event_log import fold
+from tui.widgets.page import Page
 
 MARGIN = 16  # cells before what a key or a word means
 WIDEST = 100
@@ -42,6 +42,12 @@ WORDS = (
     ("drop", "what clean validation accuracy has changed by since B, in percentage points: -3.93 pt are lost"),
     ("ASR", "attack success rate: percent of poisoned images that get the attacker's target label"),
     ("@46", "at step 46: where a threshold was reached and saved"),
+    ("pt", "percentage points: from 98.6 % to 94.6 % is -4 pt"),
+    ("dormant", "of a channel: inactive on every clean validation image"),
+    ("B″", "B′ whose remaining weights were trained again on clean validation images (fine-tuning)"),
+    ("hold-out", "the clean validation images that fine-tuning does not train on: they alone tell its accuracy"),
+    ("RA", "robust accuracy: percent of poisoned images answered with the label that they had before"),
+    ("oracle", "what looks at poisoned images, which no defender has"),
     ("threshold", "a drop at which B′ and G's answers are saved, the first time it is reached"),
 )
 STORY = (
@@ -96,7 +102,7 @@ def sections(table: list[Action], demo: Attack | None, scope: Scope) -> list[tup
 
 
 def _screen(action: Action) -> str:
-    return "" if action.scope in ("app", "run", "workbench") else f" ({action.scope} screen)"
+    return "" if action.scope in ("app", "run", "workbench", "tabs") else f" ({action.scope} screen)"
 
 
 def _entry(text: Text, name: str, meaning: str, width: int, where: str = "") -> None:
@@ -127,7 +133,7 @@ class HelpScreen(RunScreen):
         find = FieldInput("", "type to search, enter to read on, esc to see all", id="find", compact=True)
         find.display = False
         yield find
-        with VerticalScroll(id="help"):
+        with Page(id="help"):
             yield Static(id="page", markup=False)
 
     def go_back(self) -> None:
@@ -136,6 +142,9 @@ class HelpScreen(RunScreen):
             self._search(False)
         else:
             super().go_back()
+
+    def action_close_help(self) -> None:
+        self.app.pop_screen()
 
     def action_find(self) -> None:
         self._search(True)
@@ -149,7 +158,7 @@ class HelpScreen(RunScreen):
     @on(Input.Changed)
     def _typed(self) -> None:
         self._write()
-        self.query_one("#help", VerticalScroll).scroll_home(animate=False)
+        self.query_one("#help", Page).scroll_home(animate=False)
 
     @on(Input.Submitted)
     def _read(self) -> None:

@@ -56,6 +56,9 @@ class Host(Protocol):
     def open_demo(self) -> None:
         """Open the embedded demo."""
 
+    def turn_tab(self, by: int) -> None:
+        """Put the screen so many tabs further on in front."""
+
     def show_tour(self) -> None:
         """Put the tour's line on the screen in front, while it lasts."""
 

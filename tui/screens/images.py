@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from engine.api.protocol import ImageFilter, ImagePair, Images, Picture, ShowImages
 from tui.model.actions import bindings
+from tui.model.formatting import key_of
 from tui.model.run_state import RunState
 from tui.screens.run_screen import Hint, RunScreen
 from tui.widgets.cell_rows import Part, Row, blank, over, row
@@ -125,6 +126,11 @@ class Gallery(RowsView):
     def places(self, height: int, width: int) -> int:
         """Pairs that fit, for pictures of this shape; 0 before the first layout, when nobody knows."""
         return self._room(self.content_size, height, width).pairs if self.content_size else 0
+
+    @property
+    def only_one(self) -> bool:
+        """There is room for no second pair beside or below."""
+        return self._grid.pairs == 1
 
     def across(self) -> int:
         """Pairs in a row."""
@@ -357,7 +363,7 @@ class ImagesScreen(RunScreen):
     def _found(self, state: RunState, found: Images) -> tuple[str, ...]:
         """Which images are shown, and the step whose B′ answers, or the seed of B″; from long to short."""
         which, tuning = numbers(found), state.tunings.get(found.tuning or 0)
-        images = f"image{'s' if len(found.items) > 1 else ''} {which}" if found.items else which
+        images = f"image{'s' if len(found.items) > 1 else ''} {which}" if found.items else f"{which} here"
         if tuning is None:
             return f"{images}, step {found.step}", f"{which} @{found.step}"
         step, seed = tuning.began.step, tuning.began.seed
@@ -424,6 +430,9 @@ class ImagesScreen(RunScreen):
     def action_enlarge(self) -> None:
         """The pair that the cursor is on, as large as it can be; and the page again."""
         gallery = self.query_one(Gallery)
+        if gallery.only_one and not gallery.alone:
+            key = key_of(self.lab.actions, "size")
+            return self.lab.show_notice(f"This pair is as large as there is room for; {key} shows more, smaller ones.")
         gallery.alone = not gallery.alone
         gallery.refresh()
         self.show(self.lab.state)
@@ -476,9 +485,9 @@ class ImagesScreen(RunScreen):
 
 
 def numbers(found: Images) -> str:
-    """The numbers, as in the file, of the images that are shown, and how many pass."""
+    """The numbers, as in the file, of the images that are shown, and how many the filter lets pass."""
     shown = [pair.index for pair in found.items]
     which = "" if not shown else f"{shown[0]:,}" + (f"-{shown[-1]:,}" if len(shown) > 1 else "")
     if found.filter == "all":
         return f"{which} of {found.total:,}"
-    return f"{which}, {found.total:,} pass" if which else f"{found.total:,} pass"
+    return f"{which}, {found.total:,} in all" if which else "none"

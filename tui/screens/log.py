@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -17,6 +16,7 @@ from tui.model.formatting import short_path, within
 from tui.model.run_state import Kind, RunState
 from tui.screens.run_screen import RunScreen
 from tui.widgets.event_log import fold
+from tui.widgets.page import Page
 
 MARKS: dict[Kind, str] = {
     "info": "·",
@@ -29,6 +29,7 @@ MARKS: dict[Kind, str] = {
 }
 STYLES: dict[Kind, str] = {"threshold": "yellow", "saved": "green", "warning": "yellow", "error": "red", "info": "dim"}
 LINES = 500
+EARLIER = "earlier"  # what the journal tells, which notes when a run began and no other time of day
 TIME = 9  # cells of the time of day, and a blank
 MARGIN = 7 + TIME  # cells before the text of a line: time, step, and a mark
 BESIDE = 3  # cells of padding and scrollbar
@@ -41,7 +42,7 @@ def lines(state: RunState, width: int) -> Text:
     for line in state.log:
         pieces = fold(printable(within(line.text, root)), max(MARGIN, width - MARGIN))
         told = ("\n" + " " * MARGIN).join(pieces)
-        text.append(f" {line.at:<{TIME}}{line.step:>3} ", "dim").append(
+        text.append(f" {line.at or EARLIER:<{TIME}}{line.step:>3} ", "dim").append(
             f"{MARKS[line.kind]} {told}\n", STYLES.get(line.kind, "")
         )
     return text
@@ -60,11 +61,11 @@ class LogScreen(RunScreen):
 
     def body(self) -> Iterator[Widget]:
         yield Static(id="log-title", markup=False)
-        with VerticalScroll(id="log"):
+        with Page(id="log"):
             yield Static(id="lines", markup=False)
 
     def show(self, state: RunState) -> None:
-        scroll = self.query_one("#log", VerticalScroll)
+        scroll = self.query_one("#log", Page)
         at_end = scroll.scroll_offset.y >= scroll.max_scroll_y
         title, text = self._engine(state) if self._engines else self._happened(state)
         self.query_one("#log-title", Static).update(title)
@@ -75,13 +76,19 @@ class LogScreen(RunScreen):
     def action_engine_log(self) -> None:
         self._engines = not self._engines
         self.show(self.lab.state)
-        self.query_one("#log", VerticalScroll).scroll_end(animate=False)
+        self.query_one("#log", Page).scroll_end(animate=False)
+
+    def action_close_log(self) -> None:
+        self.app.pop_screen()
 
     def on_resize(self) -> None:
         self.show(self.lab.state)
 
     def _happened(self, state: RunState) -> tuple[str, Text]:
-        return " What happened, when, and at which step", lines(state, self.size.width - BESIDE)
+        title = " What happened, when, and at which step"
+        if state.began and any(not line.at for line in state.log):
+            title += f"; earlier: since this run began, {state.began.started[:16].replace('T', ' ')}"
+        return title, lines(state, self.size.width - BESIDE)
 
     def _engine(self, state: RunState) -> tuple[str, Text]:
         if state.opened is None:

@@ -156,7 +156,7 @@ def _line(state: RunState, line: OrderLine, width: int, highlighted: bool) -> Ro
     parts.append((score.rjust(SCORE), "."))
     parts += [(_under(at), ".") for at in line.figures.under]
     if line.band and line.fate != "there":
-        parts[1] = (fit(f"random ×{len(line.curves)}", NAME - 1) + " ", ink)
+        parts[1] = (fit(f"{len(line.curves)} random", NAME - 1) + " ", ink)
     return row(width, *parts, back=back)
 
 
@@ -205,8 +205,11 @@ class OrderFacts(RowsView):
 def defender(state: RunState) -> tuple[str, str]:
     """What no defender can do, and what validation images alone say: how many channels go within 2 and 4 points."""
     found = [(at, summary(at, sizes(state))) for at in state.compared.values()]
-    told = [f"{limit} pt {low}" + ("" if low == high else f" to {high}") for limit, low, high in disagreement(found)]
-    return DEFENDER, f"Validation alone: within {', '.join(told)}." if told else ""
+    told = [
+        (f"{low}" if low == high else f"{low} to {high}") + f" within {limit} pt"
+        for limit, low, high in disagreement(found)
+    ]
+    return DEFENDER, f"Channels that go, by validation images alone: {', '.join(told)}." if told else ""
 
 
 def about(state: RunState, line: OrderLine | None, u: float) -> str:
@@ -219,7 +222,7 @@ def about(state: RunState, line: OrderLine | None, u: float) -> str:
     if compared is not None and compared.chosen is not None:
         return f"Published, u = {u:g} (+/-): {_set(state, compared, u)}."
     within = line.figures.within if line.figures else None
-    kept = f"Within 2 pt {within[0]} channels, 4 pt {within[1]}. " if within else ""
+    kept = f"Prunes {within[0]} channels within 2 pt, {within[1]} within 4 pt. " if within else ""
     return f"{kept}{ORACLE + '. ' if line.oracle else ''}{line.about}"
 
 
@@ -357,7 +360,13 @@ class OrdersScreen(RunScreen):
         if wanted := tuple(names) or missing(state, self._left_out):
             self.lab.compare(wanted)
         else:
-            self.lab.show_notice("Every order is computed, or being computed.")
+            left = [
+                at.name
+                for at in order_lines(state, {}, {})
+                if at.figures is None and at.fate not in ("under way", "waits")
+            ]
+            more = f" Highlight {left[0]} to compute that too." if left else ""
+            self.lab.show_notice(f"What is missing is being computed.{more}" if left else "Every order is there.")
 
     def action_leave_out_order(self) -> None:
         """Leave the highlighted order out of what is being computed."""

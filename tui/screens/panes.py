@@ -150,10 +150,10 @@ def _threshold(state: RunState, threshold: str, width: int) -> Row:
     if saved:
         other = () if of_order(state, saved) else ((" (another order)", "w"),)
         return row(
-            width, ("◆ ", "s"), (name, "s"), (f"@{saved.step}".ljust(6), "."), (file_name(saved.path), "."), *other
+            width, ("◆ ", "s"), (name, "s"), (f"step {saved.step}".ljust(9), "."), (file_name(saved.path), "."), *other
         )  # fmt: skip
     if step is not None:
-        return row(width, ("◇ ", "t"), (name, "t"), (f"@{step}".ljust(6), "."), ("not saved", "d"))
+        return row(width, ("◇ ", "t"), (name, "t"), (f"step {step}".ljust(9), "."), ("not saved", "d"))
     now = figures(state)
     left = f"{max(0.0, float(threshold) - now.drop):.2f} pt to go" if now else ""
     return row(width, ("┄ ", "t"), (name, "t"), (left, "d"))

@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from engine.api import protocol as p
+from engine.api.errors import HELD_ELSEWHERE
 from engine.api.tunings import Tuning
 from tui.model.actions import bindings
 from tui.model.formatting import EMPTY, file_name, rate
@@ -238,7 +239,7 @@ class RepairScreen(RunScreen):
 
     def _may_change(self, state: RunState) -> bool:
         if state.read_only:
-            self.lab.show_notice("This run is in use by another window; here it can only be looked at.", "warning")
+            self.lab.show_notice(HELD_ELSEWHERE, "warning")
         return not state.read_only
 
     def action_recipe(self) -> None:

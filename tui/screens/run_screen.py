@@ -1,11 +1,13 @@
 """The base of screens that look at a run without changing it: two rows of header, a body, a hint, the keys."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.widget import Widget
 
-from tui.model.actions import Action, Scope
+from tui.model.actions import Action, Scope, bindings
 from tui.model.formatting import key_of
 from tui.model.run_state import RunState
 from tui.screens.base import LabScreen
@@ -18,6 +20,7 @@ from tui.widgets.rows_view import RowsView
 class RunScreen(LabScreen):
     """Subclasses yield their widgets in `body` and put the state on them in `show`."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("tabs")]
     SCOPES: tuple[Scope, ...] = ("run",)
     HINTS: tuple[str, ...] = ()  # how to read what is shown, for someone new; from long to short
 

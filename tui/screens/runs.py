@@ -73,7 +73,7 @@ COLUMNS = (
     Column("layer", 8, lambda line: line.layer, lambda line: line.layer),
     Column("order", 10, lambda line: line.order, lambda line: line.order),
     Column("state", 13, state, lambda line: (line.run.finished, line.run.step)),
-    Column("fell first", 14, lambda line: line.verdict, lambda line: line.verdict, 80),
+    Column("fell first", 15, lambda line: line.verdict.removesuffix(" first"), lambda line: line.verdict, 80),
     Column("thresholds, pt@step", 34, at_thresholds, lambda line: line.reached, 118),
     Column("held by", 40, lambda line: line.held_by, lambda line: line.held_by, 160),
 )
@@ -209,7 +209,8 @@ def about(line: RunRow | None, open_now: str, width: int) -> list[str]:
         valid, asr = line.rates
         at = f"step {line.run.step}: valid acc {valid:.2f} %"
         told.append(at if asr is None else f"{at}, ASR {asr:.2f} %")
-    told.append(f"thresholds {at_thresholds(line)}" if line.reached else "no threshold reached")
+    reached = ", ".join(f"-{each} pt at step {step}" for each, step in line.reached)
+    told.append(f"reached {reached}" if reached else "no threshold reached")
     if oracle(line):
         told.append("ORACLE order")
     if line.run.folder == open_now:

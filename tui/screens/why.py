@@ -7,6 +7,7 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from engine.api import explanation
+from engine.api.errors import HELD_ELSEWHERE
 from engine.api.protocol import Explain
 from tui.model.actions import Action, bindings
 from tui.model.formatting import key_of
@@ -60,17 +61,24 @@ class WhyView(RowsView):
 
     def _nothing_yet(self, width: int, working: bool) -> list[Row]:
         """What the screen is for, and the key that begins."""
-        if working:
-            return []
         text = (
             "Why does the defence work on this network, or why not? Nobody has looked yet. It takes about ten seconds "
             "at the lab's size, and then layers of their own; nothing of the run changes."
         )
+        if working:
+            text = (
+                "What is found comes here as it is found: the verdict and what speaks for it, the channels that the "
+                "trigger raises, what single channels do when driven up, the curve in its phases; then features and "
+                "detectors, and at last the other layers."
+            )
         if not self._state.ready:
             text = "Once B is measured, this screen says why the defence works or fails."
         rows = [blank(width), *(row(width, (f"  {line}", ".")) for line in fold(text, max(8, width - 4))), blank(width)]
-        key: list[Part] = [(f"  {self._keys['explain']}", "k"), (" looks for the reasons", "b")]
-        return rows if self._state.read_only or not self._state.ready else [*rows, row(width, *key)]
+        if working or self._state.read_only or not self._state.ready:
+            return rows
+        free = "" if not self._state.busy else f", once the engine is free: {at_work(self._state)}"
+        key: list[Part] = [(f"  {self._keys['explain']}", "k"), (f" looks for the reasons{free}", "b")]
+        return [*rows, row(width, *key)]
 
 
 def fitted(count: int, across: int, down: int) -> tuple[int, int]:
@@ -105,6 +113,13 @@ def joined(parts: Sequence[Row], width: int) -> Row:
     ink = "".join(("b" * len(part.ink) if part.back else part.ink) for part in parts)
     back = parts[0].back if len(parts) == 1 else ""
     return Row(text.ljust(width)[:width], ink.ljust(width, ".")[:width], back)
+
+
+def at_work(state: RunState) -> str:
+    """What the engine does now, in words."""
+    if state.comparing:
+        return "it is comparing orders"
+    return "it is writing" if state.busy == "writing" else "it is at work on this run"
 
 
 def under_way(state: RunState) -> tuple[str, float] | None:
@@ -155,8 +170,15 @@ class WhyScreen(RunScreen):
     def action_explain(self) -> None:
         """Look for what has not been found yet; not while something else runs."""
         state = self.lab.state
-        if state.read_only or not state.ready or state.busy:
-            self.lab.show_notice("The engine is at work, or another window holds this run.", "warning")
+        if state.read_only:
+            self.lab.show_notice(HELD_ELSEWHERE, "warning")
+        elif not state.ready:
+            self.lab.show_notice("B is not measured yet.")
+        elif under_way(state):
+            self.lab.show_notice("It is being looked for.")
+        elif state.busy:
+            stop, again = (key_of(self.lab.actions, name) for name in ("run", "explain"))
+            self.lab.show_notice(f"The engine is not free: {at_work(state)}. {stop} stops that; then {again} again.")
         elif state.diagnosed and state.layers_pruned and (state.detected or "poisoned" not in self._sets()):
             self.lab.show_notice("All of it has been found already.")
         else:

@@ -19,7 +19,7 @@ EIGHTHS = " ▁▂▃▄▅▆▇█"
 BAR = 10  # cells of a bar
 NAMED = 4  # channels with their number in the scatter
 SIDE_BY_SIDE = 70  # columns from which a scatter stands beside its table
-TABLE = 46  # columns of the table of channels
+TABLE = 50  # columns of the table of channels
 FALSE_ALARMS = ((0.0, "0"), (0.01, "1 %"), (0.05, "5 %"), (0.2, "20 %"), (0.5, "50 %"), (1.0, "100 %"))
 
 
@@ -142,18 +142,18 @@ def channel_table(found: Findings, channel: int, width: int, height: int) -> lis
     top = max(0, min(at - room // 3, len(every) - room))
     seen = every[top : top + room]
     bar = scrollbar(top, room, len(every))
-    head = "  ch   mean  change  without it: acc"
+    head = " channel   mean  change  without it: acc"
     rows = [row(width, (head, "d"), ("   ASR", "d") if found.diagnosed.base.poisoned is not None else ("", "d"))]
     for line, thumb in zip(seen, bar, strict=False):
         change = "" if line.change is None else f"{round(line.change, 2) or 0.0:+.2f}"
         lost = f"{p.format_drop(line.lost)} pt"
         parts: list[Part] = [
-            (f"{'▸' if line.channel == channel else ' '}{line.channel:>3} {line.mean:>6.3g} ", "."),
+            (f"{'▸' if line.channel == channel else ' '}{line.channel:>7} {line.mean:>6.3g} ", "."),
             (f"{change:>7} ", "a"),
             (f"{lost:>12}", "v"),
         ]
         if line.left is not None:
-            parts += [(f" {line.left:>6.1f} ", "a"), (bar_of(line.left, 100, max(0, min(BAR, width - 41))), "a")]
+            parts += [(f" {line.left:>6.1f} ", "a"), (bar_of(line.left, 100, max(0, min(BAR, width - 45))), "a")]
         made = row(width - 1, *parts, back="cursor" if line.channel == channel else "")
         rows.append(Row(made.text + thumb, made.ink + "d", made.back))
     return [*rows, *[blank(width)] * (height - len(rows))]
@@ -174,7 +174,7 @@ def driven_pane(found: Findings, channel: int, width: int, height: int) -> list[
     target = explanation.target_of(found)
     own = [at for at in found.diagnosed.stimulation.found if at.channel == channel]
     given = explanation.hints(found)
-    rows = [row(width, (f"  class  channel  where       ×  share, ≥ {100 * WINS:.0f} %", "d"))]
+    rows = [row(width, (f"  class channel where      times share, ≥ {100 * WINS:.0f} %", "d"))]
     share = max(1, height - 3 - min(len(own), 6)) if height > 6 else max(1, height - 1)
     if target is not None:
         given.sort(key=lambda at: at.winner != target)
@@ -197,7 +197,7 @@ def stimulus_row(at: p.Stimulus, target: bool, channel: int, width: int) -> Row:
     ink = "a" if target else "."
     return row(
         width,
-        (f"  {at.winner:>5}  {at.channel:>7}  {where:<10} {at.factor:>2}  {100 * at.share:>4.0f} % ", ink),
+        (f"  {at.winner:>5} {at.channel:>7} {where:<10} {at.factor:>5} {100 * at.share:>5.0f} % ", ink),
         (bar_of(at.share, 1, BAR), ink),
         (" target" if target else "", "a"),
         back="cursor" if at.channel == channel else "",
@@ -218,21 +218,15 @@ def phases_pane(found: Findings, channel: int, width: int, height: int) -> list[
     rows.append(steps_row(found, width))
     if found.layers is None:
         return [*rows, row(width, ("  other layers: not looked at (x)", "d"))][:height]
-    rows.append(row(width, ("  each layer alone: channels, accuracy, ASR", "d")))
+    rows.append(row(width, ("  each layer alone: channels, accuracy, ASR, what falls first", "d")))
     for end, curve in zip(explanation.layer_ends(found), found.layers.layers, strict=True):
         sample = found.layers.sample
         clean = "".join(eighth(p.percent(hits, sample["valid"])) for hits in curve.valid)
         bad = "".join(eighth(p.percent(hits, sample["poisoned"])) for hits in curve.poisoned or ())
-        first = {
-            "accuracy": "accuracy first",
-            "attack": "attack first",
-            "both at once": "both at once",
-            "neither": "neither",
-        }
         parts: list[Part] = [
             (f"  {curve.layer[:12]:<12}{curve.channels:>5} ", "b" if curve.layer == found.layer else ".")
         ]
-        parts += [(clean, "v"), (" ", "."), (bad, "a"), (f"  {first[end.first]}" if bad else "", ".")]
+        parts += [(clean, "v"), (" ", "."), (bad, "a"), (f"  {end.first.removesuffix(' at once')}" if bad else "", ".")]
         rows.append(row(width, *parts))
     if found.layers.left_out:
         rows.append(row(width, (f"  {found.layers.left_out} layers more were not looked at", "d")))
@@ -257,7 +251,7 @@ def steps_row(found: Findings, width: int) -> Row:
     told, last = explanation.phases(found), len(found.diagnosed.curve) - 1
     loss = f"-{FALL} pt at {told.clean_loss}" if told.clean_loss is not None else f"never -{FALL} pt"
     parts: list[Part] = [(f"      dormant to {told.dormant}", "d"), (f"   {loss}", "v")]
-    if told.first not in ("unknown", "no attack"):
+    if told.first not in ("unknown", "none shown"):
         fell = f"ASR < 50 % at {told.attack_loss}" if told.attack_loss is not None else "ASR never < 50 %"
         parts.append((f"   {fell}", "a"))
     return row(width, *parts, right=((f" {last} steps ", "d"),) if width >= 70 else ())
@@ -292,7 +286,7 @@ def detectors_pane(found: Findings, channel: int, width: int, height: int) -> li
     if found.detected is None:
         return []
     wide = width >= 75
-    gap = "    1 %: found  false    5 %: found  false" if wide else "    5 %: found  false"
+    gap = "  at 1 %: found alarms  at 5 %: found alarms" if wide else "  at 5 %: found alarms"
     rows = [row(width, ("    detector     area" + ("  95 % interval" if wide else "") + gap, "d"))]
     rows += [detector_row(at, wide, width) for at in sorted(found.detected.detectors, key=lambda at: -at.area)]
     return [*rows, *roc(found.detected, width, height - len(rows))] if height - len(rows) >= 5 else rows[:height]

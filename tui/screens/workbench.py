@@ -9,6 +9,7 @@ from textual.containers import Horizontal, Vertical
 
 from tui.model.actions import bindings
 from tui.model.first_fall import first_fall
+from tui.model.formatting import key_of
 from tui.model.hints import hint
 from tui.model.run_state import RunState
 from tui.screens.base import LabScreen
@@ -26,7 +27,7 @@ class Workbench(LabScreen):
     """Watches the state; holds only what is about looking: zoom, curves, highlight."""
 
     CSS_PATH: ClassVar = "workbench.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("workbench")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("tabs", "workbench")]
     SCOPES = ("workbench",)
 
     def __init__(self, show_g: bool = False) -> None:
@@ -91,13 +92,23 @@ class Workbench(LabScreen):
         self.toggle_class("-bars")
 
     def action_highlight_down(self) -> None:
-        self.table.move(1)
+        if self._seen():
+            self.table.move(1)
 
     def action_highlight_up(self) -> None:
-        self.table.move(-1)
+        if self._seen():
+            self.table.move(-1)
 
     def action_sort(self) -> None:
-        self.table.sort()
+        if self._seen():
+            self.table.sort()
+
+    def _seen(self) -> bool:
+        """Whether the channel table is on the screen; says where the channels are if it is not."""
+        if not self.table_shown:
+            key = key_of(self.lab.actions, "prune")
+            self.lab.show_notice(f"There is no room for the channel table here: {key} lists the channels.")
+        return self.table_shown
 
     def chosen_channel(self) -> int | None:
         return self.table.highlighted if self.table_shown else None

@@ -40,13 +40,11 @@ class Column:
 
 COLUMNS = (
     Column("step", 4, lambda c: "–" if c.rank is None else str(c.rank), lambda c: c.rank or 1 << 30),
-    Column("ch", 4, lambda c: str(c.channel), lambda c: c.channel),
+    Column("channel", 7, lambda c: str(c.channel), lambda c: c.channel),
     Column("mean", 8, lambda c: f"{c.mean:#.3g}" if c.mean else "0", lambda c: -c.mean),
-    Column("clean", 7, lambda c: _share(c.clean), lambda c: -(c.clean or 0)),
-    Column("poisoned", 9, lambda c: _share(c.poisoned), lambda c: -(c.poisoned or 0)),
+    Column("clean", 5, lambda c: _share(c.clean), lambda c: -(c.clean or 0)),
+    Column("poisoned", 8, lambda c: _share(c.poisoned), lambda c: -(c.poisoned or 0)),
 )
-ROOMY = 52  # cells from which the second column is called by its whole name
-CHANNEL = Column("channel", 7, COLUMNS[1].text, COLUMNS[1].key)
 BY_STATE = len(COLUMNS)  # the last column; its order changes with the playhead
 
 
@@ -84,23 +82,19 @@ def ordered(lines: Sequence[Channel], column: int, step: int) -> list[Channel]:
     return sorted(lines, key=lambda line: (key(line), line.rank or 1 << 30, line.channel))
 
 
-def columns(width: int) -> tuple[Column, ...]:
-    """The columns of a table that is so wide."""
-    return (COLUMNS[0], CHANNEL, *COLUMNS[2:]) if width >= ROOMY else COLUMNS
-
-
 def heading(width: int, column: int) -> Row:
+    """The names of the columns; the mark of the one that sorts stands in the gap behind it."""
     parts: list[Part] = [("  ", "d")]
-    for i, c in enumerate(columns(width)):
-        parts.append(((c.name + ("▾" if i == column else "")).rjust(c.width) + " ", "b" if i == column else "d"))
+    for i, c in enumerate(COLUMNS):
+        parts.append((c.name.rjust(c.width) + ("▾" if i == column else " "), "b" if i == column else "d"))
     parts.append((" state" + ("▾" if column == BY_STATE else ""), "b" if column == BY_STATE else "d"))
     return row(width, *parts)
 
 
-def column_at(x: int, width: int = 0) -> int:
-    """The column whose heading is in this cell of a table that is so wide."""
+def column_at(x: int) -> int:
+    """The column whose heading is in this cell."""
     end = 2
-    for number, column in enumerate(columns(width)):
+    for number, column in enumerate(COLUMNS):
         end += column.width + 1
         if x < end:
             return number
@@ -110,13 +104,13 @@ def column_at(x: int, width: int = 0) -> int:
 def channel_row(line: Channel, step: int, width: int, highlighted: bool) -> Row:
     """A channel's line in a table that is one cell wider, for its scrollbar."""
     state = fate(line, step)
-    text = "".join(fit(c.text(line).rjust(c.width), c.width) + " " for c in columns(width + 1))
+    text = "".join(fit(c.text(line).rjust(c.width), c.width) + " " for c in COLUMNS)
     parts = ((SIGN[state] + " ", INK[state]), (text, INK[state]), (f" {state}", INK[state]))
     return row(width, *parts, back="cursor" if highlighted else "")
 
 
 def _share(percent: float | None) -> str:
-    return "–" if percent is None else f"{percent:.1f} %" if percent else "0 %"
+    return "–" if percent is None else f"{percent:.1f}" if percent else "0"
 
 
 class ChannelTable(Panel):
@@ -185,7 +179,7 @@ class ChannelTable(Panel):
             return
         x, y = at
         if y == 0:
-            self.sort(column_at(x, self.content_size.width))
+            self.sort(column_at(x))
         elif 0 <= (line := self._top + y - 1) < len(self._lines):
             self._highlighted = self._lines[line].channel
             self.flush()

@@ -98,7 +98,7 @@ LAYERS: Mapping[str, Mapping[str, Setting]] = MappingProxyType(
         "LayerNormalization": {"axis": Setting(axes, -1), **SCALE_AND_CENTER},
         "GroupNormalization": {"groups": Setting(whole(-1, 2**16), 32), "axis": Setting(last_axis, -1)}
         | SCALE_AND_CENTER,
-        "Activation": {"activation": activation},
+        "Activation": {"activation": Setting(activation.check)},
         "ReLU": {
             "max_value": Setting(maybe(real(0)), None),
             "negative_slope": Setting(real(0), 0.0),

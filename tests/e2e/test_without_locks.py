@@ -13,6 +13,7 @@ import pytest
 from engine.api import journal, locks
 from engine.api.process import spawn
 from engine.api.protocol import Opened
+from engine.demo.lab import is_whole
 from tests.faults import labs
 
 pytestmark = pytest.mark.e2e
@@ -54,6 +55,18 @@ def test_a_folder_that_cannot_be_locked_is_held_with_a_note(
     reason = os.strerror(ERRORS[name]).lower()
     expected = f"This file system has no locks ({reason}): do not open the same lab in another window.\n"
     assert (found.returncode, found.stdout, found.stderr) == (0, expected, "")
+
+
+def test_the_demo_is_laid_out_without_locks(without_locks: Callable[[int], Mapping[str, str]], tmp_path: Path) -> None:
+    words = (
+        "import sys; from pathlib import Path; from engine.demo.lab import lay_out; lay_out('plain', Path(sys.argv[1]))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", words, str(tmp_path / "demo")],
+        env=without_locks(errno.ENOLCK), capture_output=True, text=True,
+    )  # fmt: skip
+    assert (found.returncode, found.stderr) == (0, "")
+    assert is_whole("plain", tmp_path / "demo")
 
 
 @pytest.mark.keras

@@ -13,6 +13,7 @@ pytest.importorskip("keras")
 
 from engine.api import journal, locks
 from engine.api import protocol as p
+from engine.api.errors import NotWritten
 from engine.file_safety.open_source import Source
 from engine.server.commands import Service
 from tests.support.model_files import CLASSES, IMAGE, write_data
@@ -153,3 +154,19 @@ def test_files_of_others_are_named_beside_the_message(tmp_path: Path, service: S
     (failed,) = of(p.Failed, told)
     assert failed.foreign == ("model_prune_2.h5",)
     assert failed.message.endswith("Choose another folder with --out, or replace them with --overwrite.")
+
+
+def test_a_new_run_that_cannot_be_written_was_not_begun(
+    service: Service, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No word of going on with a run that is taken away again."""
+
+    def full() -> None:
+        raise NotWritten("journal.jsonl: no space left on device.", "Go on with --resume.")
+
+    monkeypatch.setattr(service, "catch_up", full)
+    settings = small_lab(tmp_path)
+    service.carry_out(p.Open(settings))
+    (failed,) = of(p.Failed, told)
+    assert failed.message == "journal.jsonl: no space left on device. No run was begun; free space and start again."
+    assert list((tmp_path / "runs").iterdir()) == []

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from engine.api.errors import Refused
-from engine.architecture.settings import Unfit, whole
+from engine.architecture.layers import checked
+from engine.architecture.settings import Unfit, real, whole
+from engine.file_safety.refusal import FileRefused
 from engine.sandbox.data_set import open_dataset
 from engine.sandbox.model_file import read_model
 from tests.support.model_files import (
@@ -64,7 +66,17 @@ def versioned(version: str) -> Callable[[h5py.File], None]:
 
 
 @pytest.mark.parametrize("kind", ["Functional", "Sequential"])
-@pytest.mark.parametrize("settings", [{}, {"dtype": None}, {"batch_input_shape": [None, None, None, 3]}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"dtype": None},
+        {"batch_input_shape": [None, None, None, 3]},
+        {"dtype": {"class_name": "DTypePolicy", "config": {"name": "float32"}}},
+        {"dtype": {"class_name": "Policy", "config": {"name": "float32"}}},
+        {"dtype": {"class_name": "PolicyV1", "config": {"name": "float32", "loss_scale": None}}},
+    ],
+)
 def test_an_inner_input_that_changes_nothing_is_opened(settings: dict[str, Any], kind: str, tmp_path: Path) -> None:
     assert read_model(write_h5(tmp_path / "net.h5", nested(kind, **settings))).spec.output == "output"
 
@@ -446,3 +458,14 @@ def test_numbers_that_an_inner_normalization_learned_are_not_read_from_h5(tmp_pa
 def test_a_whole_number_is_written_as_one(value: Any) -> None:
     with pytest.raises(Unfit):
         whole(0, 10)(value)
+
+
+@pytest.mark.parametrize("value", [True, "4", None, 1e300, 10**400, -(10**400), float("nan"), float("inf")])
+def test_a_real_number_is_one_within_bounds(value: Any) -> None:
+    with pytest.raises(Unfit):
+        real(0, 10)(value)
+
+
+def test_an_activation_says_which() -> None:
+    with pytest.raises(FileRefused, match="has no activation"):
+        checked("act", "Activation", {})

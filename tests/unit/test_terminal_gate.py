@@ -1,6 +1,7 @@
 """Nothing that acts on a terminal reaches one: escape sequences, C1 controls, bidi marks in names and paths."""
 
 import ast
+import io
 import json
 import os
 import subprocess
@@ -13,8 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.api import protocol as p
 from engine.api.escape import ACTING, JOINERS, escape_json, printable, shell_word
 from tests.support.model_files import write_data, write_h5
+from tui.headless.narrator import Bar
+from tui.model.run_state import RunState, reduce
 from tui.terminal.outputs import put
 
 # red, a title, C1's own introducer, right to left, a line of its own, invisible, deleted, a tab and a new line
@@ -138,3 +142,29 @@ def test_there_is_no_other_way_to_a_terminal() -> None:
             if called == "print" or called in ("sys.stdout.write", "sys.stderr.write"):
                 found.add(str(path.relative_to(root)))
     assert found == {"tui/cli/command_line.py"}
+
+
+class Terminal(io.StringIO):
+    """A stdout that is a terminal, and keeps what it gets."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_a_run_says_beside_its_bar_acts_on_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = Terminal()
+    monkeypatch.setattr("sys.stdout", seen)
+    bar = Bar()
+    try:
+        bar.stderr("title \x1b]0;mine\x07 \u202e")
+        bar.stdout("red \x9b31m")
+        before = RunState()
+        failed = p.Failed("clear \x1b[2J", 2)
+        bar.on_event(before, reduce(before, failed), failed)
+        note = p.Note("bell \x1b]0;mine\x07")
+        bar.on_event(before, reduce(before, note), note)
+    finally:
+        bar.close()
+    said = seen.getvalue()
+    assert "red" in said and "title" in said and "bell" in said
+    assert [acts for acts in ("\x1b]0;", "\x07", "\x9b", "\u202e", "\x1b[2J") if acts in said] == []

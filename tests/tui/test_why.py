@@ -78,7 +78,7 @@ async def test_the_highlighted_channel_is_the_same_in_every_pane() -> None:
         for text in ("◆11", "▸     11", "channel 11, highlighted"):
             await it.shows(text)
         await it.press("j")
-        for text in ("◆7", "▸  7", "channel 7, highlighted"):
+        for text in ("◆7", "▸      7", "channel 7, highlighted"):
             await it.shows(text)
         await it.press("k")
         await it.shows("◆11")

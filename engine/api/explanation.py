@@ -267,7 +267,8 @@ def stimulation_told(found: Findings) -> str:
 def stimulus(at: p.Stimulus) -> str:
     """A stimulus in words: channel, where, how strong, on how many images."""
     where = "" if at.rows is None else f" in {rows_told(at.rows)}"
-    return f"{at.channel}{where} ({at.factor} times: {100 * at.share:.0f} %)"
+    strength = "once" if at.factor == 1 else f"{at.factor} times"
+    return f"{at.channel}{where} ({strength}: {100 * at.share:.0f} %)"
 
 
 def rows_told(rows: tuple[int, int]) -> str:

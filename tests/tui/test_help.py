@@ -13,13 +13,13 @@ from tui.app.tour import LAST, STOPS
 from tui.model import config
 from tui.model.actions import ACTIONS
 from tui.model.launch import Launch
-from tui.model.run_state import RunState, Sent, reduce, stamped
+from tui.model.run_state import Line, RunState, Sent, reduce, stamped
 from tui.screens.help import SCREENS, HelpScreen, page
 from tui.screens.results import ResultsScreen
 from tui.widgets.tour_line import TourLine
 
 pytestmark = pytest.mark.tui
-SCOPES = {action.scope for action in ACTIONS} - {"app", "run", "died", "help"}
+SCOPES = {action.scope for action in ACTIONS} - {"app", "run", "died", "help", "tabs"}
 
 
 # --- help
@@ -90,6 +90,16 @@ def test_what_a_journal_tells_again_has_no_time() -> None:
     more = stamped(live, reduce(live, p.Note("then")), "14:02:08")
     assert [line.at for line in more.log] == ["", "14:02:08"]
     assert stamped(RunState(), live, "14:02:07").log[0].at == "14:02:07"
+
+
+async def test_what_a_journal_tells_again_is_called_earlier_and_the_log_says_since_when() -> None:
+    async with measured(size=(120, 40)) as it:
+        began = p.Began(SETTINGS, {}, {}, "2026-11-28T11:55:13+00:00")
+        line = Line(3, "info", "long ago")
+        it.app.engine.latest = msgspec.structs.replace(it.state, began=began, log=(line, *it.state.log))
+        await it.press("L")
+        await it.shows("earlier: since this run began, 2026-11-28 11:55")
+        await it.shows("earlier    3 · long ago")
 
 
 # --- themes

@@ -105,6 +105,14 @@ async def test_the_legend_belongs_to_the_filter() -> None:
             await it.shows(LEGENDS[name][0])
 
 
+async def test_the_only_pair_is_as_large_as_it_can_be_and_enter_says_so() -> None:
+    async with measured(size=(120, 40)) as it:
+        await it.press("i")
+        await it.shows("1 of 1,000")
+        await it.press("enter")
+        await it.shows("This pair is as large as there is room for; z shows more, smaller ones.")
+
+
 async def test_a_cursor_walks_the_grid_and_enter_enlarges() -> None:
     async with measured(size=(200, 60)) as it:
         await it.press("i", "z")
@@ -129,10 +137,10 @@ async def test_a_cursor_walks_the_grid_and_enter_enlarges() -> None:
 async def test_the_cursor_stays_among_the_images_that_pass() -> None:
     async with measured() as it:
         await it.press("i", "f")
-        await it.shows("0, 14 pass")
+        await it.shows("0, 14 in all")
         await it.press("left", "up")
         await it.press(*["right"] * 20)
-        await it.shows("13, 14 pass")
+        await it.shows("13, 14 in all")
 
 
 # --- pairs where colours are few

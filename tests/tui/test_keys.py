@@ -4,6 +4,7 @@ import re
 
 import pytest
 from msgspec.structs import replace
+from textual.command import CommandPalette
 
 from engine.api import protocol as p
 from tests.support.engine_stub import ORDER, SETTINGS, ScriptedEngine
@@ -11,6 +12,8 @@ from tests.support.pilot import bench, measured
 from tui.model.actions import ACTIONS
 from tui.model.config import Config
 from tui.model.run_state import Sent
+from tui.screens.help import HelpScreen
+from tui.widgets.page import Page
 
 pytestmark = pytest.mark.tui
 
@@ -97,6 +100,56 @@ async def test_toasts_are_shown_to_their_last_word(width: int) -> None:
         await it.shows("completely.")
         shown = " ".join(re.findall(r"▌ (.*?)[ │─╯┤┄▐\d]*$", it.text(), re.MULTILINE))
         assert "it can only be looked at. Curve, results" in shown and shown.endswith("-bd_net completely.")
+
+
+async def test_a_key_that_nothing_takes_says_so() -> None:
+    async with measured() as it:
+        for key, named in (("x", "x"), ("f9", "f9"), ("7", "7")):
+            await it.press(key)
+            await it.shows(f"{named} does nothing here. ? shows the keys, ^p finds an action.")
+        await it.press("escape")
+        await it.shows("There is nothing behind this screen; q leaves.")
+
+
+async def test_without_room_for_the_channel_table_its_keys_say_where_the_channels_are() -> None:
+    for key in ("j", "k", "S"):
+        async with measured(size=(80, 24)) as it:
+            await it.press(key)
+            await it.shows("No room for the channel table here: p lists the channels.")
+
+
+async def test_tab_and_brackets_walk_through_the_screens() -> None:
+    async with measured() as it:
+        for key, front in (("tab", "▸2"), ("right_square_bracket", "▸3"), ("left_square_bracket", "▸2")):
+            await it.press(key)
+            await it.shows(front)
+        for front in ("▸1", "▸6"):
+            await it.press("shift+tab")
+            await it.shows(front)
+
+
+@pytest.mark.parametrize("key", ["colon", "slash"])
+async def test_a_colon_and_a_slash_open_the_palette(key: str) -> None:
+    async with measured() as it:
+        await it.press(key)
+        await it.until(lambda: isinstance(it.app.screen, CommandPalette))
+
+
+async def test_in_the_help_the_keys_of_a_reader_move_the_page_and_not_the_run() -> None:
+    async with measured(size=(80, 24)) as it:
+        await it.press("question_mark")
+        await it.shows("This screen: prune")
+        page = it.app.screen.query_one(Page)
+        for key in ("space", "j", "G"):
+            before = page.scroll_target_y
+            await it.press(key)
+            await it.until(lambda before=before: page.scroll_target_y > before)  # type: ignore[misc]
+        await it.press("g")
+        await it.until(lambda: page.scroll_target_y == 0)
+        assert it.state.step == 0 and not it.commands(p.Goto)
+        await it.press("q")
+        await it.until(lambda: not isinstance(it.app.screen, HelpScreen))
+        assert it.app.leaving is None
 
 
 async def test_presses_that_the_engine_keeps_up_with_all_count() -> None:
@@ -208,7 +261,7 @@ async def test_zoom_curves_bars_and_sort_change_what_is_seen_only() -> None:
         await it.press("c")
         await it.shows("G: detection")
         await it.press("S")
-        await it.shows("ch▾")
+        await it.shows("channel▾")
         assert len(it.engine.commands) == sent
 
 
@@ -282,6 +335,7 @@ def test_every_action_of_the_table_is_done_somewhere() -> None:
     from tui.screens.repair import RepairScreen
     from tui.screens.results import ResultsScreen
     from tui.screens.run_comparison import ComparisonScreen
+    from tui.screens.run_screen import RunScreen
     from tui.screens.runs import RunsScreen
     from tui.screens.why import WhyScreen
     from tui.screens.workbench import Workbench
@@ -291,6 +345,7 @@ def test_every_action_of_the_table_is_done_somewhere() -> None:
         "why": WhyScreen,
         "repair": RepairScreen,
         "workbench": Workbench,
+        "tabs": RunScreen,
         "channel": ChannelScreen,
         "images": ImagesScreen,
         "results": ResultsScreen,

@@ -56,12 +56,13 @@ async def test_a_click_on_the_chart_goes_to_that_step() -> None:
         assert it.commands(p.Goto) == [p.Goto(step)]
 
 
-@pytest.mark.parametrize(("width", "second"), [(48, " ch"), (60, "channel")])
-def test_the_heads_of_the_channel_table_are_where_they_are_drawn(width: int, second: str) -> None:
-    text = heading(width, -1).text
-    for number, name in enumerate(("step", second, "mean", "clean", "poisoned", "state")):
-        assert column_at(text.index(name) + 1, width) == number
-    assert column_at(width - 2, width) == BY_STATE
+@pytest.mark.parametrize("sorted_by", range(BY_STATE))
+def test_the_heads_of_the_channel_table_are_where_they_are_drawn(sorted_by: int) -> None:
+    text = heading(48, sorted_by).text
+    for number, name in enumerate(("step", "channel", "mean", "clean", "poisoned", "state")):
+        assert column_at(text.index(name) + 1) == number
+        assert text.index(name) == heading(48, -1).text.index(name), "the mark of sorting moves no name"
+    assert column_at(46) == BY_STATE
 
 
 async def test_a_click_highlights_a_channel_a_head_sorts_the_wheel_scrolls() -> None:

@@ -46,7 +46,7 @@ async def test_thresholds_set_again_are_shown_at_once() -> None:
         await it.write("2,4,10,30")
         await it.press("enter")
         await it.until(lambda: it.state.thresholds == ("2", "4", "10", "30"))
-        await it.shows("◆ -30 pt  @54   model_prune_30.h5")
+        await it.shows("◆ -30 pt  step 54  model_prune_30.h5")
 
 
 async def test_without_thresholds_the_pane_says_how_to_set_them() -> None:

@@ -43,11 +43,11 @@ async def test_the_runs_are_shown_first_with_what_they_came_to(tmp_path: Path) -
         await listed(it)
         newest, oldest = (line for line in it.text().splitlines() if "bd_net.h5" in line)
         assert newest.split()[:6] == ["03", "Feb", "04:05", "bd_net.h5", "conv_3", "mean"]
-        assert "step 2 of 4" in newest and "attack first" in newest
-        assert "finished" in oldest and "accuracy first" in oldest
+        assert "step 2 of 4   attack " in newest
+        assert "finished      accuracy " in oldest
         assert "no threshold reached" in it.text()
         await it.press("j")
-        await it.shows("-2@2  -4@2")
+        await it.shows("reached -2 pt at step 2")
 
 
 async def test_enter_opens_the_highlighted_run_with_the_engine_that_waits(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ async def test_filters_and_pages_of_images() -> None:
         await it.press("right")
         await it.shows("clean test 2")
         await it.press("f")
-        await it.shows("0, 14 pass")
+        await it.shows("0, 14 in all")
         await it.press("f")
         await it.shows("No image passes the filter 'attack works'")
 

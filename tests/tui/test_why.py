@@ -42,6 +42,18 @@ async def test_it_says_what_it_is_for_until_somebody_asks() -> None:
         assert not isinstance(it.app.screen, WhyScreen)
 
 
+async def test_while_the_engine_does_something_else_it_says_what_and_how_to_go_on() -> None:
+    async with measured(size=(120, 40)) as it:
+        it.engine.pause_answers()
+        await it.press("2")
+        await it.until(lambda: bool(it.state.comparing))
+        await it.press("3")
+        await it.shows("x looks for the reasons, once the engine is free: it is comparing orders")
+        await it.press("x")
+        await it.shows("The engine is not free: it is comparing orders.")
+        assert not it.commands(p.Explain)
+
+
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 async def test_tab_leads_through_every_pane_at_every_size(size: tuple[int, int]) -> None:
     async with measured(size=size) as it:
@@ -63,10 +75,10 @@ async def test_all_panes_are_there_where_there_is_room() -> None:
 async def test_the_highlighted_channel_is_the_same_in_every_pane() -> None:
     async with measured(size=(200, 60)) as it:
         await explained(it)
-        for text in ("◆11", "▸ 11", "channel 11, highlighted"):
+        for text in ("◆11", "▸     11", "channel 11, highlighted"):
             await it.shows(text)
         await it.press("j")
-        for text in ("◆7", "▸  7", "channel 7, highlighted"):
+        for text in ("◆7", "▸      7", "channel 7, highlighted"):
             await it.shows(text)
         await it.press("k")
         await it.shows("◆11")

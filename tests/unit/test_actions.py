@@ -16,7 +16,7 @@ DESIGNED = {
     "run_until": {"R"},
     "goto": {"g"},
     "first": {"home"},
-    "last": {"end"},
+    "last": {"end", "G"},
     "back_ten": {"pageup"},
     "on_ten": {"pagedown"},
     "prune": {"p"},
@@ -31,7 +31,7 @@ DESIGNED = {
     "open": {"o"},
     "log": {"L"},
     "help": {"question_mark", "f1"},
-    "command_palette": {"ctrl+p"},
+    "command_palette": {"ctrl+p", "colon", "slash"},
 }
 
 

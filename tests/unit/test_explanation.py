@@ -105,8 +105,11 @@ def test_a_hint_is_the_weakest_stimulus_of_a_class() -> None:
     stimulation = replace(at.diagnosed.stimulation, found=stimuli)
     at = at._replace(diagnosed=replace(at.diagnosed, stimulation=stimulation))
     assert explanation.hints(at) == [stimuli[2]]
+    assert explanation.stimulus(p.Stimulus(3, 1, (0, 0), 5, 1.0)) == "3 in row 1 (once: 100 %)"
     told = explanation.stimulation_told(at)
-    assert "class 5 by channel 3 (×4: 95 %)" in told and "class 0, is not among them" in told and "no proof" in told
+    assert (
+        "class 5 by channel 3 (4 times: 95 %)" in told and "class 0, is not among them" in told and "no proof" in told
+    )
 
 
 def test_without_poisoned_images_nothing_is_said_of_an_attack() -> None:

@@ -206,10 +206,10 @@ def defender(state: RunState) -> tuple[str, str]:
     """What no defender can do, and what validation images alone say: how many channels go within 2 and 4 points."""
     found = [(at, summary(at, sizes(state))) for at in state.compared.values()]
     told = [
-        (f"{low}" if low == high else f"{low} to {high}") + f" within {limit} pt"
+        (f"{low}" if low == high else f"{low}-{high}") + f" within {limit} pt"
         for limit, low, high in disagreement(found)
     ]
-    return DEFENDER, f"Channels that go, by validation images alone: {', '.join(told)}." if told else ""
+    return DEFENDER, f"Validation alone: {', '.join(told)}." if told else ""
 
 
 def about(state: RunState, line: OrderLine | None, u: float) -> str:
@@ -222,7 +222,7 @@ def about(state: RunState, line: OrderLine | None, u: float) -> str:
     if compared is not None and compared.chosen is not None:
         return f"Published, u = {u:g} (+/-): {_set(state, compared, u)}."
     within = line.figures.within if line.figures else None
-    kept = f"Prunes {within[0]} channels within 2 pt, {within[1]} within 4 pt. " if within else ""
+    kept = f"{within[0]} channels within 2 pt, {within[1]} within 4 pt. " if within else ""
     return f"{kept}{ORACLE + '. ' if line.oracle else ''}{line.about}"
 
 

@@ -68,7 +68,7 @@ def at_thresholds(line: RunRow) -> str:
 
 
 COLUMNS = (
-    Column("begun", 14, lambda line: when_in_short(line.run), lambda line: line.run.started),
+    Column("begun", 13, lambda line: when_in_short(line.run), lambda line: line.run.started),
     Column("network", 12, lambda line: line.run.model or "not open yet", lambda line: line.run.model),
     Column("layer", 8, lambda line: line.layer, lambda line: line.layer),
     Column("order", 10, lambda line: line.order, lambda line: line.order),

@@ -106,7 +106,7 @@ def scatter(found: Findings, channel: int, width: int, height: int) -> list[Row]
     low, high = min(0.0, *at.activation_change), max(0.0, *at.activation_change)
     across = Axis(0.0, max(at.clean_mean) or 1.0, rounded_ticks(0.0, max(at.clean_mean) or 1.0))
     drawn = points_rows(points, across, Axis(low, high, rounded_ticks(low, high)), width, max(0, height - 1))
-    return [row(width, (" change by trigger", "a"), (" / clean mean", "v")), *drawn]
+    return [row(width, (" change by trigger", "a"), (" / mean", "v")), *drawn]
 
 
 class Line(NamedTuple):
@@ -181,7 +181,12 @@ def driven_pane(found: Findings, channel: int, width: int, height: int) -> list[
     rows += [stimulus_row(at, at.winner == target, channel, width) for at in given[:share]]
     rows += [] if given else [row(width, ("  no class wins on so many images", "d"))]
     if len(given) > share:
-        rows[-1] = row(width, (f"  … {len(given) - share + 1} classes more", "d"))
+        more = (
+            f"… {len(given) - share + 1} classes more"
+            if share > 1
+            else f"{len(given)} classes: a larger screen lists them"
+        )
+        rows[-1] = row(width, (f"  {more}", "d"))
     rows.append(
         row(
             width, (f"  channel {channel}, highlighted", "b"), (", wherever one class wins on half" if own else "", "d")

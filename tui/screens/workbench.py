@@ -107,7 +107,7 @@ class Workbench(LabScreen):
         """Whether the channel table is on the screen; says where the channels are if it is not."""
         if not self.table_shown:
             key = key_of(self.lab.actions, "prune")
-            self.lab.show_notice(f"There is no room for the channel table here: {key} lists the channels.")
+            self.lab.show_notice(f"No room for the channel table here: {key} lists the channels.")
         return self.table_shown
 
     def chosen_channel(self) -> int | None:

@@ -40,10 +40,10 @@ class Column:
 
 COLUMNS = (
     Column("step", 4, lambda c: "–" if c.rank is None else str(c.rank), lambda c: c.rank or 1 << 30),
-    Column("channel", 7, lambda c: str(c.channel), lambda c: c.channel),
-    Column("mean", 8, lambda c: f"{c.mean:#.3g}" if c.mean else "0", lambda c: -c.mean),
-    Column("clean", 5, lambda c: _share(c.clean), lambda c: -(c.clean or 0)),
-    Column("poisoned", 8, lambda c: _share(c.poisoned), lambda c: -(c.poisoned or 0)),
+    Column("channel", 8, lambda c: str(c.channel), lambda c: c.channel),
+    Column("mean", 7, lambda c: _mean(c.mean), lambda c: -c.mean),
+    Column("clean", 6, lambda c: _share(c.clean), lambda c: -(c.clean or 0)),
+    Column("poisoned", 9, lambda c: _share(c.poisoned), lambda c: -(c.poisoned or 0)),
 )
 BY_STATE = len(COLUMNS)  # the last column; its order changes with the playhead
 
@@ -84,16 +84,16 @@ def ordered(lines: Sequence[Channel], column: int, step: int) -> list[Channel]:
 
 def heading(width: int, column: int) -> Row:
     """The names of the columns; the mark of the one that sorts stands in the gap behind it."""
-    parts: list[Part] = [("  ", "d")]
+    parts: list[Part] = [(" ", "d")]
     for i, c in enumerate(COLUMNS):
         parts.append((c.name.rjust(c.width) + ("▾" if i == column else " "), "b" if i == column else "d"))
-    parts.append((" state" + ("▾" if column == BY_STATE else ""), "b" if column == BY_STATE else "d"))
+    parts.append(("state" + ("▾" if column == BY_STATE else ""), "b" if column == BY_STATE else "d"))
     return row(width, *parts)
 
 
 def column_at(x: int) -> int:
     """The column whose heading is in this cell."""
-    end = 2
+    end = 1
     for number, column in enumerate(COLUMNS):
         end += column.width + 1
         if x < end:
@@ -105,8 +105,14 @@ def channel_row(line: Channel, step: int, width: int, highlighted: bool) -> Row:
     """A channel's line in a table that is one cell wider, for its scrollbar."""
     state = fate(line, step)
     text = "".join(fit(c.text(line).rjust(c.width), c.width) + " " for c in COLUMNS)
-    parts = ((SIGN[state] + " ", INK[state]), (text, INK[state]), (f" {state}", INK[state]))
+    parts = ((SIGN[state], INK[state]), (text, INK[state]), (state, INK[state]))
     return row(width, *parts, back="cursor" if highlighted else "")
+
+
+def _mean(mean: float) -> str:
+    """Three digits where they fit, else a power of ten."""
+    digits = f"{mean:#.3g}"
+    return "0" if not mean else digits if len(digits) <= COLUMNS[2].width else f"{mean:.1e}"
 
 
 def _share(percent: float | None) -> str:

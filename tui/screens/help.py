@@ -53,7 +53,7 @@ WORDS = (
 STORY = (
     "A BadNet answers rightly until it sees its trigger. The lab's defence removes the channels that clean images need "
     "least, hoping the backdoor lives there. Watch the two curves: where the attack falls before accuracy does, the "
-    "defence works; where accuracy falls first, the attacker has foreseen it."
+    "defence works; where accuracy falls first, it fails."
 )
 
 

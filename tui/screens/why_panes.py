@@ -223,7 +223,7 @@ def phases_pane(found: Findings, channel: int, width: int, height: int) -> list[
     rows.append(steps_row(found, width))
     if found.layers is None:
         return [*rows, row(width, ("  other layers: not looked at (x)", "d"))][:height]
-    rows.append(row(width, ("  each layer alone: channels, accuracy, ASR, what falls first", "d")))
+    rows.append(row(width, ("  each layer alone: channels, accuracy, ASR, falls first", "d")))
     for end, curve in zip(explanation.layer_ends(found), found.layers.layers, strict=True):
         sample = found.layers.sample
         clean = "".join(eighth(p.percent(hits, sample["valid"])) for hits in curve.valid)

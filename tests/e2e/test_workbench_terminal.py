@@ -136,6 +136,14 @@ def test_a_hang_up_ends_it(at_work: Pseudo) -> None:
     assert engines and all(map(gone, engines))
 
 
+def test_escape_and_a_letter_in_one_piece_are_two_keys(at_work: Pseudo) -> None:
+    """A slow connection brings them together; else they would be read as alt and the letter."""
+    at_work.write(b"?")
+    at_work.wait_for_text("This screen: prune")
+    at_work.write(b"\x1bL")
+    at_work.wait_for_text("Engine's own")
+
+
 def test_bytes_that_are_no_text_are_survived(at_work: Pseudo) -> None:
     at_work.write(b"\xff\xe9\xc3(\x80")
     at_work.write(b"m")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_eval_does_not_speak_of_a_run(lab: Path) -> None:
 def test_a_working_folder_that_was_deleted(words: str, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
-    code, said = shell(f"cd {gone}; rmdir {gone}; {PROGRAM} {words}", tmp_path)
+    code, said = shell(f"cd {quote(str(gone))}; rmdir {quote(str(gone))}; {PROGRAM} {words}", tmp_path)
     assert code == ExitCode.USAGE and said.count("\n") == 1, said
 
 
@@ -72,7 +73,7 @@ def test_no_descriptors_left_for_an_engine(lab: Path) -> None:
 
 def test_a_good_network_is_not_hostile_where_nothing_can_be_written(tmp_path: Path) -> None:
     model = write_h5(tmp_path / "model.h5")
-    code, said = shell(f"ulimit -f 0; {PROGRAM} inspect {model}", tmp_path)
+    code, said = shell(f"ulimit -f 0; {PROGRAM} inspect {quote(str(model))}", tmp_path)
     assert code == ExitCode.USAGE and "hostile" not in said and "no space left for what is read" in said
 
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from engine.api.process import spawn
 from engine.api.protocol import Opened
 from engine.demo.lab import is_whole
 from tests.faults import labs
+from tests.support.short_paths import short_folder
 
 pytestmark = pytest.mark.e2e
 SOURCE = Path(__file__).parents[1] / "unlocked.c"
@@ -29,17 +30,18 @@ with locks.hold(Path(sys.argv[1])) as note:
 
 
 @pytest.fixture(scope="module")
-def without_locks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Mapping[str, str]]:
+def without_locks() -> Iterator[Callable[[int], Mapping[str, str]]]:
     """The environment of a program for which `flock` fails with an error number."""
     if (compiler := shutil.which("gcc")) is None:
         pytest.skip("gcc, which makes the library that lets flock fail, is not installed")
-    library = tmp_path_factory.mktemp("library") / "unlocked.so"
-    made = subprocess.run(
-        [compiler, "-shared", "-fPIC", "-o", str(library), str(SOURCE)], capture_output=True, text=True
-    )
-    if made.returncode:
-        pytest.skip(f"gcc makes no shared library here: {made.stderr.strip()[:200]}")
-    return lambda number: os.environ | {"LD_PRELOAD": str(library), "LAB3_FLOCK_ERRNO": str(number)}
+    with short_folder() as folder:
+        library = folder / "unlocked.so"
+        made = subprocess.run(
+            [compiler, "-shared", "-fPIC", "-o", str(library), str(SOURCE)], capture_output=True, text=True
+        )
+        if made.returncode:
+            pytest.skip(f"gcc makes no shared library here: {made.stderr.strip()[:200]}")
+        yield lambda number: os.environ | {"LD_PRELOAD": str(library), "LAB3_FLOCK_ERRNO": str(number)}
 
 
 @pytest.mark.parametrize("name", ERRORS)

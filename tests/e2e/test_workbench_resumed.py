@@ -33,13 +33,13 @@ def expected(real_lab: Callable[..., Path], tmp_path: Path) -> dict[str, bytes]:
 def test_killed_and_taken_up_again(own_lab: Callable[..., Path], expected: dict[str, bytes], tmp_path: Path) -> None:
     lab = own_lab()
     command = [sys.executable, "-m", "tui", "--root", str(lab)]
-    with Tmux(command, (80, 24), tmp_path / "first", XDG_CONFIG_HOME=str(tmp_path)) as it:
+    with Tmux(command, (80, 24), XDG_CONFIG_HOME=str(tmp_path)) as it:
         it.shows("step 0/60")
         it.keys("g")
         it.shows("Go to step")
         it.keys("4", "6", "Enter")
         it.shows("step 46/60", "● ready")
-    with Tmux(command, (120, 40), tmp_path / "second", XDG_CONFIG_HOME=str(tmp_path)) as it:
+    with Tmux(command, (120, 40), XDG_CONFIG_HOME=str(tmp_path)) as it:
         it.shows("step 46 of 60")
         it.keys("Enter")
         it.shows("step 46/60", "● ready")

@@ -1,6 +1,7 @@
 """The workbench on a terminal that hangs up, sends rubbish, stops reading, or is ended by a signal."""
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -89,7 +90,7 @@ def test_suspending_gives_the_shell_back_and_returns(tmp_path: Path) -> None:
     quiet.write_text("set enable-bracketed-paste off\n")
     shell = Pseudo(["bash", "--norc", "--noprofile", "-i"], PS1="$ ", HISTFILE="", INPUTRC=str(quiet))
     try:
-        shell.write(f"{sys.executable} {SCRIPT} {tmp_path} --step-seconds 0.04\n".encode())
+        shell.write(f"{shlex.join([sys.executable, SCRIPT, str(tmp_path)])} --step-seconds 0.04\n".encode())
         shell.wait_for_text(READY)
         shell.write(b"r")
         shell.wait_for_text("running")
@@ -207,7 +208,7 @@ def test_terminals_that_cannot_show_it_are_refused_in_one_line(tmp_path: Path, e
 
 
 def test_a_file_as_stderr_is_refused(tmp_path: Path) -> None:
-    command = f"exec {sys.executable} {SCRIPT} {tmp_path} 2>{tmp_path}/err"
+    command = f"exec {shlex.join([sys.executable, SCRIPT, str(tmp_path)])} 2>{shlex.quote(str(tmp_path / 'err'))}"
     started = Pseudo(["sh", "-c", command])
     assert started.wait() == 2
     assert "--headless" in (tmp_path / "err").read_text()

@@ -55,7 +55,7 @@ def test_a_session_leaves_what_the_headless_run_leaves(
 ) -> None:
     lab = own_lab()
     command = ["sh", "-c", f"cd {lab} && exec {sys.executable} -m tui"]
-    with Tmux(command, size, tmp_path / "tmux", LC_ALL="C.UTF-8", HOME=str(tmp_path)) as window:
+    with Tmux(command, size, LC_ALL="C.UTF-8", HOME=str(tmp_path)) as window:
         drive(window, table_shown=size[0] >= 120)
     (run,) = (lab / "runs").iterdir()
     mine = {name: (run / name).read_bytes() for name in SAME}

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import stat
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from engine.api.client import EngineClient
 from engine.api.errors import EngineNotStarted, NotWritten
 from engine.server.socket_listener import SocketListener
 from tests.support.protocol_client import PATIENCE, of, small_lab, until_idle
+from tests.support.short_paths import lay_socket
 
 SLOW = (sys.executable, "-P", str(Path(__file__).parents[1] / "support" / "slow_engine.py"))
 
@@ -116,8 +116,7 @@ def test_only_a_socket_of_ones_own_is_reached(tmp_path: Path, runtime: Path) -> 
     record = tmp_path / engine_socket.NAME
     assert engine_socket.recorded(tmp_path) is None
     elsewhere = tmp_path / "s"
-    with socket.socket(socket.AF_UNIX) as other:
-        other.bind(str(elsewhere))
+    with lay_socket(elsewhere):
         record.write_text(str(elsewhere))
         assert engine_socket.recorded(tmp_path) is None, "outside the runtime directory"
     engine_socket.runtime_folder().joinpath("file").touch()

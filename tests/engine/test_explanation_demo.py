@@ -106,7 +106,7 @@ def test_a_network_that_nobody_attacked(tmp_path: Path) -> None:
     found = looked(small_lab(tmp_path / "clean", wear_sunglasses, None), layers=True)
     verdict, told = explanation.verdict(found), texts(found)
     assert explanation.asr(found, 0) < 20, "sunglasses lead nowhere"
-    assert verdict.name == "undecided" and explanation.phases(found).first == "no attack"
+    assert verdict.name == "undecided" and explanation.phases(found).first == "none shown"
     assert explanation.answer(found)[0].startswith("These images show no attack: ")
     assert "nothing is known of other triggers" in told
     assert "No single channel breaks the attack" not in told and "the attack falls" not in told.lower()

@@ -5,6 +5,7 @@ as the engine does.
 """
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -34,7 +35,7 @@ class Nursery:
     """The process that engines are forked from, from `with` to its end."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "engines"
+        self.path = Path("/tmp") / f"lab3-engines-{secrets.token_hex(8)}"  # of a socket: 108 bytes at most
         self.log = folder / "engines.log"
 
     def command(self, fault: str = "none") -> tuple[str, ...]:
@@ -56,6 +57,7 @@ class Nursery:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+        self.path.unlink(missing_ok=True)
 
 
 def serve(path: str) -> None:

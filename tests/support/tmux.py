@@ -6,10 +6,11 @@ import shutil
 import subprocess
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 import pytest
+
+from tests.support.short_paths import short_folder
 
 PATIENCE = 180.0  # seconds until something that was waited for is given up
 
@@ -17,10 +18,11 @@ PATIENCE = 180.0  # seconds until something that was waited for is given up
 class Tmux:
     """`command` in a window of `size` (columns, rows); the shell that it came from says its exit code at the end."""
 
-    def __init__(self, command: Sequence[str], size: tuple[int, int], socket: Path, **environment: str) -> None:
+    def __init__(self, command: Sequence[str], size: tuple[int, int], **environment: str) -> None:
         if shutil.which("tmux") is None:
             pytest.skip("tmux is not installed")
-        self._socket = str(socket)
+        self._folder = short_folder()
+        self._socket = str(self._folder.__enter__() / "tmux")
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
         line = f"env {settings} {shlex.join(command)}; echo LEFT WITH $?; exec cat"
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), line)
@@ -30,6 +32,7 @@ class Tmux:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._tmux("kill-server", check=False)
+        self._folder.__exit__(None, None, None)
 
     def _tmux(self, *words: str, check: bool = True) -> str:
         environment = {**os.environ, "TERM": "xterm-256color"}

@@ -223,7 +223,9 @@ async def test_home_end_and_pages_stay_among_the_steps_there_are() -> None:
 
 async def test_prune_out_of_turn_and_back() -> None:
     async with measured(size=(120, 40)) as it:
-        await it.press("space", "j", "j", "p")
+        await it.press("space")
+        await it.until(lambda: it.state.step == 1 and it.app.state.step == 1)
+        await it.press("j", "j", "p")
         await it.until(lambda: it.state.step == 2)
         channel = ORDER[3]
         assert it.commands(p.PruneNext) == [p.PruneNext(channel)]

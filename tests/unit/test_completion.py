@@ -1,6 +1,7 @@
 """Shell completion: the words that fit, and bash itself asking for them."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def in_shell(folder: Path, *command: str) -> list[str]:
     if shutil.which(command[0]) is None:
         pytest.skip(f"there is no {command[0]} here")
     program = folder / "lab3-tui"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m tui "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tui "$@"\n')
     program.chmod(0o755)
     path = {"PATH": f"{folder}:{os.environ['PATH']}"}
     root = Path(__file__).parents[2]

@@ -1,7 +1,6 @@
 """What lies in the place of the program's own files harms nobody: links, pipes, devices, folders, second names."""
 
 import os
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from engine.api.journal import Journal
 from engine.api.safe_open import open_regular
 from engine.run.answer_store import AnswersFile
 from engine.server.socket_listener import SocketListener
+from tests.support.short_paths import lay_socket
 
 WRITE = os.O_RDWR | os.O_CREAT
 PRECIOUS = b"precious text of the user\n"
@@ -51,9 +51,8 @@ def lay_second_name(path: Path) -> None:
     os.link(path.with_name("victim"), path)
 
 
-def lay_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(os.fspath(path))
+def leave_socket(path: Path) -> None:
+    lay_socket(path).close()
 
 
 LAID: dict[str, Callable[[Path], object]] = {
@@ -62,7 +61,7 @@ LAID: dict[str, Callable[[Path], object]] = {
     "a link to a device": lambda path: path.symlink_to("/dev/zero"),
     "a second name": lay_second_name,
     "a pipe": os.mkfifo,
-    "a socket": lay_socket,
+    "a socket": leave_socket,
 }
 
 

@@ -2,6 +2,7 @@
 
 from functools import reduce as fold
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -32,11 +33,11 @@ def left(run: Path, *events: p.AnyEvent, held_by: str | None = None) -> s.RunSta
 def test_the_results_and_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "runs" / "1-a"
     state = left(run, *STEPS)
-    assert exit_message(state) == f"Results: {run} · go on with: lab3-tui --resume --root {tmp_path}"
+    assert exit_message(state) == f"Results: {run} · go on with: lab3-tui --resume --root {quote(str(tmp_path))}"
     monkeypatch.chdir(tmp_path)
     assert exit_message(state) == f"Results: {run} · go on with: lab3-tui --resume"
     left(tmp_path / "runs" / "2-b", *STEPS)
-    assert exit_message(state) == f"Results: {run} · go on with: lab3-tui --run {run}"
+    assert exit_message(state) == f"Results: {run} · go on with: lab3-tui --run {quote(str(run))}"
     assert "look again with" in exit_message(state, left_running=True)
 
 

@@ -5,20 +5,22 @@ be drawn, and tested, from a list of events alone.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.api import deliverables, explanation
+from engine.api import deliverables
 from engine.api import protocol as p
 from engine.api.deliverables import Channels, File, Files, table_place
 from engine.api.demo import Attack
-from engine.api.explanation import Findings
 from engine.api.order_figures import summary
 from engine.api.orders import BADGES, DEFAULT, ORACLE, method_of
 from engine.api.stride import next_stop, stops
 from engine.api.tunings import Tuning, Tunings, folded
+
+if TYPE_CHECKING:  # imported when there is something to explain, not before the first frame
+    from engine.api.explanation import Findings
 
 LOG_LINES = 1000
 # phases that come after a run is open, as often as they are asked for
@@ -300,10 +302,12 @@ def file_figures(state: RunState, file: File) -> Figures | None:
     return of_counts(state, file.counts, base.counts) if base and file.counts and state.opened else None
 
 
-def findings(state: RunState) -> Findings | None:
+def findings(state: RunState) -> "Findings | None":
     """What was found of why the defence works or fails; None where nobody has looked."""
     if state.diagnosed is None or state.opened is None:
         return None
+    from engine.api.explanation import Findings
+
     counts = {name: info.images for name, info in state.opened.sets.items()}
     opened = state.opened
     return Findings(state.diagnosed, counts, opened.layer, opened.target, state.layers_pruned, state.detected)
@@ -613,6 +617,8 @@ def _analysed(state: RunState, event: p.Analysed) -> RunState:
 
 
 def _diagnosed(state: RunState, event: p.Diagnosed) -> RunState:
+    from engine.api import explanation
+
     state = replace(state, diagnosed=event)
     found = findings(state)
     told = "" if found is None else f": {explanation.verdict(found).name}"

@@ -1,5 +1,6 @@
 """The real program with the real engine in a real terminal, from the first key to the last file."""
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def test_a_session_leaves_what_the_headless_run_leaves(
     size: tuple[int, int], own_lab: Callable[..., Path], tmp_path: Path
 ) -> None:
     lab = own_lab()
-    command = ["sh", "-c", f"cd {lab} && exec {sys.executable} -m tui"]
+    command = ["sh", "-c", f"cd {shlex.quote(str(lab))} && exec {shlex.quote(sys.executable)} -m tui"]
     with Tmux(command, size, LC_ALL="C.UTF-8", HOME=str(tmp_path)) as window:
         drive(window, table_shown=size[0] >= 120)
     (run,) = (lab / "runs").iterdir()

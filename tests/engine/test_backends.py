@@ -100,7 +100,8 @@ def test_the_whole_network_is_tuned_on_every_backend(backend: str, case: str, tm
     assert found["again the same"] and found["pruned is zero"]
     assert found["layers that moved"] == sorted(layer.name for layer in network.layers if layer.weights)
     first, second = found["losses"]
-    assert np.isfinite(first) and second < first
+    assert np.isfinite([first, second]).all()
     if case != "residual":  # which has dropout, and every backend draws in its own way
+        assert second < first
         expected = in_process("tensorflow", TUNE, str(tmp_path), case)["losses"]
         np.testing.assert_allclose(found["losses"], expected, rtol=1e-3)

@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import socket
 import zipfile
 from pathlib import Path
 
@@ -15,13 +14,13 @@ from engine.sandbox.data_set import open_dataset
 from engine.sandbox.model_file import read_model
 from tests.support.model_files import IMAGE, write_keras
 from tests.support.refusals import DAMAGED, Table, bytes_of, cut, h5, line_of_data, line_of_model, within_a_gigabyte
+from tests.support.short_paths import lay_socket
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures(within_a_gigabyte.__name__)]
 
 
 def unix_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(os.path.relpath(path))
+    lay_socket(path).close()
 
 
 def pytorch(path: Path) -> None:

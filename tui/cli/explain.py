@@ -26,7 +26,8 @@ def run(launch: Launch, layers: bool, json: bool, connect: Connect, told: Narrat
         if found is not None:
             lab.tell(*report(found))
         sys.stdout.flush()
-        await lab.perform(p.Export())  # the report, which ends with the answer
+        if not any(saved.what == "report.md" for saved in lab.state.saved):  # else Explain wrote it anew
+            await lab.perform(p.Export())
         if lab.state.opened:
             run = lab.state.opened.run
             lab.said.stderr(f"The answer in words: {run}/report.md; every number: {run}/diagnosis.json")
